@@ -1,0 +1,139 @@
+"""Wires a home: settings, drivers, Context.
+
+The only chooser of drivers and the only reader of the environment.
+"""
+
+import getpass
+import os
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import sandbox
+from sandbox.core.errors import NotFound
+from sandbox.core.ports import Actor, Context, DemoCore, Engine, Progress
+from sandbox.core.settings import Settings
+from sandbox.core.values import Request, Result
+from sandbox.drivers.catalogue.home import HomeCatalogue
+from sandbox.drivers.demo_core import PostgresDemo
+from sandbox.drivers.engine import DockerEngine
+from sandbox.drivers.gateway import CaddyGateway
+from sandbox.drivers.home import SETTINGS, STATE, HomeFolder, free_port, is_home, lay_out
+from sandbox.drivers.keys import FileKeys
+from sandbox.drivers.registry import SqlRegistry
+from sandbox.drivers.sources.postgres import PostgresReader
+from sandbox.usecases.desk import answer
+from sandbox.usecases.homes import InitRequest
+
+R = TypeVar("R", bound=Result)
+
+_HOME = "SANDBOX_HOME"
+_INDEX = "PIP_INDEX_URL"
+_CA_BUNDLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+_DEMO_SOURCE = "core"
+_DEMO_PASSWORD = f"{STATE}/secrets/core-password"
+
+
+def ask(request: Request[R], progress: Progress, home: str = "") -> R:
+    """Answer `request` in this process, in the home that `home` or the environment names."""
+    if isinstance(request, InitRequest):
+        folder = Path(request.folder).resolve()
+        if not is_home(folder):
+            _create(folder, request)
+    else:
+        folder = find_home(home)
+    return answer(_context(folder, progress), request)
+
+
+def find_home(named: str = "") -> Path:
+    """Return the home: as named, else $SANDBOX_HOME, else the nearest one upwards from here.
+
+    Raises NotFound when there is none.
+    """
+    wanted = named or os.environ.get(_HOME, "")
+    candidates = [Path(wanted).resolve()] if wanted else [Path.cwd(), *Path.cwd().parents]
+    for folder in candidates:
+        if is_home(folder):
+            return folder
+    raise NotFound(
+        "There is no home here.",
+        subject=str(candidates[0]),
+        hint=f"Make one with: sandbox init DIR, or name one with --home or ${_HOME}.",
+    )
+
+
+def shipped() -> Path:
+    """Return the folder of the shipped templates and policies: in the wheel or the checkout."""
+    package = Path(sandbox.__path__[0])
+    inside = package / "shipped"
+    return inside if inside.is_dir() else package.parent
+
+
+def _create(folder: Path, request: InitRequest) -> None:
+    from sandbox.drivers.catalogue.new_home import demo_source, settings_file
+
+    ca_bundle = next((os.environ[n] for n in _CA_BUNDLES if os.environ.get(n)), "")
+    index = os.environ.get(_INDEX, "")
+    files = {
+        SETTINGS: settings_file(
+            demo=request.demo,
+            port=request.gateway_port,
+            ca_bundle=ca_bundle,
+            # An address with a password in it stays where it is, in this machine's environment.
+            package_index="" if "@" in index else index,
+        )
+    }
+    if request.demo:
+        files[f"sources/{_DEMO_SOURCE}.yaml"] = demo_source(free_port())
+        files[_DEMO_PASSWORD] = secrets.token_urlsafe(24) + "\n"
+    lay_out(folder, shipped(), files)
+    _keys(folder).create()
+
+
+def _keys(folder: Path) -> FileKeys:
+    return FileKeys(folder / STATE / "keys", folder, os.environ)
+
+
+def _context(folder: Path, progress: Progress) -> Context:
+    catalogue = HomeCatalogue(folder)
+    settings = catalogue.settings()
+    registry = SqlRegistry(folder / STATE)
+    engine = DockerEngine(os.environ, settings.images.build_network)
+    return Context(
+        actor=Actor(getpass.getuser(), "operating-system user"),
+        now=lambda: datetime.now(UTC),
+        new_id=lambda: secrets.token_hex(6),
+        files=HomeFolder(folder),
+        catalogue=catalogue,
+        registry=registry,
+        engine=engine,
+        gateway=CaddyGateway(
+            engine, catalogue.gateway_image, settings.gateway, registry.installation
+        ),
+        reader=PostgresReader(),
+        demo=_demo(folder, settings, engine, catalogue, registry),
+        keys=_keys(folder),
+        settings=settings,
+        progress=progress,
+    )
+
+
+def _demo(
+    folder: Path,
+    settings: Settings,
+    engine: Engine,
+    catalogue: HomeCatalogue,
+    registry: SqlRegistry,
+) -> DemoCore | None:
+    if not settings.demo:
+        return None
+    source = catalogue.source(_DEMO_SOURCE)
+    password = _keys(folder).password(source)
+    return PostgresDemo(
+        engine,
+        registry.installation(),
+        catalogue.lab_image().tag,
+        source.connection.port,
+        password,
+    )

@@ -1,0 +1,124 @@
+"""The command line: one Typer app, one place that asks, one place that prints errors."""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+from sandbox.cli import audit, catalogue, homes, sandboxes
+from sandbox.cli.asking import Asked, Output
+from sandbox.core.errors import SandboxError
+from sandbox.core.values import Request, Result
+from sandbox.core.version import VERSION
+
+R = TypeVar("R", bound=Result)
+
+EXIT = {"invalid": 3, "denied": 4, "not_found": 5, "conflict": 6, "unavailable": 7}
+EXIT_INTERNAL, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    name="sandbox",
+    help="Short-lived, governed sandboxes with masked, read-only copies of core data.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"sandbox {VERSION}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    context: typer.Context,
+    home: Annotated[
+        str, typer.Option(help="The home. [default: $SANDBOX_HOME, else upwards from here]")
+    ] = "",
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    context.obj = home
+
+
+for part in (sandboxes, homes, catalogue, audit):
+    part.add_to(app)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code. Every error ends here, none as a traceback."""
+    signal.signal(signal.SIGTERM, _terminated)
+    wants_json = _wants_json(arguments)
+    try:
+        asked = app(args=list(arguments), prog_name="sandbox", standalone_mode=False)
+        return _answer(asked) if isinstance(asked, Asked) else int(asked or 0)
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted; what was half made is removed.\n")
+        return EXIT_INTERRUPTED
+    except SandboxError as error:
+        return _print_error(error, wants_json)
+    except BrokenPipeError:
+        # Whoever read us has gone (`| head`); Python would complain once more while it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_INTERNAL
+    except Exception as error:
+        return _print_other(error, wants_json)
+
+
+def _answer(asked: Asked) -> int:
+    from sandbox import bootstrap
+    from sandbox.cli import render
+
+    with render.screen() as progress:
+        result = bootstrap.ask(asked.request, progress, asked.home)
+    render.show(result, asked.output)
+    if asked.then:
+        asked.then(result)
+    return render.exit_code(result)
+
+
+def quiet_ask(request: Request[R], home: str) -> R | None:
+    """Answer `request`, or nothing if it fails: for the shell's completion."""
+    from sandbox import bootstrap
+    from sandbox.cli import render
+
+    try:
+        return bootstrap.ask(request, render.Silent(), home)
+    except SandboxError:
+        return None
+
+
+def _print_error(error: SandboxError, wants_json: bool) -> int:
+    from sandbox.cli import render
+
+    render.show_error(error, as_json=wants_json)
+    return EXIT[error.code]
+
+
+def _print_other(error: Exception, wants_json: bool) -> int:
+    """Print a usage error as Typer says it, and anything unexpected as one line."""
+    from sandbox.cli import render
+
+    if hasattr(error, "format_message"):
+        render.show_usage(error, as_json=wants_json)
+        return EXIT_USAGE
+    render.show_bug(error, as_json=wants_json)
+    return EXIT_INTERNAL
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    """Say whether `-o json` was asked for, even when the rest cannot be parsed."""
+    own = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
+    pairs = zip(own, [*own[1:], ""], strict=True)
+    spelled = {"-ojson", "-o=json", "--output=json"} & set(own)
+    return bool(spelled) or any(a in ("-o", "--output") and b == Output.JSON for a, b in pairs)
+
+
+def _terminated(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

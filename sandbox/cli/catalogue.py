@@ -1,0 +1,81 @@
+"""template, snapshot: the nouns that IT looks after."""
+
+from typing import Annotated
+
+import typer
+
+from sandbox.cli.asking import Returned, command
+from sandbox.usecases.snapshots import (
+    BuildSnapshotRequest,
+    ListSnapshotsRequest,
+    RemoveSnapshotRequest,
+    ShowSnapshotRequest,
+)
+from sandbox.usecases.templates import (
+    BuildTemplateRequest,
+    CheckTemplateRequest,
+    ListTemplatesRequest,
+    ShowTemplateRequest,
+)
+
+TemplateName = Annotated[str, typer.Argument(help="The template's name.")]
+SnapshotId = Annotated[str, typer.Argument(help="The version, as core@2026-11-23.1.")]
+Everything = Annotated[bool, typer.Option("--all", "-a", help="Also failed and removed ones.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register both nouns."""
+    template = typer.Typer(help="Recipes for sandboxes.", no_args_is_help=True)
+    command(template, "list")(list_templates)
+    command(template, "show")(show_template)
+    command(template, "build")(build_template)
+    command(template, "check")(check_template)
+    snapshot = typer.Typer(help="Frozen, masked copies of core data.", no_args_is_help=True)
+    command(snapshot, "build")(build_snapshot)
+    command(snapshot, "list")(list_snapshots)
+    command(snapshot, "show")(show_snapshot)
+    command(snapshot, "rm")(remove_snapshot)
+    app.add_typer(template, name="template", rich_help_panel="For IT")
+    app.add_typer(snapshot, name="snapshot", rich_help_panel="For IT")
+
+
+def list_templates() -> Returned:
+    """List templates and what they need."""
+    return ListTemplatesRequest()
+
+
+def show_template(name: TemplateName) -> Returned:
+    """Show one template: parameters, services, limits."""
+    return ShowTemplateRequest(name=name)
+
+
+def build_template(name: TemplateName) -> Returned:
+    """Build a template's images ahead of the first `up`."""
+    return BuildTemplateRequest(name=name)
+
+
+def check_template(name: TemplateName) -> Returned:
+    """Run a template's smoke test in a real sandbox; exit 4 if it fails."""
+    return CheckTemplateRequest(name=name)
+
+
+def build_snapshot(
+    source: Annotated[str, typer.Argument(help="The source's name: sources/NAME.yaml.")],
+) -> Returned:
+    """Copy a source into a new snapshot, masking every value on its way."""
+    return BuildSnapshotRequest(source=source)
+
+
+def list_snapshots(everything: Everything = False) -> Returned:
+    """List snapshots."""
+    return ListSnapshotsRequest(everything=everything)
+
+
+def show_snapshot(id: SnapshotId) -> Returned:
+    """Show one snapshot: rows, masks, who uses it."""
+    return ShowSnapshotRequest(id=id)
+
+
+def remove_snapshot(id: SnapshotId) -> Returned:
+    """Remove a snapshot that no sandbox uses."""
+    return RemoveSnapshotRequest(id=id)

@@ -1,0 +1,217 @@
+"""plan, up, list, show, open, sql, import, exec, logs, down."""
+
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sandbox.cli.asking import Browse, Returned, SqlOutput, command
+from sandbox.core.errors import InvalidInput
+from sandbox.core.resolving import Wish
+from sandbox.core.values import Result
+from sandbox.usecases.inside import (
+    IMPORT_LIMIT,
+    ExecRequest,
+    ImportRequest,
+    LogsRequest,
+    SqlRequest,
+)
+from sandbox.usecases.provisioning import PlanRequest, UpRequest
+from sandbox.usecases.sandboxes import (
+    DownRequest,
+    ListRequest,
+    NamesRequest,
+    OpenRequest,
+    OpenResult,
+    ShowRequest,
+)
+
+
+def live_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Return live sandbox names for the shell's completion; nothing where there is no home."""
+    from sandbox.cli.app import quiet_ask
+
+    found = quiet_ask(NamesRequest(), context.find_root().params.get("home") or "")
+    return [n for n in found.names if n.startswith(incomplete)] if found else []
+
+
+Name = Annotated[str, typer.Argument(help="The sandbox's name.", autocompletion=live_names)]
+NewName = Annotated[str, typer.Argument(help="A new name: letters, digits, hyphens.")]
+TemplateName = Annotated[str, typer.Option("--template", "-t", help="What to make it from.")]
+Purpose = Annotated[
+    str, typer.Option("--purpose", "-p", help="What you want to find out, in one sentence.")
+]
+Ttl = Annotated[str, typer.Option("--ttl", help="How long it lives: 90m, 72h, 3d. [default: 72h]")]
+Parameters = Annotated[
+    list[str] | None, typer.Option("--set", "-s", metavar="NAME=VALUE", help="A parameter.")
+]
+Owners = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--owner",
+        metavar="STEP=PERSON",
+        help="Who answers for a step: extract, transform, analyse.",
+    ),
+]
+SnapshotId = Annotated[
+    str, typer.Option("--snapshot", help="A certain snapshot. [default: the newest]")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    first, inside = "Sandboxes", "Working in one"
+    command(app, "plan", rich_help_panel=first)(plan)
+    command(app, "up", rich_help_panel=first)(up)
+    command(app, "list", rich_help_panel=first)(list_sandboxes)
+    command(app, "show", rich_help_panel=first)(show)
+    command(app, "open", rich_help_panel=first)(open_link)
+    command(app, "down", rich_help_panel=first)(down)
+    command(app, "sql", rich_help_panel=inside)(sql)
+    command(app, "import", rich_help_panel=inside)(import_csv)
+    passing = {"allow_interspersed_args": False}
+    command(app, "exec", rich_help_panel=inside, context_settings=passing)(execute)
+    command(app, "logs", rich_help_panel=inside)(logs)
+
+
+def plan(
+    name: NewName,
+    template: TemplateName,
+    purpose: Purpose = "",
+    ttl: Ttl = "",
+    parameters: Parameters = None,
+    owners: Owners = None,
+    snapshot: SnapshotId = "",
+) -> Returned:
+    """Show everything `up` would do, touching nothing."""
+    return PlanRequest(wish=_wish(name, template, purpose, ttl, parameters, owners, snapshot))
+
+
+def up(
+    name: NewName,
+    template: TemplateName,
+    purpose: Purpose = "",
+    ttl: Ttl = "",
+    parameters: Parameters = None,
+    owners: Owners = None,
+    snapshot: SnapshotId = "",
+) -> Returned:
+    """Make a sandbox. Asked again the same way, it returns the one that runs."""
+    return UpRequest(wish=_wish(name, template, purpose, ttl, parameters, owners, snapshot))
+
+
+def list_sandboxes(
+    everything: Annotated[bool, typer.Option("--all", "-a", help="Also those that ended.")] = False,
+) -> Returned:
+    """List active sandboxes."""
+    return ListRequest(everything=everything)
+
+
+def show(name: Name) -> Returned:
+    """Show one sandbox: purpose, decision, replica, parts."""
+    return ShowRequest(name=name)
+
+
+def open_link(
+    name: Name,
+    browse: Annotated[bool, typer.Option("--browse", help="Open it in the browser.")] = False,
+) -> Returned:
+    """Print the link to a sandbox. The link is for its owner: whoever has it can open it."""
+    request = OpenRequest(name=name)
+    return Browse(request, _open_in_browser) if browse else request
+
+
+def down(
+    name: Name,
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept in the record.")] = "",
+) -> Returned:
+    """Remove a sandbox and everything in it."""
+    return DownRequest(name=name, reason=reason)
+
+
+def sql(
+    name: Name,
+    statement: Annotated[str, typer.Argument(metavar="SQL", help="One statement; - reads stdin.")],
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000_000)] = 1000,
+    output: Annotated[
+        SqlOutput, typer.Option("--output", "-o", help="How rows are printed.")
+    ] = SqlOutput.TABLE,
+) -> Returned:
+    """Ask core (read-only) and lab in one query."""
+    text = typer.get_text_stream("stdin").read() if statement == "-" else statement
+    return SqlRequest(name=name, sql=text, limit=limit)
+
+
+def import_csv(
+    name: Name,
+    file: Annotated[Path, typer.Argument(help="A CSV file with a header line, in UTF-8.")],
+    table: Annotated[str, typer.Option("--table", help="[default: the file's name]")] = "",
+) -> Returned:
+    """Load a CSV file into a new table of the lab."""
+    return ImportRequest(name=name, file=file.name, content=_read(file), table=table)
+
+
+def execute(
+    name: Name,
+    words: Annotated[list[str], typer.Argument(metavar="-- COMMAND...", help="What to run.")],
+    part: Annotated[str, typer.Option("--part", help="[default: the tool]")] = "",
+) -> Returned:
+    """Run a command inside, as the tool's own user; its exit code is passed on."""
+    return ExecRequest(name=name, command=tuple(words), part=part)
+
+
+def logs(
+    name: Name,
+    part: Annotated[str, typer.Option("--part", help="[default: the tool]")] = "",
+    tail: Annotated[int, typer.Option("--tail", min=1, max=10_000)] = 100,
+) -> Returned:
+    """Print the last lines that the tool, or another part, wrote."""
+    return LogsRequest(name=name, part=part, tail=tail)
+
+
+def _wish(
+    name: str,
+    template: str,
+    purpose: str,
+    ttl: str,
+    parameters: list[str] | None,
+    owners: list[str] | None,
+    snapshot: str,
+) -> Wish:
+    return Wish(
+        name=name,
+        template=template,
+        purpose=purpose,
+        ttl=ttl,
+        parameters=_pairs(parameters, "--set bins=4"),
+        owners=_pairs(owners, "--owner analyse=hanako"),
+        snapshot=snapshot,
+    )
+
+
+def _pairs(given: list[str] | None, example: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in given or []:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise InvalidInput("This is not NAME=VALUE.", subject=text,
+                               hint=f"For example: {example}")
+        if key in found:
+            raise InvalidInput("This is said twice.", subject=key, hint="Say it once.")
+        found[key] = value
+    return found
+
+
+def _read(file: Path) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(IMPORT_LIMIT + 1)
+    except OSError as error:
+        raise InvalidInput(f"The file cannot be read: {error.strerror}.",
+                           subject=str(file)) from error
+
+
+def _open_in_browser(result: Result) -> None:
+    assert isinstance(result, OpenResult)
+    webbrowser.open(result.link)

@@ -1,0 +1,353 @@
+"""What people see of each result, as plain lines and grids. `render` gives them their looks."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sandbox.core.lease import spoken
+from sandbox.core.policy import Decision
+from sandbox.core.snapshot import Snapshot
+from sandbox.core.text import clean
+from sandbox.core.values import Result
+from sandbox.usecases.audit import AuditListResult, AuditVerifyResult
+from sandbox.usecases.homes import DoctorResult, InitResult, UninstallResult
+from sandbox.usecases.inside import ExecResult, ImportResult, LogsResult, SqlResult
+from sandbox.usecases.provisioning import PlanResult, UpResult
+from sandbox.usecases.sandboxes import DownResult, ListResult, OpenResult, ShowResult
+from sandbox.usecases.snapshots import SnapshotListResult, SnapshotResult
+from sandbox.usecases.templates import (
+    TemplateBuildResult,
+    TemplateCheckResult,
+    TemplateListResult,
+    TemplateResult,
+)
+from sandbox.usecases.views import SandboxView
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of text: an emphasised label, then the rest."""
+
+    text: str
+    label: str = ""
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Rows under column names."""
+
+    columns: Sequence[str]
+    rows: list[Sequence[Any]] = field(default_factory=list)
+
+
+Block = Line | Grid
+
+
+def blocks(result: Result) -> list[Block]:
+    """Return what to show for `result`."""
+    return _SHOWN[type(result)](result)
+
+
+def findings(decision: Decision) -> list[Block]:
+    """Return every rule that does not hold: value, limit, fix, and who can waive it."""
+    shown: list[Block] = []
+    for found in decision.findings:
+        title = f"{clean(found.title.en)} / {clean(found.title.ja)}"
+        waiver = f"  waiver: {found.waived_by}" if found.waived_by else ""
+        shown += [
+            Line(f" {title}", label=f"  {found.mode:<8}{found.rule}"),
+            Line(f"          {clean(found.sentence.en)}"),
+            Line(f"          {clean(found.sentence.ja)}"),
+            Line(f"          fix: {clean(found.fix.en)}{waiver}"),
+            Line(f"          対処: {clean(found.fix.ja)}"),
+        ]
+    return shown
+
+
+def cell(value: object) -> str:
+    """Return a value as one clean table cell; times as people here read them."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.astimezone().strftime("%Y-%m-%d %H:%M")
+    return clean(str(value))
+
+
+def _named(label: str, text: str, style: str = "") -> Line:
+    return Line(clean(text), label=f"{label:<10}", style=style)
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def _replica(replica: Snapshot) -> Line:
+    manifest = replica.manifest
+    assert manifest is not None
+    return _named(
+        "replica",
+        f"{replica.id}, {len(manifest.tables)} tables, {manifest.rows:,} rows, masked, read-only, "
+        f"data as of {cell(manifest.data_as_of)}",
+    )
+
+
+def _policy(decision: Decision, sandbox_steps: Any) -> Line:
+    steps = (
+        f"extract {sandbox_steps.extract}, transform {sandbox_steps.transform}, "
+        f"analyse {sandbox_steps.analyse}"
+    )
+    return _named("policy", f"{decision.held} of {decision.evaluated} rules hold; steps: {steps}")
+
+
+def _until(view: SandboxView) -> str:
+    if view.deadline is None or view.minutes_left is None:
+        return ""
+    when = view.deadline.astimezone().strftime("%a %d %b %H:%M")
+    return f"until {when} ({spoken(timedelta(minutes=view.minutes_left))} left)"
+
+
+def _plan(result: PlanResult) -> list[Block]:
+    decision, cost = result.decision, result.forecast
+    verdict = {"allow": "would be made", "warn": "would be made, with warnings"}
+    shown: list[Block] = [
+        _named("plan", f"{result.name} {verdict.get(decision.verdict, 'would be denied')}"),
+        _named("purpose", result.spec.purpose or "(none)"),
+        _policy(decision, result.spec.steps),
+        *findings(decision),
+        _replica(result.replica),
+        _named("lives", f"{spoken(timedelta(minutes=result.spec.ttl_minutes))} from when it is ready"),
+    ]
+    if result.spec.parameters:
+        shown.append(_named("set", ", ".join(f"{k}={v}" for k, v in result.spec.parameters.items())))
+    if result.exists:
+        shown.append(_named("note", "a sandbox of that name is there already"))
+    grid = Grid(("container", "image", "there", "memory", "CPUs"))
+    for c in result.containers:
+        grid.rows.append((c.part, c.image, "yes" if c.built else "to build", f"{c.memory_mb} MB", c.cpus))
+    seconds = f"about {cost.seconds} s" if cost.seconds is not None else "not known before the first"
+    images = f", after building {cost.images_to_build} images" if cost.images_to_build else ""
+    shown += [
+        grid,
+        _named("time", seconds + images),
+        _named("disk", f"replica {_size(cost.replica_bytes)} more (shares "
+               f"{_size(cost.replica_shared_bytes)}), lab about {_size(cost.lab_bytes)}"),
+    ]
+    return shown
+
+
+def _up(result: UpResult) -> list[Block]:
+    view = result.sandbox
+    known = "" if result.created else "it runs already; "
+    return [
+        _policy(result.decision, view.steps),
+        *findings(result.decision),
+        _replica(result.replica),
+        _named("ready", f"{known}{view.url}   {_until(view)}", style="green"),
+        _named("open", f"sandbox open {view.name}"),
+    ]
+
+
+def _list(result: ListResult) -> list[Block]:
+    if not result.sandboxes:
+        return [Line("No sandboxes. Make one with: sandbox up NAME --template T --purpose WHY")]
+    grid = Grid(("name", "state", "owner", "template", "data", "left", "purpose"))
+    for s in result.sandboxes:
+        left = spoken(timedelta(minutes=s.minutes_left)) if s.state == "ready" else ""
+        grid.rows.append((s.name, s.state, s.owner, s.template, s.snapshot, left, s.purpose))
+    return [grid]
+
+
+def _show(result: ShowResult) -> list[Block]:
+    s = result.sandbox
+    shown: list[Block] = [
+        _named("sandbox", f"{s.name} ({s.id}), {s.state}"),
+        _named("purpose", s.purpose),
+        _named("owner", s.owner),
+        _named("template", f"{s.template} {s.template_version}"),
+        _policy(result.decision, s.steps),
+        *findings(result.decision),
+    ]
+    if result.replica and result.replica.manifest:
+        shown.append(_replica(result.replica))
+    if s.parameters:
+        shown.append(_named("set", ", ".join(f"{k}={v}" for k, v in s.parameters.items())))
+    if s.reason:
+        shown.append(_named("reason", s.reason))
+    if s.url:
+        shown.append(_named("ready", f"{s.url}   {_until(s)}", style="green"))
+    shown.append(_named("allowed", ", ".join(s.allowed_actions) or "nothing"))
+    if result.parts:
+        grid = Grid(("part", "kind", "runs", "name"))
+        grid.rows.extend([(p.role, p.kind, "yes" if p.running else "", p.name) for p in result.parts])
+        shown.append(grid)
+    return shown
+
+
+def _open(result: OpenResult) -> list[Block]:
+    return [Line(result.link)]
+
+
+def _down(result: DownResult) -> list[Block]:
+    counts = ", ".join(
+        f"{sum(p.kind == kind for p in result.removed)} {kind}s"
+        for kind in ("container", "network", "volume")
+    )
+    return [_named("removed", f"{result.name}: {counts}, 1 route, in {result.seconds:.1f} s")]
+
+
+def _sql(result: SqlResult) -> list[Block]:
+    return [Grid(result.columns, list(result.rows))]
+
+
+def _import(result: ImportResult) -> list[Block]:
+    grid = Grid(("column", "type"), [(c.name, c.type) for c in result.columns])
+    return [_named("imported", f"lab.{result.table}, {result.rows:,} rows"), grid]
+
+
+def _nothing(result: ExecResult) -> list[Block]:
+    return []
+
+
+def _logs(result: LogsResult) -> list[Block]:
+    return [Line(line) for line in result.lines]
+
+
+def _snapshot(result: SnapshotResult) -> list[Block]:
+    snapshot = result.snapshot
+    shown: list[Block] = [_named("snapshot", f"{snapshot.id}, {snapshot.state}")]
+    if snapshot.manifest is None:
+        return shown
+    m = snapshot.manifest
+    grid = Grid(("table", "rows", "column", "type", "class", "mask"))
+    for table in m.tables:
+        for number, column in enumerate(table.columns):
+            lead = (table.name, f"{table.rows:,}") if number == 0 else ("", "")
+            grid.rows.append((*lead, column.name, column.type, column.data_class, column.mask))
+    return [
+        *shown,
+        _named("data", f"as of {cell(m.data_as_of)}, {m.rows:,} rows, {_size(m.bytes)}"),
+        _named("built", f"{cell(m.built_at)} by {snapshot.built_by}, tool {m.tool_version}"),
+        _named("rules", f"{m.rules_digest[:16]}…, key {m.key_id}"),
+        _named("file", f"sha256 {m.file_digest[:16]}…"),
+        _named("used by", ", ".join(result.used_by) or "nobody"),
+        grid,
+    ]
+
+
+def _snapshots(result: SnapshotListResult) -> list[Block]:
+    if not result.snapshots:
+        return [Line("No snapshots. IT makes one with: sandbox snapshot build SOURCE")]
+    grid = Grid(("snapshot", "state", "data as of", "rows", "size"))
+    for s in result.snapshots:
+        m = s.manifest
+        known = (m.data_as_of, f"{m.rows:,}", _size(m.bytes)) if m else (None, None, None)
+        grid.rows.append((s.id, s.state, *known))
+    return [grid]
+
+
+def _templates(result: TemplateListResult) -> list[Block]:
+    grid = Grid(("template", "version", "family", "for", "needs", "images"))
+    for t in result.templates:
+        ready = "there" if t.ready else "to build"
+        grid.rows.append((t.name, t.version, t.family, t.title, ", ".join(t.needs), ready))
+    return [grid]
+
+
+def _template(result: TemplateResult) -> list[Block]:
+    t = result.template
+    services = Grid(("service", "port", "memory", "CPUs", "processes"))
+    for name, s in t.services.items():
+        limits = s.limits
+        services.rows.append((name, s.port, f"{limits.memory_mb} MB", limits.cpus, limits.pids))
+    if t.lab:
+        services.rows.append(("lab", 5432, f"{t.lab.memory_mb} MB", t.lab.cpus, t.lab.pids))
+    parameters = Grid(("parameter", "type", "default", "from", "to", "meaning"))
+    for name, p in t.parameters.items():
+        parameters.rows.append((name, p.type, p.default, p.min, p.max, p.title.en))
+    return [
+        _named("template", f"{t.name} {t.metadata.version}, {t.metadata.family}"),
+        _named("for", t.metadata.title.en),
+        _named("", t.metadata.title.ja),
+        Line(t.metadata.summary.en),
+        Line(t.metadata.summary.ja),
+        _named("needs", ", ".join(f"{t.needs.source}.{table}" for table in t.needs.tables)),
+        _named("images", f"{len(result.missing_images)} to build" if result.missing_images else "there"),
+        services,
+        parameters,
+    ]
+
+
+def _template_built(result: TemplateBuildResult) -> list[Block]:
+    text = f"{len(result.built)} built, {len(result.images) - len(result.built)} were there"
+    return [_named("images", f"{result.name}: {text}")]
+
+
+def _template_checked(result: TemplateCheckResult) -> list[Block]:
+    verdict = "passed" if result.passed else "FAILED"
+    shown = [_named("check", f"{result.name} {verdict} in {result.seconds:.1f} s")]
+    return [*shown, *(Line(f"  {line}") for line in result.lines)]
+
+
+def _events(result: AuditListResult) -> list[Block]:
+    grid = Grid(("no.", "when", "event", "subject", "by", "reason"))
+    for e in result.events:
+        grid.rows.append((e.seq, e.at, e.code, e.subject, e.actor, e.reason))
+    return [grid]
+
+
+def _verified(result: AuditVerifyResult) -> list[Block]:
+    if result.broken:
+        shown = [_named("broken", f"at event {result.broken.seq}: {result.broken.why}", "red")]
+    else:
+        shown = [_named("holds", f"{result.events:,} events, each follows the one before", "green")]
+    return [*shown, *(_named("note", w) for w in result.warnings)]
+
+
+def _init(result: InitResult) -> list[Block]:
+    what = "made" if result.created else "is there already; nothing was changed"
+    shown: list[Block] = [_named("home", f"{result.home} {what}")]
+    if result.demo_rows:
+        rows = ", ".join(f"{name} {count:,}" for name, count in result.demo_rows.items())
+        shown.append(_named("demo core", f"PostgreSQL with {rows}"))
+    return shown
+
+
+def _doctor(result: DoctorResult) -> list[Block]:
+    grid = Grid(("check", "", "", "what to do"))
+    grid.rows.extend([(c.name, c.status, c.said, c.fix) for c in result.checks])
+    return [grid]
+
+
+def _uninstalled(result: UninstallResult) -> list[Block]:
+    return [_named("removed", f"{len(result.removed)} objects of the engine; the home's files stay")]
+
+
+_SHOWN: dict[type[Result], Callable[[Any], list[Block]]] = {
+    PlanResult: _plan,
+    UpResult: _up,
+    ListResult: _list,
+    ShowResult: _show,
+    OpenResult: _open,
+    DownResult: _down,
+    SqlResult: _sql,
+    ImportResult: _import,
+    ExecResult: _nothing,
+    LogsResult: _logs,
+    SnapshotResult: _snapshot,
+    SnapshotListResult: _snapshots,
+    TemplateListResult: _templates,
+    TemplateResult: _template,
+    TemplateBuildResult: _template_built,
+    TemplateCheckResult: _template_checked,
+    AuditListResult: _events,
+    AuditVerifyResult: _verified,
+    InitResult: _init,
+    DoctorResult: _doctor,
+    UninstallResult: _uninstalled,
+}

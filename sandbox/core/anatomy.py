@@ -1,0 +1,236 @@
+"""What a sandbox is made of: from a record and its template to engine objects. Pure.
+
+Everything a template could loosen is decided here, and nothing here asks the template.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import IPv4Network
+
+from sandbox.core.addressing import addresses
+from sandbox.core.lifecycle import Endpoint, Sandbox
+from sandbox.core.objects import (
+    INSTALLATION,
+    ROLE,
+    SANDBOX,
+    Container,
+    File,
+    Image,
+    Kind,
+    Mount,
+    Network,
+)
+from sandbox.core.template import Probe, Service, Template
+
+TOOL_UID = 10001
+LAB_UID = 10002
+LEASE_FOLDER = "/run/sandbox"
+WORK_FOLDER = "/work"
+LAB_FOLDER = "/lab"
+GUARD = "/sandbox/guard"
+# Whoever starts a sandbox and dies half-way leaves containers that end by themselves after this.
+PROVISIONING_ALLOWANCE = timedelta(minutes=10)
+# What the lab's pre-made cluster takes on the engine's disk (MB), measured on its image.
+LAB_SEED_MB = 20
+
+_LAB_COMMAND = (GUARD, "-s", "INT", "--", "/usr/lib/postgresql/15/bin/postgres", "-D", LAB_FOLDER)
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of one sandbox; `services` by the service's name."""
+
+    base: Image
+    services: dict[str, Image]
+    lab: Image | None
+
+    def all(self) -> list[Image]:
+        """Return every image, each once, what others start from first."""
+        found: dict[str, Image] = {}
+        for image in [self.base, *self.services.values(), *([self.lab] if self.lab else [])]:
+            for each in (*image.needs, image):
+                found.setdefault(each.tag, each)
+        return list(found.values())
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """All engine objects of one sandbox, in the order in which they can be made."""
+
+    network: Network
+    volumes: dict[str, dict[str, str]]
+    holder: Container
+    services: dict[str, Container]
+    lab: Container | None
+    gateway_address: str
+    endpoint: Endpoint
+    probe: Probe
+
+    def journal(self) -> list[tuple[Kind, str]]:
+        """Return (kind, name) of every object, in the order of making."""
+        containers = [self.holder, *self.services.values(), *([self.lab] if self.lab else [])]
+        names: list[tuple[Kind, str]] = [("network", self.network.name)]
+        names += [("volume", name) for name in self.volumes]
+        return names + [("container", c.name) for c in containers]
+
+    @property
+    def tool(self) -> Container:
+        """The service that answers at the gateway."""
+        return self.services[self.endpoint.part]
+
+
+def compose(
+    sandbox: Sandbox,
+    template: Template,
+    images: Images,
+    *,
+    installation: str,
+    network_range: IPv4Network,
+    replica_volume: str,
+) -> Anatomy:
+    """Return the anatomy of `sandbox`, which must have its subnet already."""
+    assert sandbox.subnet is not None
+    maker = _Maker(sandbox, template, images, installation, network_range, replica_volume)
+    service = template.services[template.answers]
+    services = {name: maker.service(name, each) for name, each in template.services.items()}
+    return Anatomy(
+        network=maker.network(),
+        volumes=maker.volumes(),
+        holder=maker.holder(),
+        services=services,
+        lab=maker.lab(),
+        gateway_address=maker.addresses.gateway,
+        endpoint=Endpoint(
+            part=template.answers,
+            address=services[template.answers].address or "",
+            port=service.port,
+        ),
+        probe=service.probe,
+    )
+
+
+def container_name(sandbox_id: str, part: str) -> str:
+    """Return the name of one container of a sandbox: a service's name, `lab` or `lease`."""
+    return f"sandbox-{sandbox_id}-{part}"
+
+
+def lease_files(
+    sandbox: Sandbox, anatomy: Anatomy, deadline: datetime, lab_password: str
+) -> list[File]:
+    """Return what the containers of a new sandbox find in /run/sandbox, read-only for them."""
+    parameters = json.dumps(sandbox.spec.parameters, ensure_ascii=False).encode()
+    files = [deadline_file(deadline), File("parameters.json", parameters)]
+    if anatomy.lab:
+        login = {"host": anatomy.lab.address, "port": 5432, "database": "lab", "user": "lab",
+                 "password": lab_password}
+        # Only the tool's own user can read it: other services of the sandbox need no lab.
+        files.append(File("lab.json", json.dumps(login).encode(), mode=0o400, uid=TOOL_UID))
+    return files
+
+
+def deadline_file(deadline: datetime) -> File:
+    """Return the file that tells the lease guards when to end their container."""
+    return File("deadline", f"{int(deadline.timestamp())}\n".encode())
+
+
+class _Maker:
+    """Composes the objects of one sandbox; holds what they have in common."""
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        template: Template,
+        images: Images,
+        installation: str,
+        network_range: IPv4Network,
+        replica_volume: str,
+    ) -> None:
+        assert sandbox.subnet is not None
+        self.sandbox, self.template, self.images = sandbox, template, images
+        self.installation, self.replica_volume = installation, replica_volume
+        self.addresses = addresses(network_range, sandbox.subnet)
+
+    def _labels(self, role: str) -> dict[str, str]:
+        return {INSTALLATION: self.installation, SANDBOX: self.sandbox.id, ROLE: role}
+
+    def _name(self, part: str) -> str:
+        return container_name(self.sandbox.id, part)
+
+    def _lease(self, *, read_only: bool) -> Mount:
+        return Mount(self._name("lease"), LEASE_FOLDER, read_only=read_only)
+
+    def network(self) -> Network:
+        return Network(
+            name=f"sandbox-{self.sandbox.id}",
+            labels=self._labels("network"),
+            subnet=str(self.addresses.subnet),
+        )
+
+    def volumes(self) -> dict[str, dict[str, str]]:
+        parts = ["lease", "work"] + (["lab"] if self.template.lab else [])
+        return {self._name(part): self._labels(part) for part in parts}
+
+    def holder(self) -> Container:
+        """The container that is never started: through it the lease volume is written."""
+        return Container(
+            name=self._name("lease"),
+            image=self.images.base.tag,
+            labels=self._labels("lease"),
+            user=f"{TOOL_UID}:{TOOL_UID}",
+            command=("/bin/true",),
+            memory_mb=16,
+            cpus=0.1,
+            pids=8,
+            mounts=(self._lease(read_only=False),),
+        )
+
+    def service(self, name: str, service: Service) -> Container:
+        position = list(self.template.services).index(name)
+        return Container(
+            name=self._name(name),
+            image=self.images.services[name].tag,
+            labels=self._labels(name),
+            user=f"{TOOL_UID}:{TOOL_UID}",
+            command=(GUARD, "--", *service.command),
+            memory_mb=service.limits.memory_mb,
+            cpus=service.limits.cpus,
+            pids=service.limits.pids,
+            network=f"sandbox-{self.sandbox.id}",
+            address=self.addresses.services[position],
+            env={"HOME": "/tmp"},  # noqa: S108 - a tmpfs of the container's own
+            mounts=(
+                self._lease(read_only=True),
+                Mount(self._name("work"), WORK_FOLDER),
+                Mount(self.replica_volume, f"/replica/{self.template.needs.source}", True),
+            ),
+            tmpfs=_scratch(TOOL_UID, service.tmpfs_mb),
+            hosts=self._hosts(),
+        )
+
+    def lab(self) -> Container | None:
+        if self.template.lab is None or self.images.lab is None:
+            return None
+        return Container(
+            name=self._name("lab"),
+            image=self.images.lab.tag,
+            labels=self._labels("lab"),
+            user=f"{LAB_UID}:{LAB_UID}",
+            command=_LAB_COMMAND,
+            memory_mb=self.template.lab.memory_mb,
+            cpus=self.template.lab.cpus,
+            pids=self.template.lab.pids,
+            network=f"sandbox-{self.sandbox.id}",
+            address=self.addresses.lab,
+            mounts=(self._lease(read_only=True), Mount(self._name("lab"), LAB_FOLDER)),
+            tmpfs=_scratch(LAB_UID, 16),
+        )
+
+    def _hosts(self) -> dict[str, str]:
+        """Nothing inside needs DNS: the names of its own parts stand in /etc/hosts."""
+        named = dict(zip(self.template.services, self.addresses.services, strict=False))
+        return named | ({"lab": self.addresses.lab} if self.template.lab else {})
+
+
+def _scratch(uid: int, size_mb: int) -> dict[str, str]:
+    return {"/tmp": f"rw,nosuid,nodev,noexec,size={size_mb}m,mode=0700,uid={uid},gid={uid}"}  # noqa: S108

@@ -1,0 +1,134 @@
+"""What rules judge: one typed document per point. Rules name its fields with dots.
+
+A use case fills the value, `as_document` makes the plain form that the evaluator reads and a
+Decision keeps.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from sandbox.core.lifecycle import Spec, Steps
+from sandbox.core.snapshot import Snapshot
+from sandbox.core.template import Limits
+from sandbox.core.text import count_words
+from sandbox.core.values import Value
+
+# Classes that may be seen as they are; every other class needs a mask that changes it.
+_OPEN_CLASSES = frozenset({"public", "internal"})
+
+
+class PurposeInput(Value):
+    """Why somebody wants a sandbox; `words` counts different words (see `count_words`)."""
+
+    text: str
+    words: Annotated[int, Field(ge=0)]
+
+    @classmethod
+    def of(cls, text: str) -> "PurposeInput":
+        """Return the purpose that says `text`."""
+        return cls(text=text, words=count_words(text))
+
+
+class TemplateInput(Value):
+    """Which recipe, exactly: `digest` is over all its files."""
+
+    name: str
+    version: str
+    digest: str
+
+
+class OwnerTotals(Value):
+    """What the owner holds, this request included."""
+
+    sandboxes: Annotated[int, Field(ge=0)]
+    memory_mb: Annotated[int, Field(ge=0)]
+
+
+class RequestInput(Value):
+    """What this request alone asks for; `services` counts containers, the lab included."""
+
+    memory_mb: Annotated[int, Field(ge=0)]
+    cpus: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    services: Annotated[int, Field(ge=0)]
+
+
+class ReplicaInput(Value):
+    """One replica that the sandbox would see.
+
+    `masked`: the snapshot is complete and no column that is more than internal was copied as it
+    was; `rules_digest` names the rules it was built by. `classes` are its columns' data classes.
+    """
+
+    snapshot: str
+    source: str
+    masked: bool
+    access: Literal["read-only", "read-write"]
+    rules_digest: str
+    tables: tuple[str, ...]
+    classes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> "ReplicaInput":
+        """Return what the manifest of `snapshot` tells; without a manifest nothing is masked."""
+        manifest = snapshot.manifest
+        tables = manifest.tables if manifest else ()
+        columns = [column for table in tables for column in table.columns]
+        plain = any(c.mask in ("", "keep") for c in columns if c.data_class not in _OPEN_CLASSES)
+        return cls(
+            snapshot=snapshot.id,
+            source=snapshot.source,
+            masked=bool(columns) and not plain,
+            access="read-only",
+            rules_digest=manifest.rules_digest if manifest else "",
+            tables=tuple(table.name for table in tables),
+            classes=tuple(sorted({c.data_class for c in columns})),
+        )
+
+
+class CreateInput(Value):
+    """What rules judge at the point `create` (and `scan`, for what runs already).
+
+    `ttl_hours` is the time to live in hours, `owner` who would hold the sandbox, `steps` who
+    answers for extract, transform and analyse (empty: nobody). Rules name these fields with
+    dots: `purpose.words`, `owner_totals.memory_mb`; `for_each: replicas` goes over the replicas.
+    """
+
+    ttl_hours: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    purpose: PurposeInput
+    template: TemplateInput
+    owner: str
+    owner_totals: OwnerTotals
+    request: RequestInput
+    replicas: tuple[ReplicaInput, ...]
+    steps: Steps
+
+    @classmethod
+    def of(
+        cls,
+        spec: Spec,
+        snapshot: Snapshot,
+        *,
+        owner: str,
+        owned: int,
+        owned_memory_mb: int,
+        limits: Limits,
+        services: int,
+    ) -> "CreateInput":
+        """Return the document for `spec`; `owned` and `owned_memory_mb` include this request."""
+        return cls(
+            ttl_hours=spec.ttl_minutes / 60,
+            purpose=PurposeInput.of(spec.purpose),
+            template=TemplateInput(
+                name=spec.template, version=spec.template_version, digest=spec.template_digest
+            ),
+            owner=owner,
+            owner_totals=OwnerTotals(sandboxes=owned, memory_mb=owned_memory_mb),
+            request=RequestInput(memory_mb=limits.memory_mb, cpus=limits.cpus, services=services),
+            replicas=(ReplicaInput.of(snapshot),),
+            steps=spec.steps,
+        )
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the plain document that `evaluate` judges."""
+        return self.model_dump(mode="json")

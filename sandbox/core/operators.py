@@ -1,0 +1,264 @@
+"""The closed set of operators that rules may use, and the sentences that each one can say.
+
+An operator knows three things: which types it can judge, whether a value holds, and how to tell
+a person in English and Japanese that it does not. Nothing here guesses: a value of another type
+is never converted, it is reported.
+"""
+
+import fnmatch
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from sandbox.core.text import clean
+
+Language = Literal["en", "ja"]
+LANGUAGES: tuple[Language, ...] = ("en", "ja")
+
+_SHOWN = 80
+_KINDS: Mapping[str, tuple[str, str]] = {
+    "text": ("a text", "文字列"),
+    "number": ("a number", "数値"),
+    "boolean": ("true or false", "真偽値"),
+    "list": ("a list", "リスト"),
+    "group": ("a group of fields", "項目の集まり"),
+    "nothing": ("empty", "空"),
+    "unknown": ("of an unknown type", "不明な型"),
+}
+
+
+def kind(value: Any) -> str:
+    """Return what `value` is to a rule; true is no number, and NaN is nothing known."""
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "unknown" if math.isnan(value) else "number"
+    if isinstance(value, list | tuple):
+        return "list"
+    if isinstance(value, Mapping):
+        return "group"
+    return "nothing" if value is None else "unknown"
+
+
+def kind_name(name: str, language: Language) -> str:
+    """Return a kind in words: `a number`, `数値`."""
+    return _KINDS[name][LANGUAGES.index(language)]
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """How one operator judges.
+
+    Given what the rule expects, `accepts` names the kinds of value it can judge and `words` are
+    the sentences (en, ja) for a value that does not hold, with {field}, {actual}, {expected}.
+    """
+
+    accepts: Callable[[Any], tuple[str, ...]]
+    holds: Callable[[Any, Any], bool]
+    words: Callable[[Any], tuple[str, str]]
+
+    def says(self, language: Language, field: str, actual: Any, expected: Any) -> str:
+        """Return the sentence for a value that does not hold."""
+        text = self.words(expected)[LANGUAGES.index(language)]
+        return text.format(field=field, actual=shown(actual), expected=shown(expected))
+
+
+def shown(value: Any) -> str:
+    """Return `value` as a person reads it in a sentence: short, on one line, harmless."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, list | tuple):
+        text = ", ".join(shown(item) for item in value[:10]) or "[]"
+        text += ", …" if len(value) > 10 else ""
+    else:
+        text = clean(str(value)) or '""'
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def _same(value: Any, expected: Any) -> bool:
+    return kind(value) == kind(expected) and bool(value == expected)
+
+
+def _any_same(value: Any, expected: Any) -> bool:
+    return any(_same(value, one) for one in expected)
+
+
+def _contains_any(value: Any, expected: Any) -> bool:
+    known = {kind(one) for one in expected}
+    for item in value:
+        # An item that cannot be compared must not count as "not contained".
+        if kind(item) not in known:
+            raise TypeError(f"the list holds {kind_name(kind(item), 'en')}")
+    return any(_any_same(item, expected) for item in value)
+
+
+def _is_present(value: Any, expected: Any) -> bool:
+    given = bool(value.strip()) if isinstance(value, str) else value not in (None, [], (), {})
+    return given is expected
+
+
+def _length(value: Any) -> int:
+    return len(value.strip()) if isinstance(value, str) else len(value)
+
+
+def _own_kind(expected: Any) -> tuple[str, ...]:
+    return (kind(expected),)
+
+
+def _kinds_within(expected: Any) -> tuple[str, ...]:
+    return tuple(sorted({kind(one) for one in expected}))
+
+
+def _always(en: str, ja: str) -> Callable[[Any], tuple[str, str]]:
+    return lambda _: (en, ja)
+
+
+def _presence_words(expected: Any) -> tuple[str, str]:
+    if expected:
+        return "{field} is empty", "{field} が空です"
+    return "{field} is {actual}, it must be left out", "{field} は {actual} です。指定できません"
+
+
+def _length_words(expected: Any) -> tuple[str, str]:
+    if expected == 0:
+        return "{field} is empty", "{field} が空です"
+    longer = "{field} は {actual} です。{expected} より長くなければなりません"
+    return "{field} is {actual}, it must be longer than {expected}", longer
+
+
+OPERATORS: Mapping[str, Operator] = {
+    "equals": Operator(
+        _own_kind,
+        _same,
+        _always(
+            "{field} is {actual}, it must be {expected}",
+            "{field} は {actual} です。{expected} でなければなりません",
+        ),
+    ),
+    "not_equals": Operator(
+        _own_kind,
+        lambda value, expected: not _same(value, expected),
+        _always(
+            "{field} is {actual}, which is not allowed",
+            "{field} は {actual} です。この値は使えません",
+        ),
+    ),
+    "min": Operator(
+        lambda _: ("number",),
+        lambda value, expected: bool(value >= expected),
+        _always(
+            "{field} is {actual}, at least {expected} is needed",
+            "{field} は {actual} です。{expected} 以上が必要です",
+        ),
+    ),
+    "max": Operator(
+        lambda _: ("number",),
+        lambda value, expected: bool(value <= expected),
+        _always(
+            "{field} is {actual}, the limit is {expected}",
+            "{field} は {actual} です。上限は {expected} です",
+        ),
+    ),
+    "one_of": Operator(
+        _kinds_within,
+        _any_same,
+        _always(
+            "{field} is {actual}, allowed: {expected}",
+            "{field} は {actual} です。使えるのは {expected} です",
+        ),
+    ),
+    "contains_any": Operator(
+        lambda _: ("list",),
+        _contains_any,
+        _always(
+            "{field} is {actual}, it must contain at least one of: {expected}",
+            "{field} は {actual} です。次のいずれかが必要です: {expected}",
+        ),
+    ),
+    "present": Operator(
+        lambda _: tuple(_KINDS),
+        _is_present,
+        _presence_words,
+    ),
+    "longer_than": Operator(
+        lambda _: ("text", "list"),
+        lambda value, expected: _length(value) > expected,
+        _length_words,
+    ),
+    "matches": Operator(
+        lambda _: ("text",),
+        lambda value, expected: fnmatch.fnmatchcase(value, expected),
+        _always(
+            "{field} is {actual}, it must look like {expected}",
+            "{field} は {actual} です。{expected} の形でなければなりません",
+        ),
+    ),
+}
+
+
+class Miss(NamedTuple):
+    """A condition that does not hold, or (`unclear`) that cannot be judged at all."""
+
+    field: str
+    en: str
+    ja: str
+    unclear: bool = True
+    operator: str = ""
+    expected: Any = None
+    actual: Any = None
+    item: str = ""
+
+
+def lookup(scope: Any, path: str) -> tuple[bool, Any]:
+    """Return whether `path` (with dots) is in `scope`, and what stands there."""
+    for part in path.split("."):
+        if not isinstance(scope, Mapping) or part not in scope:
+            return False, None
+        scope = scope[part]
+    return True, scope
+
+
+def check(name: str, expected: Any, field: str, scope: Mapping[str, Any], item: str) -> Miss | None:
+    """Return None if `field` of `scope` holds under the operator `name`, else what it misses.
+
+    `item` is what sentences call the scope (empty: the request itself). Raises KeyError for an
+    operator that does not exist.
+    """
+    operator = OPERATORS[name]
+    found, actual = lookup(scope, field)
+    if not found or actual is None:
+        if name != "present":
+            return missing(field, item)
+        miss = missing(field, item)._replace(unclear=False, operator=name, expected=expected)
+        return miss if expected else None
+    if kind(actual) not in (accepted := operator.accepts(expected)):
+        return wrong_kind(field, item, actual, accepted)
+    if operator.holds(actual, expected):
+        return None
+    en, ja = (_of(item) + operator.says(x, field, actual, expected) for x in LANGUAGES)
+    return Miss(field, en, ja, False, name, expected, actual, item)
+
+
+def missing(field: str, item: str) -> Miss:
+    """Return that `field` is not in the request (or in its `item`)."""
+    en, ja = f"field {field} is missing from the request", f"申請に項目 {field} がありません"
+    return Miss(field, _of(item) + en, _of(item) + ja, item=item)
+
+
+def wrong_kind(field: str, item: str, actual: Any, accepted: tuple[str, ...]) -> Miss:
+    """Return that `field` is of a kind that the rule cannot judge."""
+    found = kind(actual)
+    needed_en = " or ".join(kind_name(one, "en") for one in accepted)
+    needed_ja = "か".join(kind_name(one, "ja") for one in accepted)
+    en = f"{field} is {kind_name(found, 'en')}, the rule needs {needed_en}"
+    ja = f"{field} は{kind_name(found, 'ja')}ですが、規則には{needed_ja}が必要です"
+    return Miss(field, _of(item) + en, _of(item) + ja, actual=actual, item=item)
+
+
+def _of(item: str) -> str:
+    return f"{item}: " if item else ""

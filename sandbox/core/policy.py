@@ -1,0 +1,349 @@
+"""Policies: rules as data, the typed request they judge, and the one evaluator. It fails closed.
+
+A rule never passes by accident. A field that is missing, a value of another type, a `when` that
+cannot be told, or a fault inside the rule itself is a finding like any other: it denies under
+`enforce`, warns under `warn`, is noted under `audit`. A point at which no rule is in force denies
+too, for silence is no consent.
+
+How a rule is read: at one of its points (`at`), for each item of the list `for_each` (or once for
+the whole request), if every condition of `when` holds, every condition of `assert` must hold.
+With `for_each`, fields are those of the item. A missing list denies; an empty list holds, for
+there is nothing in it that could break the rule.
+"""
+
+import copy
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AwareDatetime, Field, field_validator, model_validator
+
+from sandbox.core.errors import InvalidInput
+from sandbox.core.judged import CreateInput as CreateInput
+from sandbox.core.operators import (
+    OPERATORS,
+    Language,
+    Miss,
+    check,
+    kind,
+    lookup,
+    missing,
+    wrong_kind,
+)
+from sandbox.core.template import Words
+from sandbox.core.text import clean, closest
+from sandbox.core.values import Value
+
+Mode = Literal["enforce", "warn", "audit"]
+Verdict = Literal["allow", "warn", "deny"]
+Point = Literal[
+    "create", "extend", "egress", "import", "export", "snapshot", "start", "promote", "release",
+    "scan",
+]  # fmt: skip
+Scalar = bool | int | float | str
+
+_SUMMARY: Mapping[tuple[Verdict, Language], str] = {
+    ("allow", "en"): "{count} rules hold.",
+    ("allow", "ja"): "{count} 件の規則を満たしています。",
+    ("warn", "en"): "Policy warns: {sentence}.",
+    ("warn", "ja"): "ポリシーの警告: {sentence}。",
+    ("deny", "en"): "Policy says no: {sentence}.",
+    ("deny", "ja"): "ポリシーにより拒否: {sentence}。",
+}
+_REST: Mapping[Language, str] = {"en": " And {count} more.", "ja": " ほか {count} 件。"}
+_POINTS = frozenset(get_args(Point))
+# What an item of a list is called in a sentence: the first of these that it has.
+_LABELS = ("name", "id", "snapshot", "source")
+
+
+def _tuple(value: Any) -> Any:
+    # Below a validator of ours, strict reading no longer takes JSON's lists for tuples.
+    return tuple(value) if isinstance(value, list) else value
+
+
+class Condition(Value):
+    """One test of one field (`owner_totals.memory_mb`) by exactly one operator."""
+
+    field: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$")]
+    equals: Scalar | None = None
+    not_equals: Scalar | None = None
+    min: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    max: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    one_of: Annotated[tuple[Scalar, ...], Field(min_length=1)] | None = None
+    contains_any: Annotated[tuple[Scalar, ...], Field(min_length=1)] | None = None
+    present: bool | None = None
+    longer_than: Annotated[int, Field(ge=0)] | None = None
+    matches: Annotated[str, Field(min_length=1)] | None = None
+
+    @field_validator("one_of", "contains_any", mode="before")
+    @classmethod
+    def _as_tuple(cls, value: Any) -> Any:
+        return _tuple(value)
+
+    @model_validator(mode="after")
+    def _one_operator(self) -> "Condition":
+        if len(used := [name for name in OPERATORS if getattr(self, name) is not None]) != 1:
+            found = " and ".join(used) or "none"
+            raise ValueError(
+                f"a condition has exactly one operator of {', '.join(OPERATORS)}; found: {found}"
+            )
+        return self
+
+    @property
+    def operator(self) -> str:
+        """The name of its operator; raises LookupError if it has none that we know."""
+        for name in OPERATORS:
+            if getattr(self, name, None) is not None:
+                return name
+        raise LookupError("it has no operator that this version knows")
+
+
+class Waivable(Value):
+    """Who may exempt somebody from a rule, and for how long at most."""
+
+    max_days: Annotated[int, Field(ge=1, le=366)]
+    approver_role: Annotated[str, Field(min_length=1)]
+
+
+class Rule(Value):
+    """One rule. `effective_from` defaults to that of its set."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
+    title: Words
+    mode: Mode
+    at: Annotated[tuple[Point, ...], Field(min_length=1)]
+    effective_from: AwareDatetime | None = None
+    for_each: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$")] | None = None
+    when: tuple[Condition, ...] = ()
+    asserts: Annotated[tuple[Condition, ...], Field(alias="assert", min_length=1)]
+    fix: Words
+    exceptions: Literal["never"] | Waivable = "never"
+
+    @field_validator("when", "asserts", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, Mapping) else _tuple(value)
+
+
+class PolicyMetadata(Value):
+    """What a policy set is called, who answers for it, and the change that brought it."""
+
+    name: Annotated[str, Field(min_length=1)]
+    version: Annotated[str, Field(min_length=1)]
+    owner: Annotated[str, Field(min_length=1)]
+    change: Annotated[str, Field(min_length=1)]
+
+
+class PolicySet(Value):
+    """Rules that belong together, as one file or merged from all files of a home."""
+
+    api_version: Annotated[Literal["sandbox.policy/v1"], Field(alias="apiVersion")]
+    kind: Literal["PolicySet"]
+    metadata: PolicyMetadata
+    effective_from: AwareDatetime
+    rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
+
+    @field_validator("rules")
+    @classmethod
+    def _ids_once(cls, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        ids = [rule.id for rule in rules]
+        if twice := sorted({i for i in ids if ids.count(i) > 1}):
+            raise ValueError(f"rule ids are used more than once: {', '.join(twice)}")
+        return rules
+
+    def canonical(self) -> str:
+        """Return the set as JSON in one fixed form: store it, and any decision can be re-judged."""
+        plain = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+    def digest(self) -> str:
+        """Return the SHA-256 of `canonical()`."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+
+class Finding(Value):
+    """One way in which one rule does not hold, with all that is needed to tell why.
+
+    `operator` is empty where the rule could not be judged at all. `item` names the item of a
+    `for_each`. `waived_by` is the role that can exempt (empty: nobody), for `waiver_max_days`.
+    """
+
+    rule: str
+    title: Words
+    mode: Mode
+    field: str
+    item: str = ""
+    operator: str = ""
+    expected: Any = None
+    actual: Any = None
+    sentence: Words
+    fix: Words
+    waived_by: str = ""
+    waiver_max_days: int = 0
+
+
+class Decision(Value):
+    """What a policy set said to one request, kept whole: input, rules' digest and tool's version.
+
+    `evaluated` counts the rules in force at the point, `held` those without a finding.
+    """
+
+    verdict: Verdict
+    point: Point
+    at: datetime
+    policy: str
+    policy_version: str
+    policy_digest: str
+    tool_version: str
+    evaluated: int
+    held: int
+    findings: tuple[Finding, ...]
+    document: dict[str, Any]
+
+    def summary(self, language: Language = "en") -> str:
+        """Return one line: the verdict, and the first rule that does not hold with its value."""
+        if not (said := [f for f in self.findings if f.mode != "audit"]):
+            return _SUMMARY["allow", language].format(count=self.evaluated)
+        # What denies comes first, whatever order the rules stand in.
+        first = min(said, key=lambda f: f.mode != "enforce")
+        sentence = getattr(first.sentence, language)
+        rest = _REST[language].format(count=len(said) - 1) if len(said) > 1 else ""
+        return _SUMMARY[self.verdict, language].format(sentence=sentence) + rest
+
+
+def evaluate(
+    policies: PolicySet,
+    point: str,
+    document: Mapping[str, Any],
+    *,
+    now: datetime,
+    tool_version: str,
+    digest: str = "",
+) -> Decision:
+    """Return what `policies` say to `document` at `point`.
+
+    Never raises for what rules or a plain document hold: what cannot be judged is a finding.
+    Raises InvalidInput for a point that does not exist. `now` (aware) decides which rules are in
+    force; `digest` is that of `policies` where the caller knows it already.
+    """
+    if point not in _POINTS:
+        raise InvalidInput(
+            "Policies know no such point." + closest(point, _POINTS),
+            subject=clean(point),
+            hint=f"Points: {', '.join(sorted(_POINTS))}",
+        )
+    start = policies.effective_from
+    rules = [r for r in policies.rules if point in r.at and (r.effective_from or start) <= now]
+    broken = [(rule, misses) for rule in rules if (misses := _judge(rule, document))]
+    findings = [_finding(rule, miss) for rule, misses in broken for miss in misses]
+    if not rules:
+        findings = [_silence(point)]
+    return Decision(
+        verdict=_verdict(findings),
+        point=point,
+        at=now,
+        policy=policies.metadata.name,
+        policy_version=policies.metadata.version,
+        policy_digest=digest or policies.digest(),
+        tool_version=tool_version,
+        evaluated=len(rules),
+        held=len(rules) - len(broken),
+        findings=tuple(findings),
+        document=copy.deepcopy(dict(document)),
+    )
+
+
+def _verdict(findings: list[Finding]) -> Verdict:
+    modes = {finding.mode for finding in findings}
+    return "deny" if "enforce" in modes else "warn" if "warn" in modes else "allow"
+
+
+def _judge(rule: Rule, document: Mapping[str, Any]) -> list[Miss]:
+    # Whatever goes wrong in a rule must count against the request, never for it.
+    try:
+        return list(_misses(rule, document))
+    except Exception as fault:
+        why = clean(str(fault)) or type(fault).__name__
+        en = f"rule {rule.id} cannot be judged: {why}"
+        return [Miss("", en, f"規則 {rule.id} を判定できません: {why}")]
+
+
+def _misses(rule: Rule, document: Mapping[str, Any]) -> Iterator[Miss]:
+    for label, scope in _scopes(rule, document):
+        if isinstance(scope, Miss):
+            yield scope
+            continue
+        missed = [m for c in rule.when if (m := _test(c, scope, label))]
+        if unclear := [m for m in missed if m.unclear]:
+            yield from unclear
+        elif not missed:
+            yield from (m for c in rule.asserts if (m := _test(c, scope, label)))
+
+
+def _scopes(
+    rule: Rule, document: Mapping[str, Any]
+) -> Iterator[tuple[str, Mapping[str, Any] | Miss]]:
+    if rule.for_each is None:
+        yield "", document
+        return
+    found, items = lookup(document, rule.for_each)
+    if not found or items is None:
+        yield "", missing(rule.for_each, "")
+        return
+    if kind(items) != "list":
+        yield "", wrong_kind(rule.for_each, "", items, ("list",))
+        return
+    for number, item in enumerate(items, start=1):
+        if kind(item) == "group":
+            yield _label(rule.for_each, number, item), item
+        else:
+            label = f"{rule.for_each} {number}"
+            yield label, wrong_kind(rule.for_each, label, item, ("group",))
+
+
+def _test(condition: Condition, scope: Mapping[str, Any], label: str) -> Miss | None:
+    name = condition.operator
+    return check(name, getattr(condition, name), condition.field, scope, label)
+
+
+def _label(for_each: str, number: int, item: Mapping[str, Any]) -> str:
+    for name in _LABELS:
+        if isinstance(item.get(name), str) and item[name]:
+            return f"{for_each} {clean(item[name])}"
+    return f"{for_each} {number}"
+
+
+def _finding(rule: Rule, miss: Miss) -> Finding:
+    waivable = rule.exceptions if isinstance(rule.exceptions, Waivable) else None
+    return Finding(
+        rule=rule.id,
+        title=rule.title,
+        mode=rule.mode,
+        field=miss.field,
+        item=miss.item,
+        operator=miss.operator,
+        expected=list(miss.expected) if isinstance(miss.expected, tuple) else miss.expected,
+        actual=miss.actual,
+        sentence=Words(en=miss.en, ja=miss.ja),
+        fix=rule.fix,
+        waived_by=waivable.approver_role if waivable else "",
+        waiver_max_days=waivable.max_days if waivable else 0,
+    )
+
+
+def _silence(point: str) -> Finding:
+    return Finding(
+        rule="no-rule-in-force",
+        title=Words(en="At least one rule is in force", ja="有効な規則が少なくとも一つある"),
+        mode="enforce",
+        field="",
+        sentence=Words(
+            en=f"no rule is in force for {point}", ja=f"{point} に有効な規則がありません"
+        ),
+        fix=Words(
+            en="IT adds a rule for this point in policies/",
+            ja="IT部門が policies/ にこの時点の規則を追加します",
+        ),
+    )

@@ -1,0 +1,332 @@
+"""The doors from the use cases to the outside. Drivers implement them; fakes do in tests."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from sandbox.core.audit import AuditEvent, NewEvent
+from sandbox.core.lifecycle import Sandbox, State
+from sandbox.core.objects import (
+    BigFile,
+    Container,
+    EngineFacts,
+    File,
+    Image,
+    Kind,
+    Network,
+    Owned,
+    Ran,
+    Route,
+)
+from sandbox.core.policy import PolicySet
+from sandbox.core.settings import Settings
+from sandbox.core.snapshot import Snapshot, TableCopy
+from sandbox.core.source import Source
+from sandbox.core.template import Template
+
+
+class Progress(Protocol):
+    """Where a use case says how far it is. A door shows it on stderr; tests ignore it."""
+
+    def say(self, step: str, text: str, done: int | None = None, total: int | None = None) -> None:
+        """Report `text` for `step` (one live line per step); `done` of `total` where counted."""
+
+    def output(self, stream: str, chunk: bytes) -> None:
+        """Pass on raw output of a command inside a sandbox: `stream` is `stdout` or `stderr`."""
+
+
+class Engine(Protocol):
+    """A container engine. Every call is idempotent where removing is concerned: gone is gone.
+
+    Raises Unavailable when the engine does not answer or refuses, Conflict when a name, port or
+    subnet is taken.
+    """
+
+    def facts(self) -> EngineFacts:
+        """Return what the engine says of itself."""
+
+    def image_id(self, tag: str) -> str | None:
+        """Return the id of a local image, or None."""
+
+    def build(self, image: Image, progress: Progress) -> None:
+        """Build one image (not its needs); raises Unavailable with the end of the build's log."""
+
+    def subnets(self) -> list[str]:
+        """Return the IPv4 subnets of all its networks, ours or not, as CIDR."""
+
+    def create_network(self, network: Network) -> None:
+        """Create a network."""
+
+    def create_volume(self, name: str, labels: dict[str, str]) -> None:
+        """Create a named volume."""
+
+    def create_container(self, container: Container) -> None:
+        """Create a container without starting it."""
+
+    def start(self, name: str) -> None:
+        """Start a created container."""
+
+    def connect(self, network: str, container: str, address: str) -> None:
+        """Join a container to one more network at `address`."""
+
+    def disconnect(self, network: str, container: str) -> None:
+        """Take a container off a network; gone already is success."""
+
+    def remove(self, kind: Kind, name: str) -> None:
+        """Remove an object (a running container is killed); gone already is success."""
+
+    def put(self, container: str, folder: str, files: Iterable[File | BigFile]) -> None:
+        """Write files under `folder` of a container that exists, running or not."""
+
+    def read(self, container: str, path: str) -> bytes:
+        """Return one regular file of a container (at most 64 MiB)."""
+
+    def run(
+        self,
+        container: str,
+        command: Sequence[str],
+        *,
+        user: str = "",
+        stdin: bytes | None = None,
+        output: Callable[[str, bytes], None] | None = None,
+    ) -> Ran:
+        """Run a command inside a running container and wait. With `output`, stream instead."""
+
+    def logs(self, container: str, tail: int) -> bytes:
+        """Return the last `tail` lines that a container wrote."""
+
+    def is_running(self, container: str) -> bool:
+        """Say whether a container exists and runs."""
+
+    def owned(self, installation: str, sandbox: str | None = None) -> list[Owned]:
+        """Return everything labelled with `installation` (and `sandbox`, if given)."""
+
+
+class Gateway(Protocol):
+    """The one way in from the browser: one container per installation, one port on loopback."""
+
+    @property
+    def container(self) -> str:
+        """The name of the gateway's container, which joins each sandbox's network."""
+
+    def ensure(self, progress: Progress) -> None:
+        """Have the gateway running; raises Conflict when its port is taken."""
+
+    def open(self, route: Route) -> None:
+        """Let `http://NAME.domain:port` reach the tool for who has the link."""
+
+    def close(self, name: str) -> None:
+        """Take a route away; gone already is success. Other routes stay untouched."""
+
+    def url(self, name: str) -> str:
+        """Return the address of a sandbox, without its secret."""
+
+    def link(self, route: Route) -> str:
+        """Return the address with the secret that opens it."""
+
+    def port_is_free(self) -> bool:
+        """Say whether the gateway, or nobody, has its port."""
+
+    def answers(self, route: Route, path: str) -> bool:
+        """Say whether the tool answers `path` through the gateway with a status below 500."""
+
+
+class Transaction(Protocol):
+    """One transaction on the registry. All of it is kept, or nothing."""
+
+    def sandboxes(self, states: Iterable[State] | None = None) -> list[Sandbox]:
+        """Return sandboxes by creation, oldest first; all states without `states`."""
+
+    def sandbox(self, name: str) -> Sandbox | None:
+        """Return the live sandbox of that name, else the newest that had it, or None."""
+
+    def save_sandbox(self, sandbox: Sandbox) -> None:
+        """Insert or replace by id. Raises Conflict if another live one has its name or subnet."""
+
+    def snapshots(self, source: str | None = None) -> list[Snapshot]:
+        """Return snapshots, oldest first."""
+
+    def snapshot(self, id: str) -> Snapshot | None:
+        """Return one snapshot or None."""
+
+    def save_snapshot(self, snapshot: Snapshot) -> None:
+        """Insert or replace by id."""
+
+    def journal(self, subject: str, kind: str, name: str) -> None:
+        """Note that an object of `subject` is about to be made."""
+
+    def journaled(self, subject: str) -> list[tuple[str, str]]:
+        """Return what was noted for `subject` as (kind, name), oldest first."""
+
+    def forget_journal(self, subject: str) -> None:
+        """Drop the notes of `subject`: everything they name is settled."""
+
+    def record(self, event: NewEvent) -> AuditEvent:
+        """Append an event to the chain."""
+
+    def events(self, *, subject: str | None = None, last: int | None = None) -> list[AuditEvent]:
+        """Return events in order: of one subject, and at most the `last` ones, if given."""
+
+    def chain(self) -> Iterator[tuple[int, str, str, str]]:
+        """Yield (seq, prev, hash, body) of every event in order, without reading the bodies."""
+
+
+class Registry(Protocol):
+    """The memory of an installation. Raises Unavailable when it cannot be read or written."""
+
+    def writing(self) -> AbstractContextManager[Transaction]:
+        """Open a transaction that writes: nobody else writes until it ends (BEGIN IMMEDIATE)."""
+
+    def reading(self) -> AbstractContextManager[Transaction]:
+        """Open a transaction that only reads, on one consistent state."""
+
+    def installation(self) -> str:
+        """Return the id of this installation, made once with the registry."""
+
+    def check(self) -> str:
+        """Return one line on the registry's health: schema, journal mode, integrity."""
+
+
+class Catalogue(Protocol):
+    """The files of a home, read strictly. Raises InvalidInput with file, line and column."""
+
+    def settings(self) -> Settings:
+        """Return `sandbox.yaml`."""
+
+    def templates(self) -> list[str]:
+        """Return the names of the templates."""
+
+    def template(self, name: str) -> Template:
+        """Return one template; raises NotFound with the nearest name."""
+
+    def template_digest(self, name: str) -> str:
+        """Return the SHA-256 over all files of a template."""
+
+    def sources(self) -> list[str]:
+        """Return the names of the sources."""
+
+    def source(self, name: str) -> Source:
+        """Return one source; raises NotFound with the nearest name."""
+
+    def policies(self) -> PolicySet:
+        """Return the policies in force as one set."""
+
+    def base_image(self) -> Image:
+        """Return the image that all of ours start from."""
+
+    def lab_image(self) -> Image:
+        """Return the image of the lab (PostgreSQL)."""
+
+    def gateway_image(self) -> Image:
+        """Return the image of the gateway."""
+
+    def service_image(self, template: str, service: str) -> Image:
+        """Return the image of one service of a template."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """A snapshot file on our disk, masked and checked, before it goes into its volume."""
+
+    path: Path
+    tables: tuple[TableCopy, ...]
+    data_as_of: datetime
+    bytes: int
+    file_digest: str
+
+
+class SourceReader(Protocol):
+    """Reads one kind of core system. Raises Unavailable without ever naming the password."""
+
+    def columns(self, source: Source, password: str) -> dict[str, list[str]]:
+        """Return the columns of every table in the source's schema.
+
+        Raises Denied when the login could write anything there.
+        """
+
+    def copy(
+        self, source: Source, password: str, key: bytes, target: Path, progress: Progress
+    ) -> Built:
+        """Stream the listed columns, masked with `key`, into a new file `target`.
+
+        One consistent state of the source. Masked plain text never reaches the disk. On any
+        failure the file is gone.
+        """
+
+
+class Keys(Protocol):
+    """Secrets of the home. Nothing here is ever printed, logged or put into an event."""
+
+    def mask_key(self, source: str) -> bytes:
+        """Return the masking key of a source (32 bytes)."""
+
+    def key_id(self, source: str) -> str:
+        """Return the public name of that key."""
+
+    def derive(self, purpose: str) -> str:
+        """Return a URL-safe secret for `purpose`: the same each time, unknowable without the home."""
+
+    def password(self, source: Source) -> str:
+        """Return a source's password from environment or file; raises Unavailable if missing."""
+
+
+@dataclass(frozen=True)
+class HomeAccess:
+    """Who can enter a home's state folder."""
+
+    path: str
+    owner: str
+    others_can_read: bool
+
+
+class HomeFiles(Protocol):
+    """The files of the home that use cases need."""
+
+    def access(self) -> HomeAccess:
+        """Return who owns the state folder and whether anybody else can enter it."""
+
+    def build_path(self, name: str) -> Path:
+        """Return the path for a file under construction, in a folder that only we can enter."""
+
+    def chunks(self, path: Path) -> Iterator[bytes]:
+        """Yield a file's content in pieces of 1 MiB."""
+
+    def discard(self, path: Path) -> None:
+        """Remove a file under construction; gone already is success."""
+
+
+class DemoCore(Protocol):
+    """The demo's core system: a real PostgreSQL server with real purchases."""
+
+    def ensure(self, progress: Progress) -> Mapping[str, Any]:
+        """Have it running and loaded; return host, port and row counts."""
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who asks, and how we know."""
+
+    name: str
+    identity: str
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything a use case may reach. `bootstrap` fills it."""
+
+    actor: Actor
+    now: Callable[[], datetime]
+    new_id: Callable[[], str]
+    files: HomeFiles
+    catalogue: Catalogue
+    registry: Registry
+    engine: Engine
+    gateway: Gateway
+    reader: SourceReader
+    demo: DemoCore | None
+    keys: Keys
+    settings: Settings
+    progress: Progress

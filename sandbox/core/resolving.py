@@ -1,0 +1,108 @@
+"""From what a person asks for to a Spec: defaults filled in, everything checked. Pure."""
+
+from collections.abc import Iterable, Mapping
+
+from sandbox.core.errors import Conflict, InvalidInput, NotFound
+from sandbox.core.lease import parse_ttl
+from sandbox.core.lifecycle import Spec, Steps
+from sandbox.core.settings import DefaultSettings
+from sandbox.core.snapshot import Snapshot, SnapshotState
+from sandbox.core.source import Source
+from sandbox.core.template import Template, resolve_parameters
+from sandbox.core.text import check_name, clean, closest
+from sandbox.core.values import Value
+
+
+class Wish(Value):
+    """What a person asks for, as they said it. Empty fields take the home's defaults."""
+
+    name: str
+    template: str
+    purpose: str = ""
+    ttl: str = ""
+    parameters: dict[str, str] = {}
+    owners: dict[str, str] = {}
+    snapshot: str = ""
+
+
+def resolve(
+    wish: Wish,
+    template: Template,
+    source: Source,
+    snapshot: Snapshot,
+    *,
+    digest: str,
+    image: str,
+    actor: str,
+    defaults: DefaultSettings,
+) -> Spec:
+    """Return the Spec for `wish`; raises InvalidInput when a part of it cannot be understood."""
+    check_name(wish.name)
+    ttl = parse_ttl(wish.ttl or defaults.ttl)
+    return Spec(
+        template=template.name,
+        template_version=template.metadata.version,
+        template_digest=digest,
+        image=image,
+        parameters=resolve_parameters(template, wish.parameters, defaults.language),
+        purpose=wish.purpose.strip(),
+        ttl_minutes=int(ttl.total_seconds()) // 60,
+        steps=_steps(wish.owners, source, actor),
+        snapshot=snapshot.id,
+    )
+
+
+def _steps(given: Mapping[str, str], source: Source, actor: str) -> Steps:
+    known = Steps.model_fields
+    for step in given:
+        if step not in known:
+            raise InvalidInput(
+                "There is no such step." + closest(step, known),
+                subject=clean(step),
+                hint=f"Steps: {', '.join(known)}. Write --owner analyse=PERSON.",
+            )
+    filled = {
+        "extract": source.owners.extract,
+        "transform": source.owners.transform,
+        "analyse": actor,
+    }
+    return Steps(**(filled | {step: person.strip() for step, person in given.items()}))
+
+
+def choose_snapshot(wanted: str, source: str, known: Iterable[Snapshot]) -> Snapshot:
+    """Return the snapshot named `wanted`, else the newest ready one of `source`.
+
+    Raises NotFound (with the command that makes one) or Conflict when it is not ready.
+    """
+    ready = [s for s in known if s.source == source]
+    if wanted:
+        named = next((s for s in ready if s.id == wanted), None)
+        if named is None:
+            raise NotFound("There is no such snapshot." + closest(wanted, (s.id for s in ready)),
+                           subject=clean(wanted), hint="See: sandbox snapshot list")
+        if named.state is not SnapshotState.READY:
+            raise Conflict(f"The snapshot is {named.state}.", subject=wanted,
+                           hint="See: sandbox snapshot list")
+        return named
+    usable = [s for s in ready if s.state is SnapshotState.READY]
+    if not usable:
+        raise NotFound("There is no snapshot of the source yet.", subject=source,
+                       hint=f"IT makes one with: sandbox snapshot build {source}")
+    return usable[-1]
+
+
+def lacking_tables(template: Template, snapshot: Snapshot) -> list[str]:
+    """Return the tables that `template` needs and `snapshot` has not."""
+    have = {t.name for t in snapshot.manifest.tables} if snapshot.manifest else set()
+    return [table for table in template.needs.tables if table not in have]
+
+
+def differences(wish: Wish, old: Spec, new: Spec) -> list[str]:
+    """Return the names of what `wish` asks for and the running sandbox `old` has not.
+
+    A newer snapshot or template is no difference unless the wish names it: asking again for a
+    sandbox gives the sandbox that runs.
+    """
+    compared = ["template", "parameters", "purpose", "ttl_minutes", "steps"]
+    compared += ["snapshot"] if wish.snapshot else []
+    return [field for field in compared if getattr(old, field) != getattr(new, field)]

@@ -1,0 +1,54 @@
+"""The settings of a home: `sandbox.yaml`. Every one has a default that works on one machine."""
+
+from ipaddress import IPv4Network
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sandbox.core.values import Value
+
+
+class GatewaySettings(Value):
+    """Where browsers reach the sandboxes."""
+
+    bind: Literal["127.0.0.1"] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1024, le=65535)] = 8700
+    domain: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")] = "localhost"
+
+
+class ImageSettings(Value):
+    """What images are made from, for machines without a route to public registries.
+
+    `ca_bundle` is a file on this machine that is copied into images under a name of its own.
+    """
+
+    base: str = "debian:bookworm-slim"
+    package_index: str = ""
+    debian_mirror: str = ""
+    ca_bundle: str = ""
+    build_network: Literal["default", "host"] = "default"
+
+
+class NetworkSettings(Value):
+    """The range from which sandboxes get their /28 networks."""
+
+    range: IPv4Network = IPv4Network("10.231.0.0/16")
+
+
+class DefaultSettings(Value):
+    """What a request gets when it says nothing."""
+
+    ttl: str = "72h"
+    language: Literal["en", "ja"] = "en"
+
+
+class Settings(Value):
+    """All settings."""
+
+    api_version: Annotated[Literal["sandbox.home/v1"], Field(alias="apiVersion")]
+    kind: Literal["Home"]
+    demo: bool = False
+    gateway: GatewaySettings = GatewaySettings()
+    images: ImageSettings = ImageSettings()
+    network: NetworkSettings = NetworkSettings()
+    defaults: DefaultSettings = DefaultSettings()

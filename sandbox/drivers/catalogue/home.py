@@ -1,0 +1,230 @@
+"""The files of a home: settings, templates, sources and policies, read strictly each time."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from pydantic import BaseModel
+
+from sandbox.core.errors import InvalidInput, NotFound
+from sandbox.core.objects import Image
+from sandbox.core.policy import PolicyMetadata, PolicySet, Rule
+from sandbox.core.settings import Settings
+from sandbox.core.source import Source
+from sandbox.core.template import Template, check_template
+from sandbox.core.text import check_name, clean, closest
+from sandbox.drivers.catalogue.files import digest, read_file, read_tree, unreadable
+from sandbox.drivers.catalogue.images import ImageContexts
+from sandbox.drivers.catalogue.reading import load_placed
+from sandbox.drivers.catalogue.strict_yaml import MAX_BYTES, Document, refuse
+
+M = TypeVar("M", bound=BaseModel)
+
+SETTINGS = "sandbox.yaml"
+TEMPLATE = "template.yaml"
+IMAGES = Path(__file__).parents[2] / "images"
+
+
+class HomeCatalogue:
+    """The catalogue of the home in `home`; `images` holds the recipes of our own images.
+
+    Nothing is kept in memory: who edits a file sees the effect with the next command.
+    """
+
+    def __init__(self, home: Path, images: Path = IMAGES) -> None:
+        self._home = home
+        self._images = images
+
+    def settings(self) -> Settings:
+        """Return `sandbox.yaml`; raises NotFound where there is none."""
+        try:
+            return self._load(Settings, SETTINGS)[0]
+        except NotFound:
+            raise NotFound(
+                "This folder is no home.",
+                subject=str(self._home),
+                hint="Make one: sandbox init DIR",
+            ) from None
+
+    def templates(self) -> list[str]:
+        """Return the names of the templates, sorted."""
+        names = self._names("templates")
+        return [n for n in names if (self._home / "templates" / n / TEMPLATE).is_file()]
+
+    def template(self, name: str) -> Template:
+        """Return one template.
+
+        Raises NotFound with the nearest name, InvalidInput if any of its files is refused.
+        """
+        return self._template(name, self._template_files(name))
+
+    def _template(self, name: str, files: dict[str, bytes]) -> Template:
+        file = f"templates/{name}/{TEMPLATE}"
+        template, document = load_placed(Template, file, files[TEMPLATE])
+        _same_name(file, document, template.name, name)
+        _raise_first(file, document, check_template(template))
+        return template
+
+    def template_digest(self, name: str) -> str:
+        """Return the SHA-256 over paths and contents of all files of a template."""
+        return digest(self._template_files(name).items())
+
+    def sources(self) -> list[str]:
+        """Return the names of the sources, sorted."""
+        return [Path(n).stem for n in self._yaml_files("sources")]
+
+    def source(self, name: str) -> Source:
+        """Return one source; raises NotFound with the nearest name, InvalidInput if it is wrong."""
+        # Late: only who reads a source needs the rules of masks.
+        from sandbox.core.masking import problems
+
+        self._known("source", name, self.sources)
+        file = f"sources/{name}.yaml"
+        source, document = self._load(Source, file)
+        _same_name(file, document, source.name, name)
+        _raise_first(file, document, problems(source), source=True)
+        return source
+
+    def policies(self) -> PolicySet:
+        """Return all files of `policies/` as one set; `digest()` of it names what was in force.
+
+        Raises InvalidInput if there is none (a home without rules denies nothing by mistake), or
+        if two rules have one id, naming both places.
+        """
+        files = [f"policies/{name}" for name in self._yaml_files("policies")]
+        if not files:
+            raise InvalidInput(
+                "This home has no policy, so nothing can be allowed.",
+                subject="policies/",
+                hint="Restore policies/baseline.yaml.",
+            )
+        loaded = {file: self._load(PolicySet, file) for file in files}
+        _ids_once(loaded)
+        return _merged([policies for policies, _ in loaded.values()])
+
+    def base_image(self) -> Image:
+        """Return the image that all of ours start from."""
+        return self._contexts().base()
+
+    def lab_image(self) -> Image:
+        """Return the image of the lab (PostgreSQL)."""
+        return self._contexts().lab()
+
+    def gateway_image(self) -> Image:
+        """Return the image of the gateway."""
+        return self._contexts().gateway()
+
+    def service_image(self, template: str, service: str) -> Image:
+        """Return the image of one service; raises NotFound for an unknown template or service."""
+        files = self._template_files(template)
+        found = self._template(template, files)
+        if service not in found.services:
+            _unknown("service", service, found.services)
+        return self._contexts().service(found, service, files)
+
+    def _contexts(self) -> ImageContexts:
+        return ImageContexts(self._images, self.settings().images)
+
+    def _template_files(self, name: str) -> dict[str, bytes]:
+        self._known("template", name, self.templates)
+        return read_tree(self._home / "templates" / name, f"templates/{name}")
+
+    def _load(self, model: type[M], file: str) -> tuple[M, Document]:
+        # One byte over the limit is read, so that the reader itself can say that it is too large.
+        return load_placed(model, file, read_file(self._home / file, file, MAX_BYTES + 1))
+
+    def _names(self, folder: str) -> list[str]:
+        try:
+            return sorted(path.name for path in (self._home / folder).iterdir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise unreadable(folder, error) from None
+
+    def _yaml_files(self, folder: str) -> list[str]:
+        names = self._names(folder)
+        for name in names:
+            # A rule file that is passed over in silence would be a rule that nobody keeps.
+            if name.lower().endswith((".yml", ".yaml")) and not name.endswith(".yaml"):
+                raise InvalidInput(
+                    "The file's name must end in .yaml to be read.",
+                    subject=f"{folder}/{clean(name)}",
+                    hint="Rename it.",
+                )
+        return [name for name in names if name.endswith(".yaml") and not name.startswith(".")]
+
+    def _known(self, kind: str, name: str, names: Callable[[], list[str]]) -> None:
+        # The form is checked before the disk is touched: `../x` never becomes a path.
+        check_name(name)
+        if name not in (known := names()):
+            _unknown(kind, name, known)
+
+
+def _unknown(kind: str, name: str, known: Iterable[str]) -> NoReturn:
+    listed = ", ".join(sorted(known)) or "none"
+    raise NotFound(
+        f"There is no such {kind}.{closest(name, known)}",
+        subject=clean(name),
+        hint=f"Known: {listed}",
+    )
+
+
+def _same_name(file: str, document: Document, found: str, expected: str) -> None:
+    if found != expected:
+        refuse(
+            file,
+            document.position(("metadata", "name")),
+            f"the name is {clean(found)}, but the file stands under {expected}.",
+            "Make both the same.",
+        )
+
+
+def _raise_first(
+    file: str, document: Document, problems: list[str], *, source: bool = False
+) -> None:
+    if problems:
+        # A problem begins with what it is about: a dotted path, in a source `table.column`.
+        path = tuple(problems[0].partition(":")[0].split("."))
+        place = ("tables", path[0], "columns", *path[1:]) if source else path
+        refuse(file, document.position(place), clean(problems[0]), more=len(problems) - 1)
+
+
+def _ids_once(loaded: dict[str, tuple[PolicySet, Document]]) -> None:
+    places: dict[str, tuple[str, tuple[int, int]]] = {}
+    for file, (policies, document) in loaded.items():
+        for number, rule in enumerate(policies.rules):
+            here = document.position(("rules", number, "id"))
+            if rule.id in places:
+                other, (line, _) = places[rule.id]
+                refuse(
+                    file,
+                    here,
+                    f"the rule {rule.id} stands in {other}:{line} already.",
+                    "Give one of them another id.",
+                )
+            places[rule.id] = (file, here)
+
+
+def _merged(sets: list[PolicySet]) -> PolicySet:
+    if len(sets) == 1:
+        return sets[0]
+    metadata = [policies.metadata for policies in sets]
+    return sets[0].model_copy(
+        update={
+            "metadata": PolicyMetadata(
+                name="+".join(m.name for m in metadata),
+                version="+".join(m.version for m in metadata),
+                owner="+".join(dict.fromkeys(m.owner for m in metadata)),
+                change="+".join(dict.fromkeys(m.change for m in metadata)),
+            ),
+            "effective_from": min(policies.effective_from for policies in sets),
+            "rules": tuple(_dated(rule, policies) for policies in sets for rule in policies.rules),
+        }
+    )
+
+
+def _dated(rule: Rule, policies: PolicySet) -> Rule:
+    # Each file keeps its own first day when it becomes part of one set.
+    return rule.model_copy(
+        update={"effective_from": rule.effective_from or policies.effective_from}
+    )

@@ -1,0 +1,148 @@
+"""The gateway: one Caddy container per installation, whose configuration never changes.
+
+A route is one empty file in its `routes` volume, named by what opens it; see
+`sandbox/images/gateway/` for the configuration that reads them. Putting or replacing a file
+touches no other route's connections.
+"""
+
+import http.client
+import socket
+from collections.abc import Callable
+
+from sandbox.core.errors import Conflict, SandboxError
+from sandbox.core.objects import (
+    INSTALLATION,
+    ROLE,
+    Container,
+    File,
+    Image,
+    Mount,
+    Network,
+    Port,
+    Route,
+)
+from sandbox.core.ports import Engine, Progress
+from sandbox.core.settings import GatewaySettings
+
+_UID = 10003
+_ROUTES = "/routes"
+_INNER_PORT = 8700
+_PROBE_SECONDS = 5.0
+
+
+class CaddyGateway:
+    """The gateway of one installation, driven through the engine alone."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        image: Callable[[], Image],
+        settings: GatewaySettings,
+        installation: Callable[[], str],
+    ) -> None:
+        self._engine, self._image, self._settings = engine, image, settings
+        self._installation = installation
+
+    @property
+    def container(self) -> str:
+        """The name of the gateway's container; its network and volume have the same."""
+        return f"sandbox-gateway-{self._installation()}"
+
+    def ensure(self, progress: Progress) -> None:
+        """Have the gateway running; raises Conflict when its port is taken."""
+        if self._engine.is_running(self.container):
+            return
+        progress.say("gateway", f"Starting the gateway on port {self._settings.port}")
+        image = self._image()
+        for each in (*image.needs, image):
+            if self._engine.image_id(each.tag) is None:
+                self._engine.build(each, progress)
+        labels = {INSTALLATION: self._installation(), ROLE: "gateway"}
+        self._engine.remove("container", self.container)
+        self._engine.remove("network", self.container)
+        self._engine.create_network(Network(self.container, labels, isolated=False))
+        self._engine.create_volume(self.container, labels)
+        self._engine.create_container(self._container(image, labels))
+        self._start()
+
+    def _container(self, image: Image, labels: dict[str, str]) -> Container:
+        return Container(
+            name=self.container,
+            image=image.tag,
+            labels=labels,
+            user=f"{_UID}:{_UID}",
+            command=("/usr/bin/caddy", "run", "--config", "/etc/caddy/gateway.json"),
+            memory_mb=128,
+            cpus=1.0,
+            pids=128,
+            network=self.container,
+            mounts=(Mount(self.container, _ROUTES),),
+            tmpfs={"/tmp": f"rw,nosuid,nodev,noexec,size=8m,mode=0700,uid={_UID},gid={_UID}"},  # noqa: S108
+            # On two networks at once, it must never pass packets between them.
+            sysctls={"net.ipv4.ip_forward": "0"},
+            publish=(Port(self._settings.bind, self._settings.port, _INNER_PORT),),
+            restart=True,
+        )
+
+    def _start(self) -> None:
+        try:
+            self._engine.start(self.container)
+        except SandboxError as error:
+            self._engine.remove("container", self.container)
+            self._engine.remove("network", self.container)
+            if "address already in use" in error.message or "already allocated" in error.message:
+                raise Conflict(
+                    "The gateway's port is taken by another program.",
+                    subject=f"{self._settings.bind}:{self._settings.port}",
+                    hint="Free it, or set gateway.port in sandbox.yaml.",
+                ) from error
+            raise
+
+    def open(self, route: Route) -> None:
+        """Let the route's name reach its tool for who has the link."""
+        # The folder entry replaces the plain file that `close` may have left.
+        files = [File(f"{route.name}/", b"", mode=0o755), File(f"{route.name}/{_token(route)}", b"")]
+        self._engine.put(self.container, _ROUTES, files)
+
+    def close(self, name: str) -> None:
+        """Take a route away: a plain file in its place removes the folder with its tokens."""
+        if self._engine.is_running(self.container):
+            self._engine.put(self.container, _ROUTES, [File(name, b"")])
+
+    def url(self, name: str) -> str:
+        """Return the address of a sandbox, without its secret."""
+        return f"http://{name}.{self._settings.domain}:{self._settings.port}"
+
+    def link(self, route: Route) -> str:
+        """Return the address with the secret that opens it."""
+        return f"{self.url(route.name)}/?sbx={_token(route)}"
+
+    def port_is_free(self) -> bool:
+        """Say whether the gateway, or nobody, has its port."""
+        if self._engine.is_running(self.container):
+            return True
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            return probe.connect_ex((self._settings.bind, self._settings.port)) != 0
+
+    def answers(self, route: Route, path: str) -> bool:
+        """Say whether the tool answers below 500. The gateway itself says 403 without a route."""
+        connection = http.client.HTTPConnection(
+            self._settings.bind, self._settings.port, timeout=_PROBE_SECONDS
+        )
+        headers = {
+            "Host": f"{route.name}.{self._settings.domain}:{self._settings.port}",
+            "Cookie": f"sbx={_token(route)}",
+        }
+        try:
+            connection.request("GET", path, headers=headers)
+            status = connection.getresponse().status
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+        return status < 500 and status != 403
+
+
+def _token(route: Route) -> str:
+    return f"{route.address}~{route.port}~{route.secret}"

@@ -1,0 +1,108 @@
+"""The folder of a home: making one, and the files that use cases need in it."""
+
+import os
+import pwd
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from sandbox.core.errors import Conflict, Unavailable
+from sandbox.core.ports import HomeAccess
+
+STATE = ".sandbox"
+SETTINGS = "sandbox.yaml"
+_CHUNK = 1024 * 1024
+
+
+class HomeFolder:
+    """One home, as files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def access(self) -> HomeAccess:
+        """Return who owns the state folder and whether anybody else can enter it."""
+        state = (self._folder / STATE).stat()
+        return HomeAccess(
+            path=str(self._folder),
+            owner=_user_name(state.st_uid),
+            others_can_read=bool(state.st_mode & 0o077),
+        )
+
+    def build_path(self, name: str) -> Path:
+        """Return the path for a file under construction, in a folder that only we can enter."""
+        folder = self._folder / STATE / "build"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder / name
+
+    def chunks(self, path: Path) -> Iterator[bytes]:
+        """Yield a file's content in pieces of 1 MiB."""
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
+
+    def discard(self, path: Path) -> None:
+        """Remove a file under construction; gone already is success."""
+        path.unlink(missing_ok=True)
+
+
+def is_home(folder: Path) -> bool:
+    """Say whether `folder` holds an installation."""
+    return (folder / SETTINGS).is_file() and (folder / STATE).is_dir()
+
+
+def lay_out(folder: Path, shipped: Path, files: dict[str, str]) -> None:
+    """Make a home in `folder`: shipped templates and policies, and `files` by relative path.
+
+    Raises Conflict when the folder holds something else, Unavailable when it cannot be written;
+    nothing that was made stays behind then.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise Conflict("The folder is not empty and is not a home.", subject=str(folder),
+                       hint="Choose a new or an empty folder: sandbox init DIR")
+    new = not folder.exists()
+    try:
+        _fill(folder, shipped, files)
+    except OSError as error:
+        _clear(folder, remove=new)
+        raise Unavailable(f"The home could not be written: {error.strerror}.", subject=str(folder),
+                          hint="Check the folder's owner and the free disk space.") from error
+
+
+def _fill(folder: Path, shipped: Path, files: dict[str, str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    state = folder / STATE
+    state.mkdir(mode=0o700)
+    for name in ("templates", "policies"):
+        shutil.copytree(shipped / name, folder / name,
+                        ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    (folder / "sources").mkdir()
+    for path, text in files.items():
+        target = folder / path
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mode = 0o600 if path.startswith(STATE) else 0o644
+        with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+            file.write(text)
+
+
+def _clear(folder: Path, *, remove: bool) -> None:
+    if remove:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for entry in folder.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def free_port() -> int:
+    """Return a TCP port that is free on loopback now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

@@ -1,0 +1,81 @@
+"""The secrets of a home: one master key in a file, everything else derived from it."""
+
+import base64
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from sandbox.core.errors import Unavailable
+from sandbox.core.source import Source
+
+_BYTES = 32
+
+
+class FileKeys:
+    """Keys of the home in `folder`; passwords come from `environment` or files, as a source says.
+
+    Derivation is HKDF-Expand with SHA-256 (RFC 5869, section 2.3) for one block: the master key
+    is uniformly random already, so the extract step would add nothing.
+    """
+
+    def __init__(self, folder: Path, home: Path, environment: Mapping[str, str]) -> None:
+        self._master_file = folder / "master"
+        self._home = home
+        self._environment = environment
+
+    def create(self) -> None:
+        """Make the master key, readable by its owner only; an existing one stays."""
+        self._master_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            file = os.open(self._master_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return
+        with os.fdopen(file, "wb") as stream:
+            stream.write(secrets.token_bytes(_BYTES))
+
+    def mask_key(self, source: str) -> bytes:
+        """Return the masking key of a source (32 bytes)."""
+        return self._expand(f"mask {source}")
+
+    def key_id(self, source: str) -> str:
+        """Return the public name of that key: 12 hex digits that tell nothing about it."""
+        return hmac.new(self.mask_key(source), b"key id", hashlib.sha256).hexdigest()[:12]
+
+    def derive(self, purpose: str) -> str:
+        """Return a URL-safe secret of 256 bits for `purpose`."""
+        return base64.urlsafe_b64encode(self._expand(f"secret {purpose}")).decode().rstrip("=")
+
+    def password(self, source: Source) -> str:
+        """Return a source's password; raises Unavailable, naming only where it was looked for."""
+        where = source.connection.password
+        if where.env is not None:
+            found = self._environment.get(where.env, "")
+        else:
+            found = _read_text(self._home / (where.file or ""))
+        if found:
+            return found
+        place = f"${where.env}" if where.env is not None else f"file {where.file}"
+        raise Unavailable("The password of the source is missing.", subject=f"{source.name} ({place})",
+                          hint="Set it there; it is never written into the source's YAML file.")
+
+    def _expand(self, purpose: str) -> bytes:
+        try:
+            master = self._master_file.read_bytes()
+        except OSError as error:
+            raise Unavailable("The home's master key cannot be read.", subject=str(self._master_file),
+                              hint="Restore it from your backup: masks and links depend on it."
+                              ) from error
+        if len(master) != _BYTES:
+            raise Unavailable(f"The home's master key is not {_BYTES} bytes.",
+                              subject=str(self._master_file), hint="Restore it from your backup.")
+        return hmac.new(master, purpose.encode() + b"\x01", hashlib.sha256).digest()
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""

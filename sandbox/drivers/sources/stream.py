@@ -1,0 +1,203 @@
+"""The stream from a source into a snapshot: masks as SQL, rows counted, Ctrl-C obeyed."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from sandbox.core.errors import InvalidInput, Unavailable
+from sandbox.core.lease import spoken
+from sandbox.core.masking import MAIL_DOMAIN, REDACTED, TOKEN_DIGITS, described, pads
+from sandbox.core.ports import Progress
+from sandbox.core.snapshot import ColumnCopy, TableCopy
+from sandbox.core.source import Mask, Source, Table
+from sandbox.core.text import clean
+from sandbox.drivers.sources.connection import SNAPSHOT, SOURCE, ask, literal, quoted
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_TICK_SECONDS = 0.25
+_INEXACT = ("DOUBLE", "FLOAT")
+_DATES = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
+
+
+def copy_tables(
+    con: "DuckDBPyConnection", source: Source, key: bytes, progress: Progress
+) -> tuple[TableCopy, ...]:
+    """Copy every listed table into the attached snapshot, close it, and return what it holds.
+
+    Expects an open transaction and ends it. Raises Unavailable when the rows that arrived are
+    not the rows that the source counted in the same transaction.
+    """
+    _set_key(con, key)
+    selects = {name: _masked(con, source, name) for name in source.tables}
+    counts = {name: _count(con, source, name) for name in source.tables}
+    meter = _Meter(progress, total=sum(counts.values()))
+    for name, select in selects.items():
+        statement = f"CREATE TABLE {quoted(SNAPSHOT, 'main', name)} AS {select}"
+        _run(con, statement, partial(meter.show, name, counts[name]))
+        meter.finish(counts[name])
+    con.commit()
+    # What a checkpoint moves out of the write-ahead log was masked before it came there.
+    con.execute(f"CHECKPOINT {SNAPSHOT}")
+    copies = tuple(_copied(con, name, source.tables[name]) for name in source.tables)
+    con.execute(f"DETACH {SNAPSHOT}")
+    _check_counts(source, counts, copies)
+    return copies
+
+
+def _set_key(con: "DuckDBPyConnection", key: bytes) -> None:
+    """Define `token(text)`: HMAC-SHA256 whose key lives in this connection's memory only."""
+    inner, outer = pads(key)
+    con.execute("SET VARIABLE inner_pad = ?", [inner])
+    con.execute("SET VARIABLE outer_pad = ?", [outer])
+    con.execute(
+        "CREATE TEMPORARY MACRO token(text) AS left(sha256(getvariable('outer_pad') || "
+        f"unhex(sha256(getvariable('inner_pad') || encode(text)))), {TOKEN_DIGITS})"
+    )
+
+
+def _masked(con: "DuckDBPyConnection", source: Source, name: str) -> str:
+    """Return the SELECT over the live table that yields what the snapshot may hold."""
+    live = quoted(SOURCE, source.connection.db_schema, name)
+    types = {row[0]: row[1] for row in con.execute(f"DESCRIBE {live}").fetchall()}
+    columns = [
+        f"{_expression(f'{name}.{column}', column, types[column], rule.mask)} AS {quoted(column)}"
+        for column, rule in source.tables[name].columns.items()
+        if rule.mask.method != "drop"
+    ]
+    return f"SELECT {', '.join(columns)} FROM {live}"  # noqa: S608 (quoted by a library)
+
+
+def _expression(subject: str, column: str, kind: str, mask: Mask) -> str:
+    value = quoted(column)
+    as_text = f"CAST({value} AS VARCHAR)"
+    _check_type(subject, kind, mask)
+    match mask.method:
+        case "hmac":
+            return f"{literal(mask.prefix)} || token({as_text})"
+        case "mail":
+            return f"token({as_text}) || {literal('@' + MAIL_DOMAIN)}"
+        case "redact":
+            return f"CASE WHEN {value} IS NOT NULL THEN {literal(REDACTED)} END"
+        case "generalise" if mask.to:
+            return f"CAST(date_trunc({literal(mask.to)}, {value}) AS {kind})"
+        case "generalise":
+            return f"left({as_text}, {mask.first})"
+        case "null":
+            # An ENUM type would carry the labels of the column that is being emptied.
+            return f"CAST(NULL AS {'VARCHAR' if kind.startswith('ENUM') else kind})"
+        case _:
+            return value
+
+
+def _check_type(subject: str, kind: str, mask: Mask) -> None:
+    if mask.to and kind not in _DATES:
+        raise InvalidInput(
+            f"The mask generalise to {mask.to} needs a date; this column is {kind}.",
+            subject=clean(subject),
+            hint="Use first instead of to, or another mask.",
+        )
+    if mask.method in ("hmac", "mail") and kind in _INEXACT:
+        # Rounded, different values would get one token: rows would join that do not belong.
+        raise InvalidInput(
+            f"The mask {mask.method} needs exact values; this column arrives as {kind}.",
+            subject=clean(subject),
+            hint="Give the source a view with the column as text or numeric(p, s), or drop it.",
+        )
+
+
+def _count(con: "DuckDBPyConnection", source: Source, name: str) -> int:
+    table = quoted(source.connection.db_schema, name)
+    return int(ask(con, f"SELECT count(*) AS rows FROM {table}")[0][0])  # noqa: S608
+
+
+def _copied(con: "DuckDBPyConnection", name: str, table: Table) -> TableCopy:
+    stored = quoted(SNAPSHOT, "main", name)
+    rows = con.execute(f"SELECT count(*) FROM {stored}").fetchone()  # noqa: S608
+    assert rows is not None
+    columns = tuple(
+        ColumnCopy(
+            name=column,
+            type=kind,
+            data_class=table.columns[column].data_class,
+            mask=described(table.columns[column].mask),
+        )
+        for column, kind, *_ in con.execute(f"DESCRIBE {stored}").fetchall()
+    )
+    return TableCopy(name=name, rows=rows[0], columns=columns)
+
+
+def _check_counts(source: Source, counts: Mapping[str, int], copies: tuple[TableCopy, ...]) -> None:
+    for copy in copies:
+        if copy.rows != counts[copy.name]:
+            raise Unavailable(
+                f"The source counted {counts[copy.name]:,} rows, but {copy.rows:,} arrived.",
+                subject=clean(f"{source.name}: {copy.name}"),
+                hint="Nothing was kept. Build again; if it happens again, report it.",
+            )
+
+
+@dataclass
+class _Meter:
+    """Rows done and time left, over all tables of one build."""
+
+    progress: Progress
+    total: int
+    done: int = 0
+    shown: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+    def show(self, table: str, rows: int, percent: float) -> None:
+        """Say how far `table` of `rows` rows is; DuckDB says -1 while it cannot tell."""
+        # Its estimates fall now and then; people should not see rows come back.
+        now = max(self.shown, self.done + int(rows * min(max(percent, 0.0), 100.0) / 100))
+        self.shown = now
+        left = (time.monotonic() - self.started) * (self.total - now) / now if now else None
+        text = f"{clean(table)}: {now:,} of {self.total:,} rows{_time_left(left)}"
+        self.progress.say("snapshot", text, done=now, total=self.total)
+
+    def finish(self, rows: int) -> None:
+        """Count a whole table as done."""
+        self.done += rows
+        text = f"{self.done:,} of {self.total:,} rows"
+        self.progress.say("snapshot", text, done=self.done, total=self.total)
+
+
+def _time_left(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    span = f"{seconds:.0f} s" if seconds < 120 else spoken(timedelta(seconds=seconds))
+    return f", {span} left"
+
+
+def _run(con: "DuckDBPyConnection", statement: str, tick: Callable[[float], None]) -> None:
+    """Run `statement` in a thread, so that Ctrl-C reaches us; calls `tick` with its percent."""
+    # Without these, DuckDB counts no progress, or prints it itself.
+    con.execute("SET enable_progress_bar = true")
+    con.execute("SET enable_progress_bar_print = false")
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            con.execute(statement)
+        except BaseException as error:  # it is raised again in the thread that waits
+            failures.append(error)
+
+    thread = Thread(target=work, daemon=True)
+    try:
+        thread.start()
+        thread.join(_TICK_SECONDS)
+        while thread.is_alive():
+            tick(con.query_progress())
+            thread.join(_TICK_SECONDS)
+    except BaseException:
+        con.interrupt()
+        thread.join()
+        raise
+    if failures:
+        raise failures[0]

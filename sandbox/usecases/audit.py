@@ -1,0 +1,77 @@
+"""Audit: list events, verify the chain."""
+
+from datetime import datetime
+from typing import Any
+
+from sandbox.core.audit import Break, first_break
+from sandbox.core.ports import Context
+from sandbox.core.values import Request, Result, Value
+from sandbox.usecases.desk import answers
+
+
+class EventView(Value):
+    """One event as people and programs read it."""
+
+    seq: int
+    at: datetime
+    code: str
+    actor: str
+    identity: str
+    subject: str
+    reason: str
+    details: dict[str, Any]
+    hash: str
+
+
+class AuditListResult(Result):
+    """Events in order."""
+
+    events: tuple[EventView, ...]
+
+
+class AuditListRequest(Request[AuditListResult]):
+    """Ask for events: of one subject, and at most the `last` ones (0: all)."""
+
+    subject: str = ""
+    last: int = 50
+
+
+class AuditVerifyResult(Result):
+    """Whether the chain holds. `warnings` say what this verdict cannot prove."""
+
+    events: int
+    holds: bool
+    broken: Break | None
+    warnings: tuple[str, ...]
+
+
+class AuditVerifyRequest(Request[AuditVerifyResult]):
+    """Ask whether the record is whole."""
+
+
+@answers(AuditListRequest)
+def list_events(context: Context, request: AuditListRequest) -> AuditListResult:
+    """Return events in order."""
+    with context.registry.reading() as tx:
+        stored = tx.events(subject=request.subject or None, last=request.last or None)
+    return AuditListResult(
+        events=tuple(
+            EventView(seq=e.seq, hash=e.hash, **e.read().model_dump()) for e in stored
+        )
+    )
+
+
+@answers(AuditVerifyRequest)
+def verify(context: Context, request: AuditVerifyRequest) -> AuditVerifyResult:
+    """Recompute the whole chain from the stored bytes."""
+    with context.registry.reading() as tx:
+        count, broken = first_break(tx.chain())
+    return AuditVerifyResult(
+        events=count,
+        holds=broken is None,
+        broken=broken,
+        warnings=(
+            "Personal home: duties are not separated. Whoever owns this home can rewrite the "
+            "whole chain; keep a copy of the last hash elsewhere.",
+        ),
+    )

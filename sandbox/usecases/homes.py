@@ -1,0 +1,190 @@
+"""The home itself: init, doctor, uninstall."""
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from sandbox.core.errors import Conflict, SandboxError
+from sandbox.core.lifecycle import LIVE
+from sandbox.core.ports import Context
+from sandbox.core.snapshot import SnapshotState
+from sandbox.core.values import Request, Result, Value
+from sandbox.usecases.desk import answers
+from sandbox.usecases.images import build_missing
+from sandbox.usecases.recording import record
+
+_GB = 1_000_000_000
+_LOW_DISK = 5 * _GB
+_NO_DISK = 1 * _GB
+
+
+class InitResult(Result):
+    """A home. `created` is False when it was one already; `demo_rows` by table of the demo core."""
+
+    home: str
+    installation: str
+    created: bool
+    demo_rows: dict[str, int] = {}
+
+
+class InitRequest(Request[InitResult]):
+    """Ask for a home in `folder`, with the demo core system if `demo`."""
+
+    folder: str
+    demo: bool = False
+    gateway_port: int = 8700
+
+
+class Check(Value):
+    """One line of the doctor. `fix` says what to do when it is not ok."""
+
+    name: str
+    status: Literal["ok", "warn", "fail"]
+    said: str
+    fix: str = ""
+
+
+class DoctorResult(Result):
+    """Whether the main job can run here."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def works(self) -> bool:
+        """True when nothing fails."""
+        return all(c.status != "fail" for c in self.checks)
+
+
+class DoctorRequest(Request[DoctorResult]):
+    """Ask whether everything that is needed is there."""
+
+
+class UninstallResult(Result):
+    """What was removed from the engine."""
+
+    removed: tuple[str, ...]
+
+
+class UninstallRequest(Request[UninstallResult]):
+    """Ask to remove this home's gateway, snapshots and demo core from the engine."""
+
+
+@answers(InitRequest)
+def init(context: Context, request: InitRequest) -> InitResult:
+    """Complete a home whose files are laid out: its first event, and the demo's core system."""
+    home = context.files.access().path
+    with context.registry.writing() as tx:
+        created = not tx.events(last=1)
+        if created:
+            record(context, tx, "home.created", home, demo=request.demo)
+    if request.demo and not context.settings.demo:
+        raise Conflict("This home exists already, without the demo.", subject=home,
+                       hint="Make the demo in a folder of its own: sandbox init --demo DIR")
+    rows = _demo_core(context) if request.demo else {}
+    return InitResult(home=home, installation=context.registry.installation(), created=created,
+                      demo_rows=dict(rows))
+
+
+def _demo_core(context: Context) -> Mapping[str, int]:
+    assert context.demo is not None
+    build_missing(context, [context.catalogue.base_image(), context.catalogue.lab_image()])
+    rows: Mapping[str, int] = context.demo.ensure(context.progress)["rows"]
+    return rows
+
+
+@answers(DoctorRequest)
+def doctor(context: Context, request: DoctorRequest) -> DoctorResult:
+    """Look at engine, disk, images, gateway, home and registry; changes nothing."""
+    checks = _engine(context)
+    works = checks[0].status == "ok"
+    if works:
+        checks += [_base_image(context), _port(context)]
+    return DoctorResult(checks=(*checks, _home(context), _registry(context), _duties()))
+
+
+@answers(UninstallRequest)
+def uninstall(context: Context, request: UninstallRequest) -> UninstallResult:
+    """Remove every engine object of this installation; raises Conflict while sandboxes live."""
+    with context.registry.writing() as tx:
+        live = [s.name for s in tx.sandboxes(LIVE)]
+        if live:
+            raise Conflict(f"Sandboxes are still there: {', '.join(live)}.", subject="home",
+                           hint=f"End them first: sandbox down {live[0]}")
+        for snapshot in tx.snapshots():
+            if snapshot.state is not SnapshotState.REMOVED:
+                removed = {"state": SnapshotState.REMOVED}
+                tx.save_snapshot(snapshot.model_copy(update=removed))
+        record(context, tx, "home.uninstalled", context.registry.installation())
+    found = context.engine.owned(context.registry.installation())
+    for kind in ("container", "network", "volume"):
+        for each in found:
+            if each.kind == kind:
+                context.engine.remove(each.kind, each.name)
+    return UninstallResult(removed=tuple(f"{o.kind} {o.name}" for o in found))
+
+
+def _engine(context: Context) -> list[Check]:
+    try:
+        facts = context.engine.facts()
+    except SandboxError as error:
+        return [Check(name="engine", status="fail", said=error.message, fix=error.hint)]
+    checks = [
+        Check(name="engine", status="ok", said=f"Docker {facts.version} (API {facts.api}), {facts.os}"),
+        Check(name="cgroups", status="ok", said=facts.cgroups),
+        Check(name="storage", status="ok", said=facts.storage),
+    ]
+    return [*checks, _disk(facts.root, facts.free_bytes)]
+
+
+def _disk(root: str, free: int | None) -> Check:
+    if free is None:
+        return Check(name="disk", status="warn", said="the engine's disk cannot be seen from here",
+                     fix="Look at the free space on the engine's own machine.")
+    status: Literal["ok", "warn", "fail"] = "ok"
+    if free < _LOW_DISK:
+        status = "fail" if free < _NO_DISK else "warn"
+    fix = "" if status == "ok" else "Free some space: docker system df, sandbox snapshot rm"
+    return Check(name="disk", status=status, said=f"{free / _GB:.1f} GB free in {root}", fix=fix)
+
+
+def _base_image(context: Context) -> Check:
+    base = context.settings.images.base
+    found = context.engine.image_id(base)
+    built = context.engine.image_id(context.catalogue.base_image().tag)
+    if found or built:
+        return Check(name="base image", status="ok", said=base)
+    return Check(name="base image", status="fail", said=f"{base} is not there",
+                 fix=f"docker pull {base}, or without a registry: make base-image")
+
+
+def _port(context: Context) -> Check:
+    gateway = context.settings.gateway
+    where = f"{gateway.bind}:{gateway.port}"
+    if context.gateway.port_is_free():
+        return Check(name="gateway port", status="ok", said=where)
+    return Check(name="gateway port", status="fail", said=f"{where} is taken by another program",
+                 fix="Free it, or set gateway.port in sandbox.yaml.")
+
+
+def _home(context: Context) -> Check:
+    access = context.files.access()
+    if access.others_can_read:
+        return Check(name="home", status="fail", said=f"others can enter {access.path}/.sandbox",
+                     fix=f"chmod 700 {access.path}/.sandbox")
+    return Check(name="home", status="ok", said=f"{access.path}, state readable by {access.owner} only")
+
+
+def _registry(context: Context) -> Check:
+    return _asked("registry", context.registry.check)
+
+
+def _asked(name: str, question: Callable[[], str]) -> Check:
+    try:
+        return Check(name=name, status="ok", said=question())
+    except SandboxError as error:
+        return Check(name=name, status="fail", said=error.message, fix=error.hint)
+
+
+def _duties() -> Check:
+    return Check(name="duties", status="warn",
+                 said="personal home: one person owns keys, engine and record",
+                 fix="Good for trying out. Approvals by oneself prove nothing to an auditor.")

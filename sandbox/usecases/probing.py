@@ -1,0 +1,114 @@
+"""Is it up, and does it hold? First answers and attacks, before anybody gets the link."""
+
+import json
+import time
+from collections.abc import Callable
+from ipaddress import IPv4Network
+
+from sandbox.core.anatomy import LAB_UID, Anatomy, container_name
+from sandbox.core.errors import Unavailable
+from sandbox.core.lifecycle import Endpoint, Sandbox
+from sandbox.core.objects import Container, Ran, Route
+from sandbox.core.ports import Context
+from sandbox.core.template import Template
+from sandbox.core.text import clean
+
+_LAB_SECONDS = 60.0
+_PYTHON = "/opt/venv/bin/python"
+PSQL = ("/usr/lib/postgresql/15/bin/psql", "-X", "-q", "-v", "ON_ERROR_STOP=1",
+        "-h", "/tmp", "-U", "postgres")  # noqa: S108 - the lab's own tmpfs
+
+
+def wait_for_tool(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
+    """Return when the tool answers through the gateway; raises Unavailable with its last words."""
+    route = route_to(context, sandbox, anatomy.endpoint)
+    _poll(context, anatomy.tool, anatomy.probe.seconds,
+          lambda: context.gateway.answers(route, anatomy.probe.path))
+
+
+def route_to(context: Context, sandbox: Sandbox, endpoint: Endpoint) -> Route:
+    """Return the route of a sandbox; its secret is derived, so it is stored nowhere."""
+    secret = context.keys.derive(f"link {sandbox.id}")
+    return Route(sandbox.name, endpoint.address, endpoint.port, secret)
+
+
+def settle_lab(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
+    """Wait for the lab and give its one login the sandbox's own password."""
+    if anatomy.lab is None:
+        return
+    lab, password = anatomy.lab, context.keys.derive(f"lab {sandbox.id}")
+    # psql quotes the variable itself; on stdin it is seen by no `ps`.
+    script = f"\\set password '{password}'\nALTER ROLE lab PASSWORD :'password';\n".encode()
+
+    def set_password() -> bool:
+        ran = context.engine.run(lab.name, [*PSQL, "-d", "lab"], user=f"{LAB_UID}:{LAB_UID}",
+                                 stdin=script)
+        return ran.code == 0
+
+    _poll(context, lab, _LAB_SECONDS, set_password)
+
+
+def attack(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
+    """Attack the sandbox from inside, as the tool's own user; raises Unavailable if it gives way."""
+    question = json.dumps({"forbidden": _forbidden(context, anatomy)})
+    command = [_PYTHON, "-m", "sandbox_verify"]
+    ran = context.engine.run(anatomy.tool.name, command, stdin=question.encode() + b"\n")
+    fallen = [c["name"] for c in read_json(ran, anatomy.tool.name)["checks"] if not c["held"]]
+    if fallen:
+        raise Unavailable(
+            f"The sandbox failed its own isolation test: {', '.join(fallen)}.",
+            subject=sandbox.name,
+            hint="It was removed again. Tell IT; see: sandbox doctor",
+            details={"failed_checks": fallen},
+        )
+
+
+def _forbidden(context: Context, anatomy: Anatomy) -> list[tuple[str, int]]:
+    """What must not be reached: the host on its bridges, and the cloud's metadata service."""
+    hosts = [str(IPv4Network(anatomy.network.subnet or "")[1]), "172.17.0.1", "169.254.169.254"]
+    ports = (22, 80, 2375, context.settings.gateway.port)
+    return [(host, port) for host in hosts for port in ports]
+
+
+def smoke(context: Context, sandbox_id: str, template: Template) -> tuple[Ran, float]:
+    """Run a template's own smoke test inside its running sandbox; return it and its seconds."""
+    began = time.monotonic()
+    container = container_name(sandbox_id, template.answers)
+    ran = context.engine.run(container, template.smoke)
+    return ran, round(time.monotonic() - began, 3)
+
+
+def read_json(ran: Ran, container: str) -> dict:  # type: ignore[type-arg]
+    """Return the JSON object a program of ours printed inside; raises Unavailable otherwise."""
+    try:
+        answer = json.loads(ran.out)
+        assert isinstance(answer, dict)
+    except (ValueError, AssertionError):
+        said = clean((ran.err or ran.out).decode(errors="replace"))[-300:]
+        raise Unavailable(f"The program inside failed (exit {ran.code}): {said}",
+                          subject=container, hint="See: sandbox logs NAME") from None
+    return answer
+
+
+def _poll(
+    context: Context, container: Container, seconds: float, ready: Callable[[], bool]
+) -> None:
+    """Ask `ready` until it says yes; a container that ended, or too long a wait, is an error."""
+    begin = time.monotonic()
+    looked = begin
+    while not ready():
+        now = time.monotonic()
+        died = now - looked > 1 and not context.engine.is_running(container.name)
+        looked = now if now - looked > 1 else looked
+        if died or now - begin > seconds:
+            _give_up(context, container, "ended" if died else f"did not answer in {seconds:.0f} s")
+        time.sleep(0.03)
+
+
+def _give_up(context: Context, container: Container, what: str) -> None:
+    last = context.engine.logs(container.name, 8).decode(errors="replace")
+    raise Unavailable(
+        f"The container {what}.",
+        subject=container.name,
+        hint="Its last words:\n" + clean(last, keep_newlines=True).strip(),
+    )

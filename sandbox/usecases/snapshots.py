@@ -1,0 +1,215 @@
+"""Snapshots: build, list, show, rm. From a source to a masked file in a read-only volume."""
+
+from sandbox.core.errors import Conflict, InvalidInput, NotFound, SandboxError
+from sandbox.core.lifecycle import LIVE
+from sandbox.core.objects import INSTALLATION, ROLE, BigFile, Container, Mount
+from sandbox.core.ports import Built, Context
+from sandbox.core.snapshot import Manifest, Snapshot, SnapshotState, check_id, next_id
+from sandbox.core.source import Source, drift
+from sandbox.core.text import clean, closest
+from sandbox.core.values import Request, Result
+from sandbox.core.version import VERSION
+from sandbox.usecases.desk import answers
+from sandbox.usecases.images import build_missing
+from sandbox.usecases.recording import record
+
+_FOLDER = "/replica"
+
+
+class SnapshotResult(Result):
+    """One snapshot; `used_by` are the names of sandboxes that have it mounted."""
+
+    snapshot: Snapshot
+    used_by: tuple[str, ...] = ()
+
+
+class SnapshotListResult(Result):
+    """Snapshots, oldest first."""
+
+    snapshots: tuple[Snapshot, ...]
+
+
+class BuildSnapshotRequest(Request[SnapshotResult]):
+    """Ask for a fresh snapshot of a source."""
+
+    source: str
+
+
+class ListSnapshotsRequest(Request[SnapshotListResult]):
+    """Ask which snapshots there are; with `everything`, also failed and removed ones."""
+
+    everything: bool = False
+
+
+class ShowSnapshotRequest(Request[SnapshotResult]):
+    """Ask for one snapshot."""
+
+    id: str
+
+
+class RemoveSnapshotRequest(Request[SnapshotResult]):
+    """Ask to remove a snapshot that nothing uses."""
+
+    id: str
+
+
+@answers(BuildSnapshotRequest)
+def build(context: Context, request: BuildSnapshotRequest) -> SnapshotResult:
+    """Copy, mask and publish; on any failure nothing is published and nothing is left."""
+    source = context.catalogue.source(request.source)
+    password = context.keys.password(source)
+    _refuse_drift(context, source, password)
+    snapshot = _reserve(context, source)
+    target = context.files.build_path(f"{snapshot.volume}.duckdb")
+    try:
+        key = context.keys.mask_key(source.name)
+        built = context.reader.copy(source, password, key, target, context.progress)
+        _publish(context, source, snapshot, built)
+        return SnapshotResult(snapshot=_settle(context, source, snapshot, built))
+    except BaseException as error:
+        _unmake(context, snapshot, error)
+        raise
+    finally:
+        context.files.discard(target)
+
+
+@answers(ListSnapshotsRequest)
+def list_snapshots(context: Context, request: ListSnapshotsRequest) -> SnapshotListResult:
+    """Return the usable snapshots, or all on record."""
+    with context.registry.reading() as tx:
+        found = tx.snapshots()
+    shown = (SnapshotState.READY, SnapshotState.BUILDING)
+    return SnapshotListResult(
+        snapshots=tuple(s for s in found if request.everything or s.state in shown)
+    )
+
+
+@answers(ShowSnapshotRequest)
+def show(context: Context, request: ShowSnapshotRequest) -> SnapshotResult:
+    """Return one snapshot with its manifest and who uses it."""
+    snapshot = _find(context, request.id)
+    return SnapshotResult(snapshot=snapshot, used_by=_used_by(context, snapshot))
+
+
+@answers(RemoveSnapshotRequest)
+def remove(context: Context, request: RemoveSnapshotRequest) -> SnapshotResult:
+    """Remove a snapshot's volume; raises Conflict while a sandbox uses it."""
+    snapshot = _find(context, request.id)
+    used_by = _used_by(context, snapshot)
+    if used_by:
+        raise Conflict(f"The snapshot is used by {', '.join(used_by)}.", subject=snapshot.id,
+                       hint=f"End them first: sandbox down {used_by[0]}",
+                       details={"used_by": list(used_by)})
+    if snapshot.state is not SnapshotState.READY:
+        raise Conflict(f"The snapshot is {snapshot.state} already.", subject=snapshot.id)
+    removed = snapshot.model_copy(update={"state": SnapshotState.REMOVED})
+    # The record goes first: from here on no `up` chooses it. The engine refuses the volume's
+    # removal while a container has it, should one have been made in between.
+    with context.registry.writing() as tx:
+        if any(s.spec.snapshot == snapshot.id for s in tx.sandboxes(LIVE)):
+            raise Conflict("The snapshot was taken into use just now.", subject=snapshot.id)
+        tx.save_snapshot(removed)
+        record(context, tx, "snapshot.removed", snapshot.id)
+    context.engine.remove("volume", snapshot.volume)
+    return SnapshotResult(snapshot=removed)
+
+
+def _refuse_drift(context: Context, source: Source, password: str) -> None:
+    context.progress.say("snapshot", f"Reading the tables of {source.name}")
+    found = drift(source, context.reader.columns(source, password))
+    if not found:
+        return
+    parts = [f"not in the file: {', '.join(found.new)}"] if found.new else []
+    parts += [f"not in the source: {', '.join(found.missing)}"] if found.missing else []
+    raise InvalidInput(
+        "The source and its file do not list the same columns; " + "; ".join(parts) + ".",
+        subject=f"sources/{source.name}.yaml",
+        hint="Add each new column with class and mask (mask: drop keeps it out); "
+        "take out what is gone.",
+        details={"new": list(found.new), "missing": list(found.missing)},
+    )
+
+
+def _reserve(context: Context, source: Source) -> Snapshot:
+    now = context.now()
+    with context.registry.writing() as tx:
+        id = next_id(source.name, now.astimezone().date(), (s.id for s in tx.snapshots()))
+        volume = f"sandbox-{context.registry.installation()}-{id.replace('@', '-')}"
+        snapshot = Snapshot(id=id, source=source.name, state=SnapshotState.BUILDING, volume=volume,
+                            created=now, built_by=context.actor.name)
+        tx.save_snapshot(snapshot)
+        tx.journal(id, "volume", volume)
+        tx.journal(id, "container", volume)
+        record(context, tx, "snapshot.requested", id, rules_digest=source.rules_digest())
+    return snapshot
+
+
+def _publish(context: Context, source: Source, snapshot: Snapshot, built: Built) -> None:
+    """Copy the file into its volume through a container that never runs."""
+    context.progress.say("snapshot", "Publishing: copying into a read-only volume")
+    base = context.catalogue.base_image()
+    build_missing(context, [base])
+    labels = {INSTALLATION: context.registry.installation(), ROLE: "snapshot"}
+    context.engine.create_volume(snapshot.volume, labels)
+    context.engine.create_container(
+        Container(
+            name=snapshot.volume,
+            image=base.tag,
+            labels=labels,
+            user="65534:65534",
+            command=("/bin/true",),
+            memory_mb=16,
+            cpus=0.1,
+            pids=8,
+            mounts=(Mount(snapshot.volume, _FOLDER),),
+        )
+    )
+    file = BigFile(f"{source.name}.duckdb", built.bytes, context.files.chunks(built.path))
+    context.engine.put(snapshot.volume, _FOLDER, [file])
+    context.engine.remove("container", snapshot.volume)
+
+
+def _settle(context: Context, source: Source, snapshot: Snapshot, built: Built) -> Snapshot:
+    manifest = Manifest(
+        source=source.name,
+        data_as_of=built.data_as_of,
+        built_at=context.now(),
+        tool_version=VERSION,
+        rules_digest=source.rules_digest(),
+        key_id=context.keys.key_id(source.name),
+        tables=built.tables,
+        bytes=built.bytes,
+        file_digest=built.file_digest,
+    )
+    ready = snapshot.model_copy(update={"state": SnapshotState.READY, "manifest": manifest})
+    with context.registry.writing() as tx:
+        tx.save_snapshot(ready)
+        tx.forget_journal(ready.id)
+        record(context, tx, "snapshot.built", ready.id, manifest=manifest.model_dump(mode="json"))
+    return ready
+
+
+def _unmake(context: Context, snapshot: Snapshot, error: BaseException) -> None:
+    why = error.message if isinstance(error, SandboxError) else type(error).__name__
+    context.engine.remove("container", snapshot.volume)
+    context.engine.remove("volume", snapshot.volume)
+    with context.registry.writing() as tx:
+        tx.save_snapshot(snapshot.model_copy(update={"state": SnapshotState.FAILED}))
+        tx.forget_journal(snapshot.id)
+        record(context, tx, "snapshot.failed", snapshot.id, why=clean(why))
+
+
+def _find(context: Context, id: str) -> Snapshot:
+    check_id(id)
+    with context.registry.reading() as tx:
+        snapshot = tx.snapshot(id)
+        known = [s.id for s in tx.snapshots()]
+    if snapshot is None:
+        raise NotFound("There is no such snapshot." + closest(id, known), subject=id,
+                       hint="See: sandbox snapshot list")
+    return snapshot
+
+
+def _used_by(context: Context, snapshot: Snapshot) -> tuple[str, ...]:
+    with context.registry.reading() as tx:
+        return tuple(s.name for s in tx.sandboxes(LIVE) if s.spec.snapshot == snapshot.id)

@@ -1,0 +1,129 @@
+"""Every shipped rule, each with a request that keeps it and one that does not."""
+
+from copy import deepcopy
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.core.judged import CreateInput
+from sandbox.core.policy import Decision, PolicySet, evaluate
+from sandbox.core.text import count_words
+from sandbox.drivers.catalogue.reading import load_as
+
+FILE = Path(__file__).parents[2] / "policies" / "baseline.yaml"
+POLICIES = load_as(PolicySet, "policies/baseline.yaml", FILE.read_bytes())
+REQUEST = CreateInput.model_validate(
+    {
+        "ttl_hours": 168,
+        "purpose": {"text": "Which lapsed customers react?", "words": 4},
+        "template": {"name": "segment-rfm", "version": "1.0.0", "digest": "t"},
+        "owner": "hana",
+        "owner_totals": {"sandboxes": 5, "memory_mb": 8192},
+        "request": {"memory_mb": 928, "cpus": 1.5, "services": 2},
+        "replicas": [
+            {
+                "snapshot": "core@2026-11-23.1",
+                "source": "core",
+                "masked": True,
+                "access": "read-only",
+                "rules_digest": "r",
+                "tables": ["customers"],
+                "classes": ["contact"],
+            }
+        ],
+        "steps": {"extract": "it-data", "transform": "it-data", "analyse": "hana"},
+    }
+).as_document()
+
+
+def decide(document: dict[str, Any]) -> Decision:
+    now = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
+    return evaluate(POLICIES, "create", document, now=now, tool_version="0.1.0")
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    document = deepcopy(REQUEST)
+    *parents, last = path.split(".")
+    inner: Any = document
+    for parent in parents:
+        inner = inner[int(parent) if parent.isdigit() else parent]
+    if value is None:
+        del inner[last]
+    else:
+        inner[last] = value
+    return document
+
+
+def test_a_request_at_every_limit_is_allowed() -> None:
+    decision = decide(REQUEST)
+    assert decision.verdict == "allow"
+    assert decision.held == decision.evaluated == len(POLICIES.rules)
+
+
+BREAKS = [
+    ("ttl-max", "ttl_hours", 2160, "ttl_hours is 2160, the limit is 168"),
+    ("sandboxes-per-owner", "owner_totals.sandboxes", 6, "owner_totals.sandboxes is 6"),
+    ("memory-per-owner", "owner_totals.memory_mb", 8193, "owner_totals.memory_mb is 8193"),
+    ("replica-masked", "replicas.0.masked", False, "replicas core@2026-11-23.1: masked is false"),
+    ("replica-masked", "replicas.0.access", "read-write", "access is read-write, it must be"),
+    ("replica-masked", "replicas.0.rules_digest", "", "rules_digest is empty"),
+    ("purpose-said", "purpose.words", 3, "purpose.words is 3, at least 4 is needed"),
+    ("steps-owned", "steps.extract", "", "steps.extract is empty"),
+    ("steps-owned", "steps.transform", " ", "steps.transform is empty"),
+    ("steps-owned", "steps.analyse", "", "steps.analyse is empty"),
+    ("template-reviewed", "template.name", "other", "template.name is other, allowed: segment-rfm"),
+]
+
+
+@pytest.mark.parametrize(("rule", "path", "value", "sentence"), BREAKS)
+def test_each_rule_denies(rule: str, path: str, value: Any, sentence: str) -> None:
+    decision = decide(changed(path, value))
+    assert decision.verdict == "deny"
+    (finding,) = decision.findings
+    assert finding.rule == rule
+    assert sentence in finding.sentence.en
+
+
+@pytest.mark.parametrize("path", sorted({path for _, path, _, _ in BREAKS}))
+def test_each_field_that_is_missing_denies(path: str) -> None:
+    decision = decide(changed(path, None))
+    assert decision.verdict == "deny"
+    assert "is missing from the request" in decision.findings[0].sentence.en
+
+
+def test_an_empty_request_breaks_every_rule() -> None:
+    decision = decide({})
+    assert decision.held == 0
+    assert {f.rule for f in decision.findings} == {r.id for r in POLICIES.rules}
+
+
+def test_every_rule_is_tested() -> None:
+    assert {rule for rule, *_ in BREAKS} == {rule.id for rule in POLICIES.rules}
+
+
+@pytest.mark.parametrize("rule", POLICIES.rules, ids=lambda rule: rule.id)
+def test_both_languages_are_there(rule: Any) -> None:
+    for words in (rule.title, rule.fix):
+        assert words.en.isascii()
+        assert not words.ja.isascii()
+
+
+def test_the_fix_for_a_long_life_names_the_option() -> None:
+    assert all("--ttl 168h" in text for text in POLICIES.rules[0].fix.model_dump().values())
+
+
+@pytest.mark.parametrize(
+    ("purpose", "enough"),
+    [
+        ("Which lapsed customers react to a coupon?", True),
+        ("どの休眠顧客がクーポンに反応するか", True),
+        ("test", False),
+        ("test test test test test", False),
+        ("分析する", False),
+    ],
+)
+def test_what_counts_as_a_sentence(purpose: str, enough: bool) -> None:
+    decision = decide(changed("purpose", {"text": purpose, "words": count_words(purpose)}))
+    assert (decision.verdict == "allow") is enough

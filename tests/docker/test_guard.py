@@ -1,0 +1,242 @@
+"""The lease guard ends a container on time, whatever runs inside and whoever is away outside."""
+
+import io
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+import docker
+import pytest
+from docker.models.containers import Container
+
+pytestmark = pytest.mark.docker
+
+TOOL = "10001:10001"
+GUARD = "/sandbox/guard"
+FOREVER = ["sleep", "600"]
+Write = Callable[[str], object]
+Run = Callable[..., Container]
+
+OPEN_MEMORY = "open('/proc/1/mem', 'r+b')"
+TRACE = (
+    "import ctypes, os; libc = ctypes.CDLL(None, use_errno=True);"
+    "libc.ptrace(0x4206, 1, None, None) and exit(os.strerror(ctypes.get_errno()))"
+)
+WRITE_DEADLINE = "open('/run/sandbox/deadline', 'w')"
+
+
+def in_seconds(seconds: float) -> str:
+    """Return the text of a deadline that many seconds from now."""
+    return f"{int(time.time() + seconds)}\n"
+
+
+def as_tar(name: str, text: str) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        entry = tarfile.TarInfo(name)
+        entry.size, entry.mode = len(text), 0o444
+        tar.addfile(entry, io.BytesIO(text.encode()))
+    return stream.getvalue()
+
+
+@pytest.fixture
+def lease(docker_client: docker.DockerClient, base_image: str, run_id: str) -> Iterator[str]:
+    """A lease volume."""
+    volume = docker_client.volumes.create(f"{run_id}-lease-{time.monotonic_ns()}")
+    yield str(volume.name)
+    volume.remove()
+
+
+@pytest.fixture
+def write(docker_client: docker.DockerClient, base_image: str, lease: str) -> Iterator[Write]:
+    """Writes a deadline, through a container that never starts."""
+    holder = docker_client.containers.create(
+        base_image, "true", name=f"{lease}-holder", volumes={lease: {"bind": "/run/sandbox"}}
+    )
+    yield lambda text: holder.put_archive("/run/sandbox", as_tar("deadline", text))
+    holder.remove()
+
+
+@pytest.fixture
+def run(docker_client: docker.DockerClient, base_image: str, lease: str) -> Iterator[Run]:
+    """Starts the guard in a container like those of sandboxes."""
+    made: list[Container] = []
+
+    def start(*arguments: str, **more: Any) -> Container:
+        made.append(
+            docker_client.containers.run(
+                base_image,
+                [GUARD, *arguments],
+                name=f"{lease}-{len(made)}",
+                detach=True,
+                user=TOOL,
+                read_only=True,
+                cap_drop=["ALL"],
+                security_opt=["no-new-privileges"],
+                network_mode="none",
+                volumes={lease: {"bind": "/run/sandbox", "mode": "ro"}},
+                **more,
+            )
+        )
+        return made[-1]
+
+    yield start
+    for container in made:
+        container.remove(force=True)
+
+
+def ended(container: Container, within: float) -> tuple[int, float]:
+    """Wait for the end and return the exit code and when it was (unix seconds)."""
+    code = container.wait(timeout=within)["StatusCode"]
+    container.reload()
+    text = container.attrs["State"]["FinishedAt"][:26].rstrip("Z")
+    return code, datetime.fromisoformat(text + "+00:00").timestamp()
+
+
+def output(container: Container, script: str) -> bytes:
+    said = container.exec_run(["sh", "-c", script]).output
+    assert isinstance(said, bytes)
+    return said
+
+
+def test_it_ends_everything_at_the_deadline(write: Write, run: Run) -> None:
+    deadline = in_seconds(4)
+    write(deadline)
+    container = run("--", *FOREVER)
+    code, at = ended(container, within=20)
+    assert code == 124
+    assert abs(at - int(deadline)) <= 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "soon\n", "-5\n", "0x7fffffff\n", "9999999999999999\n", "4102444800", "1000000000\n"],
+    ids=["empty", "word", "negative", "hexadecimal", "too far", "no newline", "past"],
+)
+def test_it_refuses_to_start_without_a_deadline_ahead(write: Write, run: Run, text: str) -> None:
+    write(text)
+    container = run("--", "echo", "it ran")
+    code, _ = ended(container, within=20)
+    assert code == 124
+    assert b"not starting" in container.logs()
+    assert b"it ran" not in container.logs()
+
+
+def test_it_refuses_to_start_without_a_file(run: Run) -> None:
+    container = run("--", "echo", "it ran")
+    assert ended(container, within=20)[0] == 124
+    assert b"no valid deadline" in container.logs()
+
+
+def test_an_extension_counts_and_nonsense_does_not(write: Write, run: Run) -> None:
+    write(in_seconds(3))
+    container = run("--", *FOREVER)
+    extended = in_seconds(8)
+    write(extended)
+    time.sleep(1.5)  # one poll
+    write("never\n")
+    code, at = ended(container, within=20)
+    assert code == 124
+    assert abs(at - int(extended)) <= 1
+
+
+def test_a_shorter_deadline_counts_too(write: Write, run: Run) -> None:
+    write(in_seconds(600))
+    container = run("--", *FOREVER)
+    before = time.time()
+    write(in_seconds(-1))
+    code, at = ended(container, within=20)
+    assert code == 124
+    assert at - before <= 2
+
+
+def test_who_ignores_the_signal_is_killed_after_the_grace(write: Write, run: Run) -> None:
+    deadline = in_seconds(4)
+    write(deadline)
+    container = run("-g", "2", "--", "sh", "-c", "trap '' TERM; while :; do sleep 0.1; done")
+    code, at = ended(container, within=20)
+    assert code == 124
+    assert 1.5 <= at - int(deadline) <= 3
+
+
+def test_it_sends_the_chosen_signal_to_every_process(write: Write, run: Run) -> None:
+    write(in_seconds(4))
+    # The second process left the command's group and session, and it is stopped.
+    loop = "trap 'echo {} heard; exit' USR1; {}while :; do sleep 0.1; done"
+    inner = loop.format("other", "kill -STOP $$; ")
+    script = f'setsid sh -c "$0" & {loop.format("first", "")}'
+    container = run("-s", "USR1", "-g", "3", "--", "sh", "-c", script, inner)
+    assert ended(container, within=20)[0] == 124
+    assert b"first heard" in container.logs()
+    assert b"other heard" in container.logs()
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["sh", "-c", "exit 7"], 7),
+        (["true"], 0),
+        (["sh", "-c", "kill -KILL $$"], 137),
+        (["/not/there"], 127),
+        (["/etc/passwd"], 126),
+    ],
+    ids=["code", "success", "signal", "missing", "not a program"],
+)
+def test_it_passes_on_how_the_command_ended(
+    write: Write, run: Run, command: list[str], code: int
+) -> None:
+    write(in_seconds(60))
+    assert ended(run("--", *command), within=20)[0] == code
+
+
+def test_it_forwards_signals_and_reaps_orphans(write: Write, run: Run) -> None:
+    write(in_seconds(60))
+    script = "trap 'exit 9' TERM; (sleep 0.1 & exec true); echo ready; while :; do sleep 0.1; done"
+    container = run("--", "sh", "-c", script)
+    while b"ready" not in container.logs():
+        time.sleep(0.05)
+    time.sleep(0.5)
+    assert b") Z " not in output(container, "cat /proc/[0-9]*/stat")
+    container.kill("SIGTERM")
+    assert ended(container, within=20)[0] == 9
+
+
+@pytest.mark.parametrize("attack", [OPEN_MEMORY, TRACE, WRITE_DEADLINE])
+def test_its_own_user_cannot_take_hold_of_it(write: Write, run: Run, attack: str) -> None:
+    write(in_seconds(60))
+    container = run("--", *FOREVER)
+    ran = container.exec_run(["python3", "-c", attack], user=TOOL)
+    assert ran.exit_code != 0
+    assert any(word in ran.output for word in (b"Permission", b"not permitted", b"Read-only"))
+
+
+def test_killing_and_stopping_it_from_inside_changes_nothing(write: Write, run: Run) -> None:
+    deadline = in_seconds(5)
+    write(deadline)
+    container = run("--", *FOREVER)
+    container.exec_run(["sh", "-c", "kill -KILL 1; kill -STOP 1"], user=TOOL)
+    container.reload()
+    assert container.status == "running"
+    code, at = ended(container, within=20)
+    assert code == 124
+    assert abs(at - int(deadline)) <= 1
+
+
+def test_busy_processes_do_not_delay_it(write: Write, run: Run) -> None:
+    deadline = in_seconds(5)
+    write(deadline)
+    script = "for i in 1 2 3 4 5 6 7 8; do (while :; do :; done) & done; wait"
+    container = run("-g", "1", "--", "sh", "-c", script, nano_cpus=500_000_000)
+    code, at = ended(container, within=20)
+    assert code == 124
+    assert at - int(deadline) <= 2
+
+
+def test_it_stays_small(write: Write, run: Run) -> None:
+    write(in_seconds(60))
+    container = run("--", *FOREVER)
+    fields = output(container, "cat /proc/1/status").splitlines()
+    resident = next(int(line.split()[1]) for line in fields if line.startswith(b"VmRSS"))
+    assert resident < 1024

@@ -1,0 +1,518 @@
+"""The way from a real PostgreSQL into a snapshot. `demo_core` comes from conftest.py."""
+
+import hashlib
+import hmac
+import os
+import re
+import resource
+import signal
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import yaml
+from jinja2.sandbox import SandboxedEnvironment
+
+import sandbox
+from sandbox.core import demo
+from sandbox.core.errors import Conflict, Denied, InvalidInput, Unavailable
+from sandbox.core.ports import Built
+from sandbox.core.source import Source
+from sandbox.drivers.sources.postgres import PostgresReader
+
+pytestmark = pytest.mark.docker
+
+KEY, OTHER_KEY = bytes(range(32)), bytes(range(1, 33))
+SHIPPED = Path(sandbox.__file__).parent / "demo" / "core.yaml"
+ODD = '割引 "表" 50%'
+
+
+class Told:
+    """Progress that remembers."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, int | None, int | None]] = []
+
+    def say(self, step: str, text: str, done: int | None = None, total: int | None = None) -> None:
+        self.rows.append((text, done, total))
+
+    def output(self, stream: str, chunk: bytes) -> None:
+        raise AssertionError("a snapshot build runs no command")
+
+
+def source_of(core: Any, tables: dict[str, Any] | None = None, **connection: Any) -> Source:
+    text = SandboxedEnvironment().from_string(SHIPPED.read_text()).render(port=core.port)
+    document = yaml.safe_load(text)
+    document["connection"] |= {"host": core.host, "database": core.database, "user": core.user}
+    document["connection"] |= connection
+    if tables is not None:
+        document["tables"] = {name: {"columns": columns} for name, columns in tables.items()}
+    return Source.model_validate(document)
+
+
+def build(core: Any, target: Path, source: Source | None = None, key: bytes = KEY) -> Built:
+    return PostgresReader().copy(source or source_of(core), core.password, key, target, Told())
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    con = duckdb.connect(str(path), read_only=True)
+    try:
+        yield con
+    finally:
+        con.close()
+
+
+def rows(path: Path, query: str) -> list[tuple[Any, ...]]:
+    with opened(path) as con:
+        return con.execute(query).fetchall()
+
+
+@contextmanager
+def changed(core: Any, there: str, back: str) -> Iterator[None]:
+    core.psql(there)
+    try:
+        yield
+    finally:
+        core.psql(back)
+
+
+def token(value: str, key: bytes = KEY) -> str:
+    return hmac.new(key, value.encode(), "sha256").hexdigest()[:20]
+
+
+@pytest.fixture(scope="module")
+def snapshot(demo_core: Any, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return build(demo_core, tmp_path_factory.mktemp("built") / "core.duckdb")
+
+
+def test_rows_and_types_are_those_of_the_source(demo_core: Any, snapshot: Built) -> None:
+    assert {t.name: t.rows for t in snapshot.tables} == {
+        "customers": 23_570, "purchases": 69_659, "consents": 23_570,
+    }  # fmt: skip
+    here = rows(snapshot.path, "SELECT sum(amount)::text, sum(quantity)::text FROM purchases")
+    there = demo_core.psql("SELECT sum(amount), sum(quantity) FROM purchases").strip()
+    assert "|".join(here[0]) == there == "2500315.63|167881"
+    types = {f"{t.name}.{c.name}": c.type for t in snapshot.tables for c in t.columns}
+    assert types["purchases.amount"] == "DECIMAL(10,2)"
+    assert types["purchases.purchased_on"] == types["customers.birth_date"] == "DATE"
+    assert types["consents.changed_at"] == "TIMESTAMP WITH TIME ZONE"
+    assert types["consents.sms"] == "BOOLEAN"
+    assert types["customers.address"] == "VARCHAR"
+
+
+def test_every_value_is_masked_as_the_file_says(snapshot: Built) -> None:
+    found = {
+        row[0]: row[1:]
+        for row in rows(
+            snapshot.path,
+            "SELECT customer_id, name, mail, phone, postcode, prefecture, address, birth_date,"
+            " note, created_on FROM customers",
+        )
+    }
+    assert len(found) == demo.CUSTOMERS
+    for number in range(1, demo.CUSTOMERS + 1):
+        person = demo.customer(number)
+        assert found["c_" + token(person.customer_id)] == (
+            "[redacted]",
+            token(person.mail) + "@masked.invalid",
+            "t_" + token(person.phone),
+            person.postcode[:3],
+            person.prefecture,
+            None,
+            person.birth_date.replace(month=1, day=1),
+            "[redacted]" if person.note else None,
+            person.created_on.replace(day=1),
+        )
+
+
+def test_tables_join_and_dropped_columns_are_absent(snapshot: Built) -> None:
+    orphans = "SELECT count(*) FROM {} ANTI JOIN customers USING (customer_id)"
+    assert rows(snapshot.path, orphans.format("purchases")) == [(0,)]
+    assert rows(snapshot.path, orphans.format("consents")) == [(0,)]
+    names = {f"{t.name}.{c.name}" for t in snapshot.tables for c in t.columns}
+    assert not names & {"customers.kana", "purchases.purchase_id"}
+    stored = rows(snapshot.path, "SELECT table_name || '.' || column_name FROM duckdb_columns()")
+    assert {name for (name,) in stored} == names
+
+
+def test_manifest_facts_are_true(snapshot: Built) -> None:
+    content = snapshot.path.read_bytes()
+    assert snapshot.file_digest == hashlib.sha256(content).hexdigest()
+    assert snapshot.bytes == len(content)
+    assert abs((datetime.now(UTC) - snapshot.data_as_of).total_seconds()) < 300
+    assert snapshot.path.stat().st_mode & 0o077 == 0
+    assert [p.name for p in snapshot.path.parent.iterdir()] == [snapshot.path.name]
+
+
+def test_no_plain_value_and_no_key_is_in_the_file(snapshot: Built) -> None:
+    people = [demo.customer(n) for n in range(1, demo.CUSTOMERS + 1)]
+    plain = {v for p in people for v in (p.name, p.kana, p.mail, p.phone, p.address, p.note) if v}
+    with opened(snapshot.path) as con:
+        for table in snapshot.tables:
+            texts = [c.name for c in table.columns if c.type == "VARCHAR"]
+            decoded = con.execute(f"SELECT {', '.join(texts)} FROM {table.name}").fetchall()
+            assert not plain & {value for row in decoded for value in row}
+        # Neither the key nor the macro that holds it is in the file's catalogue.
+        own = con.execute("SELECT function_name FROM duckdb_functions() WHERE NOT internal")
+        assert own.fetchall() == []
+        assert con.execute("SELECT count(*) FROM duckdb_views() WHERE NOT internal").fetchall() == [
+            (0,)
+        ]
+    raw = snapshot.path.read_bytes()
+    assert [v for v in plain if len(v.encode()) >= 9 and v.encode() in raw][:5] == []
+    assert not re.search(rb"@example\.(jp|com|net|org)", raw)
+    for secret in (KEY, KEY.hex().encode(), bytes(b ^ 0x36 for b in KEY), b"demo-password"):
+        assert secret not in raw
+
+
+def test_same_key_same_data_other_key_other_tokens(
+    demo_core: Any, snapshot: Built, tmp_path: Path
+) -> None:
+    def contents(path: Path) -> list[Any]:
+        return [
+            rows(path, f"SELECT {columns}::text FROM {table} ORDER BY ALL")
+            for table, columns in (
+                ("customers", "COLUMNS(*)"), ("purchases", "COLUMNS(*)"),
+                ("consents", "COLUMNS(*)"),
+            )
+        ]  # fmt: skip
+
+    again = build(demo_core, tmp_path / "again.duckdb")
+    other = build(demo_core, tmp_path / "other.duckdb", key=OTHER_KEY)
+    assert contents(again.path) == contents(snapshot.path)
+    shared = (
+        "SELECT count(*) FROM customers WHERE customer_id IN "
+        f"(SELECT customer_id FROM (FROM '{other.path}') )"
+    )
+    with opened(snapshot.path) as con:
+        con.execute(f"ATTACH '{other.path}' AS other (READ_ONLY)")
+        for column in ("customer_id", "mail", "phone"):
+            shared = f"SELECT count(*) FROM customers SEMI JOIN other.customers USING ({column})"
+            assert con.execute(shared).fetchall() == [(0,)]
+
+
+def test_key_that_is_no_key_builds_nothing(demo_core: Any, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput):
+        build(demo_core, tmp_path / "x.duckdb", key=b"")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_new_column_stops_the_build_and_is_named(demo_core: Any, tmp_path: Path) -> None:
+    with (
+        changed(
+            demo_core,
+            "ALTER TABLE customers ADD line_id text",
+            "ALTER TABLE customers DROP line_id",
+        ),
+        pytest.raises(InvalidInput) as caught,
+    ):
+        build(demo_core, tmp_path / "x.duckdb")
+    assert "customers.line_id" in caught.value.message
+    assert "sources/core.yaml" in caught.value.hint
+    assert caught.value.details == {"new": ["customers.line_id"], "missing": []}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_column_that_is_gone_and_table_that_never_was_stop_the_build(
+    demo_core: Any, tmp_path: Path
+) -> None:
+    kept = {"class": "public", "mask": "keep"}
+    source = source_of(demo_core, {"nothing": {"x": kept}})
+    with pytest.raises(InvalidInput, match=r"nothing\.x"):
+        build(demo_core, tmp_path / "x.duckdb", source)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_table_that_is_not_listed_is_not_copied(demo_core: Any, tmp_path: Path) -> None:
+    with changed(
+        demo_core,
+        "CREATE TABLE staff (name text); INSERT INTO staff VALUES ('佐藤'); "
+        "GRANT SELECT ON staff TO core_reader",
+        "DROP TABLE staff",
+    ):
+        assert PostgresReader().columns(source_of(demo_core), demo_core.password)["staff"] == [
+            "name"
+        ]
+        built = build(demo_core, tmp_path / "x.duckdb")
+    assert {t.name for t in built.tables} == {"customers", "purchases", "consents"}
+
+
+def test_odd_names_types_and_nulls_survive(demo_core: Any, tmp_path: Path) -> None:
+    keep = {"class": "public", "mask": "keep"}
+    hidden = {"class": "personal", "mask": {"method": "hmac", "prefix": "p-"}}
+    source = source_of(
+        demo_core,
+        {
+            ODD: {
+                'a "b" 100%': keep, "氏名": hidden, "Select": keep, "at": keep, "state": keep,
+                "seen": {"class": "internal", "mask": {"method": "generalise", "to": "month"}},
+                "secret": {"class": "special-care", "mask": "null"},
+            }
+        },
+    )  # fmt: skip
+    quoted = '"' + ODD.replace('"', '""') + '"'
+    with changed(
+        demo_core,
+        f"CREATE TYPE ill AS ENUM ('flu'); CREATE TYPE mood AS ENUM ('よい'); CREATE TABLE {quoted} "
+        '("a ""b"" 100%" numeric(20,5), "氏名" text, "Select" text, at timestamptz, state mood, '
+        "seen timestamptz, secret ill);"
+        f"INSERT INTO {quoted} VALUES (12345678901234.56789, '佐藤', 'a\nb', "
+        "'2026-01-31 23:30:00.123456-05', 'よい', '2026-01-31 23:30-05', 'flu'), "
+        f"(NULL, NULL, NULL, NULL, NULL, NULL, NULL); GRANT SELECT ON {quoted} TO core_reader",
+        f"DROP TABLE {quoted}; DROP TYPE mood; DROP TYPE ill",
+    ):
+        built = build(demo_core, tmp_path / "x.duckdb", source)
+    with opened(built.path) as con:
+        con.execute("SET TimeZone = 'UTC'")
+        found = con.execute(f"SELECT COLUMNS(*)::text FROM {quoted} ORDER BY ALL").fetchall()
+    assert found[0] == (
+        "12345678901234.56789", "p-" + token("佐藤"), "a\nb", "2026-02-01 04:30:00.123456+00",
+        "よい", "2026-02-01 00:00:00+00", None,
+    )  # fmt: skip
+    assert found[1] == (None,) * 7
+    assert b"flu" not in built.path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("column", "mask", "says"),
+    [
+        ("note text", {"method": "generalise", "to": "year"}, "needs a date"),
+        ("note numeric", {"method": "hmac"}, "needs exact values"),
+        ("note float8", "mail", "needs exact values"),
+    ],
+)
+def test_mask_that_does_not_fit_the_live_type_is_refused(
+    demo_core: Any, tmp_path: Path, column: str, mask: Any, says: str
+) -> None:
+    source = source_of(demo_core, {"odd": {"note": {"class": "internal", "mask": mask}}})
+    with (
+        changed(
+            demo_core,
+            f"CREATE TABLE odd ({column}); GRANT SELECT ON odd TO core_reader",
+            "DROP TABLE odd",
+        ),
+        pytest.raises(InvalidInput, match=says) as caught,
+    ):
+        build(demo_core, tmp_path / "x.duckdb", source)
+    assert caught.value.subject == "odd.note"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("there", "back", "could", "undo"),
+    [
+        ("ALTER ROLE core_reader SUPERUSER", "ALTER ROLE core_reader NOSUPERUSER",
+         "SUPERUSER", "ALTER ROLE core_reader NOSUPERUSER;"),
+        ("ALTER ROLE core_reader BYPASSRLS", "ALTER ROLE core_reader NOBYPASSRLS",
+         "BYPASSRLS", "ALTER ROLE core_reader NOBYPASSRLS;"),
+        ("GRANT INSERT, DELETE ON purchases TO core_reader",
+         "REVOKE INSERT, DELETE ON purchases FROM core_reader", "DELETE, INSERT on table",
+         "REVOKE DELETE, INSERT ON TABLE public.purchases FROM core_reader;"),
+        ("GRANT TRUNCATE ON consents TO PUBLIC", "REVOKE TRUNCATE ON consents FROM PUBLIC",
+         "TRUNCATE on table", "REVOKE TRUNCATE ON TABLE public.consents FROM PUBLIC;"),
+        ("GRANT UPDATE (note) ON customers TO core_reader",
+         "REVOKE UPDATE (note) ON customers FROM core_reader", "UPDATE on table",
+         "REVOKE UPDATE (note) ON TABLE public.customers FROM core_reader;"),
+        ("GRANT CREATE ON SCHEMA public TO PUBLIC", "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+         "CREATE on schema", "REVOKE CREATE ON SCHEMA public FROM PUBLIC;"),
+        ("GRANT CREATE ON DATABASE core TO core_reader",
+         "REVOKE CREATE ON DATABASE core FROM core_reader",
+         "CREATE on database", "REVOKE CREATE ON DATABASE core FROM core_reader;"),
+        ("GRANT pg_write_all_data TO core_reader", "REVOKE pg_write_all_data FROM core_reader",
+         "pg_write_all_data", "REVOKE pg_write_all_data FROM core_reader;"),
+        ("GRANT pg_execute_server_program TO core_reader",
+         "REVOKE pg_execute_server_program FROM core_reader",
+         "pg_execute_server_program", "REVOKE pg_execute_server_program FROM core_reader;"),
+        ("ALTER TABLE consents OWNER TO core_reader", "ALTER TABLE consents OWNER TO postgres; "
+         "GRANT SELECT ON consents TO core_reader",
+         "table consents", "REASSIGN OWNED BY core_reader TO CURRENT_USER;"),
+        # What it could become counts, though NOINHERIT makes it no right of its own yet.
+        ("CREATE ROLE clerk; GRANT UPDATE ON customers TO clerk; GRANT clerk TO core_reader; "
+         "ALTER ROLE core_reader NOINHERIT",
+         "ALTER ROLE core_reader INHERIT; REVOKE UPDATE ON customers FROM clerk; DROP ROLE clerk",
+         "UPDATE on table", "REVOKE UPDATE ON TABLE public.customers FROM clerk;"),
+        ("CREATE SEQUENCE counter; GRANT USAGE ON SEQUENCE counter TO core_reader",
+         "DROP SEQUENCE counter", "USAGE on sequence",
+         "REVOKE USAGE ON SEQUENCE public.counter FROM core_reader;"),
+    ],
+)  # fmt: skip
+def test_login_that_could_write_is_denied(
+    demo_core: Any, tmp_path: Path, there: str, back: str, could: str, undo: str
+) -> None:
+    source = source_of(demo_core)
+    with changed(demo_core, there, back):
+        for attempt in (
+            lambda: PostgresReader().columns(source, demo_core.password),
+            lambda: build(demo_core, tmp_path / "x.duckdb"),
+        ):
+            with pytest.raises(Denied) as caught:
+                attempt()
+            assert could in caught.value.message
+            assert undo in caught.value.hint
+            assert undo in caught.value.details["undo"]
+    assert list(tmp_path.iterdir()) == []
+    assert "customers" in PostgresReader().columns(source, demo_core.password)
+
+
+def test_wrong_password_says_where_and_never_what(demo_core: Any, tmp_path: Path) -> None:
+    password = "geheim'\"\\ 秘密"
+    with pytest.raises(Unavailable) as caught:
+        PostgresReader().copy(source_of(demo_core), password, KEY, tmp_path / "x.duckdb", Told())
+    error = caught.value
+    place = f"{demo_core.user}@{demo_core.host}:{demo_core.port}/{demo_core.database}"
+    assert place in error.subject
+    told = [error.message, error.subject, error.hint, repr(error.details)]
+    told += traceback.format_exception(error)
+    cause = error.__context__
+    told += [str(cause), repr(cause)]
+    assert not [text for text in told if "geheim" in text or "秘密" in text]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"host": "nowhere.invalid"}, "could not|not known|resolve"),
+        ({"database": "nothing"}, "does not answer"),
+        ({"user": "nobody"}, "does not answer|refuses"),
+    ],
+)
+def test_source_that_is_not_there_is_unavailable(
+    demo_core: Any, change: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(Unavailable, match=says) as caught:
+        PostgresReader().columns(source_of(demo_core, **change), demo_core.password)
+    assert next(iter(change.values())) in caught.value.subject
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("listens", [False, True])
+def test_port_that_refuses_or_never_answers_is_unavailable_soon(
+    demo_core: Any, listens: bool
+) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        if listens:
+            silent.listen()
+        source = source_of(demo_core, host="127.0.0.1", port=silent.getsockname()[1])
+        started = time.monotonic()
+        with pytest.raises(Unavailable, match="timeout expired" if listens else "refused"):
+            PostgresReader().columns(source, "pw")
+        assert time.monotonic() - started < 9
+
+
+def test_table_that_may_not_be_read_is_named_as_such(demo_core: Any, tmp_path: Path) -> None:
+    with (
+        changed(
+            demo_core,
+            "REVOKE SELECT ON consents FROM core_reader",
+            "GRANT SELECT ON consents TO core_reader",
+        ),
+        pytest.raises(Unavailable, match="may not read") as caught,
+    ):
+        build(demo_core, tmp_path / "x.duckdb")
+    assert "GRANT SELECT" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_interrupt_ends_the_build_at_once_and_leaves_nothing(
+    demo_core: Any, tmp_path: Path
+) -> None:
+    keep = {"class": "public", "mask": "keep"}
+    source = source_of(demo_core, {"slow": {"id": keep, "pad": keep}})
+    told = Told()
+    with changed(
+        demo_core,
+        "CREATE VIEW slow AS SELECT g AS id, repeat('x', 2000) || pg_sleep(0.02) AS pad "
+        "FROM generate_series(1, 3000) g; GRANT SELECT ON slow TO core_reader",
+        "DROP VIEW slow",
+    ):
+        timer = threading.Timer(2.0, os.kill, (os.getpid(), signal.SIGINT))
+        started = time.monotonic()
+        timer.start()
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                PostgresReader().copy(source, demo_core.password, KEY, tmp_path / "x.duckdb", told)
+        finally:
+            timer.cancel()
+            timer.join()
+        assert time.monotonic() - started < 6
+    assert told.rows  # it was well into the copy
+    assert list(tmp_path.iterdir()) == []
+    assert not [t for t in threading.enumerate() if t is not threading.current_thread()]
+
+
+def test_full_disk_is_said_and_leaves_nothing(demo_core: Any, tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+    try:
+        with pytest.raises(Unavailable, match="disk is full") as caught:
+            build(demo_core, tmp_path / "x.duckdb")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "snapshot rm" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_file_that_exists_is_not_touched(demo_core: Any, tmp_path: Path) -> None:
+    target = tmp_path / "x.duckdb"
+    target.write_text("mine")
+    with pytest.raises(Conflict):
+        build(demo_core, target)
+    assert target.read_text() == "mine"
+
+
+def test_all_tables_are_of_one_moment(demo_core: Any, tmp_path: Path) -> None:
+    """Customers and their purchases arrive in pairs all the while; none may be split."""
+    stop = threading.Event()
+
+    def shop() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            demo_core.psql(
+                f"BEGIN; INSERT INTO pair_a VALUES ({number}); "
+                f"INSERT INTO pair_b VALUES ({number}); COMMIT"
+            )
+
+    keep = {"class": "public", "mask": "keep"}
+    customers = source_of(demo_core).tables["customers"]
+    source = source_of(demo_core, {"pair_a": {"id": keep}, "pair_b": {"id": keep}})
+    # A large table between the two gives the writer time.
+    ordered = {"pair_a": source.tables["pair_a"], "customers": customers,
+               "pair_b": source.tables["pair_b"]}  # fmt: skip
+    source = source.model_copy(update={"tables": ordered})
+    with changed(
+        demo_core,
+        "CREATE TABLE pair_a (id int); CREATE TABLE pair_b (id int); "
+        "GRANT SELECT ON pair_a, pair_b TO core_reader",
+        "DROP TABLE pair_a, pair_b",
+    ):
+        writer = threading.Thread(target=shop)
+        writer.start()
+        try:
+            built = build(demo_core, tmp_path / "x.duckdb", source)
+        finally:
+            stop.set()
+            writer.join()
+    counts = {t.name: t.rows for t in built.tables}
+    assert counts["pair_a"] == counts["pair_b"]
+
+
+def test_progress_tells_rows_and_never_goes_back(demo_core: Any, tmp_path: Path) -> None:
+    told = Told()
+    PostgresReader().copy(
+        source_of(demo_core), demo_core.password, KEY, tmp_path / "x.duckdb", told
+    )
+    done = [row[1] for row in told.rows]
+    assert done == sorted(done, key=lambda n: n or 0)
+    assert told.rows[-1] == ("116,799 of 116,799 rows", 116_799, 116_799)
