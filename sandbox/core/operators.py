@@ -213,6 +213,10 @@ class Miss(NamedTuple):
     actual: Any = None
     item: str = ""
 
+    def of(self, item: str) -> "Miss":
+        """Return the same about `item` of a list."""
+        return self._replace(item=item, en=f"{item}: {self.en}", ja=f"{item}: {self.ja}")
+
 
 def lookup(scope: Any, path: str) -> tuple[bool, Any]:
     """Return whether `path` (with dots) is in `scope`, and what stands there."""
@@ -223,42 +227,38 @@ def lookup(scope: Any, path: str) -> tuple[bool, Any]:
     return True, scope
 
 
-def check(name: str, expected: Any, field: str, scope: Mapping[str, Any], item: str) -> Miss | None:
+def check(name: str, expected: Any, field: str, scope: Mapping[str, Any]) -> Miss | None:
     """Return None if `field` of `scope` holds under the operator `name`, else what it misses.
 
-    `item` is what sentences call the scope (empty: the request itself). Raises KeyError for an
-    operator that does not exist.
+    Raises KeyError for an operator that does not exist.
     """
     operator = OPERATORS[name]
     found, actual = lookup(scope, field)
     if not found or actual is None:
         if name != "present":
-            return missing(field, item)
-        miss = missing(field, item)._replace(unclear=False, operator=name, expected=expected)
+            return missing(field)
+        miss = missing(field)._replace(unclear=False, operator=name, expected=expected)
         return miss if expected else None
     if kind(actual) not in (accepted := operator.accepts(expected)):
-        return wrong_kind(field, item, actual, accepted)
+        return wrong_kind(field, actual, accepted)
     if operator.holds(actual, expected):
         return None
-    en, ja = (_of(item) + operator.says(x, field, actual, expected) for x in LANGUAGES)
-    return Miss(field, en, ja, False, name, expected, actual, item)
+    en, ja = (operator.says(language, field, actual, expected) for language in LANGUAGES)
+    return Miss(field, en, ja, False, name, expected, actual)
 
 
-def missing(field: str, item: str) -> Miss:
-    """Return that `field` is not in the request (or in its `item`)."""
-    en, ja = f"field {field} is missing from the request", f"申請に項目 {field} がありません"
-    return Miss(field, _of(item) + en, _of(item) + ja, item=item)
+def missing(field: str) -> Miss:
+    """Return that `field` is not in the request."""
+    return Miss(
+        field, f"field {field} is missing from the request", f"申請に項目 {field} がありません"
+    )
 
 
-def wrong_kind(field: str, item: str, actual: Any, accepted: tuple[str, ...]) -> Miss:
+def wrong_kind(field: str, actual: Any, accepted: tuple[str, ...]) -> Miss:
     """Return that `field` is of a kind that the rule cannot judge."""
     found = kind(actual)
     needed_en = " or ".join(kind_name(one, "en") for one in accepted)
     needed_ja = "か".join(kind_name(one, "ja") for one in accepted)
     en = f"{field} is {kind_name(found, 'en')}, the rule needs {needed_en}"
     ja = f"{field} は{kind_name(found, 'ja')}ですが、規則には{needed_ja}が必要です"
-    return Miss(field, _of(item) + en, _of(item) + ja, actual=actual, item=item)
-
-
-def _of(item: str) -> str:
-    return f"{item}: " if item else ""
+    return Miss(field, en, ja, actual=actual)

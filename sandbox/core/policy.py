@@ -271,45 +271,41 @@ def _judge(rule: Rule, document: Mapping[str, Any]) -> list[Miss]:
 
 
 def _misses(rule: Rule, document: Mapping[str, Any]) -> Iterator[Miss]:
-    for label, scope in _scopes(rule, document):
-        if isinstance(scope, Miss):
-            yield scope
-            continue
-        missed = [m for c in rule.when if (m := _test(c, scope, label))]
-        if unclear := [m for m in missed if m.unclear]:
-            yield from unclear
-        elif not missed:
-            yield from (m for c in rule.asserts if (m := _test(c, scope, label)))
-
-
-def _scopes(
-    rule: Rule, document: Mapping[str, Any]
-) -> Iterator[tuple[str, Mapping[str, Any] | Miss]]:
     if rule.for_each is None:
-        yield "", document
+        yield from _in_scope(rule, document)
         return
     found, items = lookup(document, rule.for_each)
     if not found or items is None:
-        yield "", missing(rule.for_each, "")
-        return
-    if kind(items) != "list":
-        yield "", wrong_kind(rule.for_each, "", items, ("list",))
-        return
-    for number, item in enumerate(items, start=1):
-        if kind(item) == "group":
-            yield _label(rule.for_each, number, item), item
-        else:
-            label = f"{rule.for_each} {number}"
-            yield label, wrong_kind(rule.for_each, label, item, ("group",))
+        yield missing(rule.for_each)
+    elif kind(items) != "list":
+        yield wrong_kind(rule.for_each, items, ("list",))
+    else:
+        for number, item in enumerate(items, start=1):
+            for miss in _in_item(rule, item):
+                yield miss.of(_label(rule.for_each, number, item))
 
 
-def _test(condition: Condition, scope: Mapping[str, Any], label: str) -> Miss | None:
+def _in_item(rule: Rule, item: Any) -> list[Miss]:
+    if kind(item) != "group":
+        return [wrong_kind("it", item, ("group",))]
+    return _in_scope(rule, item)
+
+
+def _in_scope(rule: Rule, scope: Mapping[str, Any]) -> list[Miss]:
+    missed = [miss for condition in rule.when if (miss := _test(condition, scope))]
+    if missed:
+        # Plainly false: the rule is not about this. Unclear: nobody can tell, so it counts.
+        return [miss for miss in missed if miss.unclear]
+    return [miss for condition in rule.asserts if (miss := _test(condition, scope))]
+
+
+def _test(condition: Condition, scope: Mapping[str, Any]) -> Miss | None:
     name = condition.operator
-    return check(name, getattr(condition, name), condition.field, scope, label)
+    return check(name, getattr(condition, name), condition.field, scope)
 
 
-def _label(for_each: str, number: int, item: Mapping[str, Any]) -> str:
-    for name in _LABELS:
+def _label(for_each: str, number: int, item: Any) -> str:
+    for name in _LABELS if isinstance(item, Mapping) else ():
         if isinstance(item.get(name), str) and item[name]:
             return f"{for_each} {clean(item[name])}"
     return f"{for_each} {number}"

@@ -9,6 +9,7 @@ import pytest
 from sandbox.core.errors import InvalidInput, NotFound, SandboxError, Unavailable
 from sandbox.core.objects import File, Image
 from sandbox.core.ports import Catalogue
+from sandbox.drivers.catalogue.files import digest
 from sandbox.drivers.catalogue.home import HomeCatalogue
 from sandbox.drivers.catalogue.images import render
 
@@ -171,12 +172,17 @@ def test_the_digest_follows_names_and_contents_only(home: Path, catalogue: Catal
     assert len({first, changed, catalogue.template_digest("demo")}) == 3
 
 
+def test_the_order_of_files_does_not_matter_but_their_borders_do() -> None:
+    assert digest([("a", b"1"), ("b", b"2")]) == digest([("b", b"2"), ("a", b"1")])
+    assert digest([("a", b"bc")]) != digest([("ab", b"c")])
+
+
 def test_a_source(home: Path, catalogue: Catalogue) -> None:
     assert catalogue.sources() == ["core"]
     assert catalogue.source("core").tables["customers"].columns["mail"].mask.method == "mail"
     write(home / "sources/core.yaml", SOURCE.replace("mask: mail}", "mask: keep}"))
     error = failure(lambda: catalogue.source("core"))
-    assert error.message.startswith("sources/core.yaml:16:7: customers.mail")
+    assert error.message.startswith("sources/core.yaml:15:7: customers.mail")
 
 
 def test_policies_of_one_file(catalogue: Catalogue) -> None:
@@ -358,9 +364,7 @@ def test_files_that_no_template_may_hold(
 
 @pytest.mark.parametrize("name", [b"a\x1b[31m", b"a\nb", b"\xff\xfe", "a\u202eb".encode()])
 def test_file_names_are_clean_text(home: Path, catalogue: Catalogue, name: bytes) -> None:
-    folder = os.fsencode(home / "templates/demo/workspace")
-    with open(folder + b"/" + name, "wb"):
-        pass
+    (home / "templates/demo/workspace" / os.fsdecode(name)).touch()
     error = failure(lambda: catalogue.template_digest("demo"))
     assert error.message.isprintable()
 

@@ -1,6 +1,8 @@
 import random
 import string
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,14 @@ def refusal(raw: bytes) -> InvalidInput:
     with pytest.raises(InvalidInput) as caught:
         load("some.yaml", raw)
     return caught.value
+
+
+def refused_or_none(act: Callable[[], Any]) -> InvalidInput | None:
+    try:
+        act()
+    except InvalidInput as error:
+        return error
+    return None
 
 
 @pytest.mark.parametrize(
@@ -211,9 +221,13 @@ def test_a_password_in_the_wrong_place_is_not_repeated() -> None:
     assert "hunter2" not in f"{error.message}{error.hint}{error.subject}{error.details}"
 
 
+MARKS = [
+    b"\t", b"&a ", b"*a", b"!!x ", b": ", b"- ", b"{", b"}", b"[", b"'", b'"', b"\n", b"|", b"<<: ",
+    b"\xff", b"\x00", b"? ", b"%", b"#", b"22:00", b"\\", b"\xe3", b"---\n",
+]  # fmt: skip
+
+
 def _mutated(rng: random.Random, raw: bytes) -> bytes:
-    marks = [b"\t", b"&a ", b"*a", b"!!x ", b": ", b"- ", b"{", b"}", b"[", b"'", b'"', b"\n", b"|",
-             b"<<: ", b"\xff", b"\x00", b"? ", b"%", b"#", b"22:00", b"\\", b"\xe3", b"---\n"]  # fmt: skip
     out = bytearray(raw)
     for _ in range(rng.randint(1, 4)):
         at = rng.randrange(len(out))
@@ -221,7 +235,7 @@ def _mutated(rng: random.Random, raw: bytes) -> bytes:
             case 0:
                 out[at : at + rng.randint(1, 20)] = b""
             case 1:
-                out[at:at] = rng.choice(marks)
+                out[at:at] = rng.choice(MARKS)
             case 2:
                 out[at] = rng.randrange(256)
             case _:
@@ -241,9 +255,8 @@ def test_no_bytes_make_it_crash(parser: str) -> None:
         tried += 1
         noise = "".join(rng.choices(string.printable, k=40)).encode()
         raw = noise if tried % 10 == 0 else _mutated(rng, seed)
-        try:
-            load_as(PolicySet, "policies/x.yaml", raw)
-        except InvalidInput as error:
+        error = refused_or_none(partial(load_as, PolicySet, "policies/x.yaml", raw))
+        if error is not None:
             refused += 1
             assert error.message.startswith("policies/x.yaml:")
             assert error.details["line"] >= 1
@@ -258,8 +271,6 @@ def test_no_bytes_make_it_crash(parser: str) -> None:
 def test_hostile_depth_and_size_end_quickly(unit: bytes) -> None:
     begun = time.monotonic()
     raw = unit * (20_000 // len(unit))
-    try:
-        load("some.yaml", raw)
-    except InvalidInput as error:
-        assert error.details["line"] >= 1
+    error = refused_or_none(lambda: load("some.yaml", raw))
+    assert error is None or error.details["line"] >= 1
     assert time.monotonic() - begun < 2

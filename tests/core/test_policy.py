@@ -49,7 +49,7 @@ def asserting(condition: dict[str, Any], document: dict[str, Any]) -> Decision:
     return decide(policy_set(rule(**{"assert": condition})), document)
 
 
-HOLDS = [
+HOLDS: list[tuple[dict[str, Any], Any]] = [
     ({"equals": True}, True),
     ({"equals": "a"}, "a"),
     ({"equals": 1}, 1.0),
@@ -69,7 +69,7 @@ HOLDS = [
     ({"longer_than": 1}, ["a", "b"]),
     ({"matches": "corp/*@sha256:*"}, "corp/tool@sha256:1"),
 ]
-FAILS = [
+FAILS: list[tuple[dict[str, Any], Any, str]] = [
     ({"equals": True}, False, "x is false, it must be true"),
     ({"equals": "a"}, "A", "x is A, it must be a"),
     ({"not_equals": "a"}, "a", "x is a, which is not allowed"),
@@ -87,7 +87,7 @@ FAILS = [
     ({"longer_than": 2}, "ab", "x is ab, it must be longer than 2"),
     ({"matches": "corp/*"}, "evil/corp/a", "x is evil/corp/a, it must look like corp/*"),
 ]
-WRONG_KIND = [
+WRONG_KIND: list[tuple[dict[str, Any], Any, str]] = [
     ({"equals": True}, "true", "x is a text, the rule needs true or false"),
     ({"equals": 1}, True, "x is true or false, the rule needs a number"),
     ({"not_equals": 5}, "6", "x is a text, the rule needs a number"),
@@ -165,7 +165,10 @@ def test_list_with_an_item_that_cannot_be_compared_denies() -> None:
     assert "cannot be judged: the list holds a list" in decision.findings[0].sentence.en
 
 
-WHEN = {"when": {"field": "kind", "equals": "big"}, "assert": {"field": "x", "max": 1}}
+WHEN: dict[str, Any] = {
+    "when": {"field": "kind", "equals": "big"},
+    "assert": {"field": "x", "max": 1},
+}
 
 
 @pytest.mark.parametrize(
@@ -193,7 +196,7 @@ def test_several_whens_must_all_hold_and_none_may_be_unclear() -> None:
     assert decide(policies, {"b": "y", "x": 1}).verdict == "deny"
 
 
-EACH = {
+EACH: dict[str, Any] = {
     "for_each": "replicas",
     "assert": [{"field": "masked", "equals": True}, {"field": "access", "equals": "read-only"}],
 }
@@ -209,7 +212,7 @@ EACH = {
         ({"replicas": {"masked": True}}, ["replicas is a group of fields, the rule needs a list"]),
         (
             {"replicas": ["core"]},
-            ["replicas 1: replicas is a text, the rule needs a group of fields"],
+            ["replicas 1: it is a text, the rule needs a group of fields"],
         ),
         (
             {"replicas": [{"masked": True, "access": "read-only"}, {"masked": False}]},
@@ -305,7 +308,8 @@ def test_an_exception_inside_a_rule_denies() -> None:
 
 
 def test_unknown_operator_denies() -> None:
-    strange = Condition.model_construct(field="x", sounds_like="a")
+    fields: dict[str, Any] = {"field": "x", "sounds_like": "a"}
+    strange = Condition.model_construct(**fields)
     broken = policy_set(rule()).rules[0].model_copy(update={"asserts": (strange,)})
     decision = decide(policy_set(rule()).model_copy(update={"rules": (broken,)}), {"x": "a"})
     assert decision.verdict == "deny"
@@ -483,7 +487,7 @@ def test_words_of_findings_are_in_both_languages() -> None:
 
 
 def test_sixty_rules_take_at_most_a_millisecond() -> None:
-    kinds = [
+    kinds: list[dict[str, Any]] = [
         {"assert": {"field": "ttl_hours", "max": 168}},
         {"assert": {"field": "owner_totals.memory_mb", "max": 8192}},
         EACH | {"when": {"field": "source", "equals": "core"}},

@@ -13,7 +13,7 @@ from sandbox.core.settings import ImageSettings
 from sandbox.core.template import Template
 from sandbox.drivers.catalogue.files import context_files, digest, read_file, read_tree
 
-Variables = Mapping[str, str | bool]
+Variables = Mapping[str, str | int | bool]
 
 DOCKERFILE = "Dockerfile"
 CA_FILE = "ca.crt"

@@ -4,19 +4,17 @@ import hashlib
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sandbox.core.errors import Conflict, InvalidInput
 from sandbox.core.masking import problems
 from sandbox.core.ports import Built, Progress
+from sandbox.core.snapshot import TableCopy
 from sandbox.core.source import Source, drift
 from sandbox.core.text import clean
-from sandbox.drivers.sources.connection import SNAPSHOT, ask, connected, literal
+from sandbox.drivers.sources.connection import SNAPSHOT, literal
 from sandbox.drivers.sources.login import check_login
-from sandbox.drivers.sources.stream import copy_tables
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+from sandbox.drivers.sources.reading import Reading, watched
+from sandbox.drivers.sources.stream import Meter, copy_tables
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COLUMNS = """
@@ -39,10 +37,15 @@ class PostgresReader:
         Raises Denied when the login could write anything there, Unavailable when the source
         cannot be reached.
         """
-        with connected(source, password) as con:
-            con.begin()
-            check_login(con, source)
-            return _live_columns(con, source)
+        reading = Reading(source, password)
+
+        def read() -> dict[str, list[str]]:
+            with reading.opened():
+                reading.execute("BEGIN")
+                check_login(reading, source)
+                return _live_columns(reading, source)
+
+        return watched(reading, read, tick=lambda: None)
 
     def copy(
         self, source: Source, password: str, key: bytes, target: Path, progress: Progress
@@ -61,25 +64,37 @@ class PostgresReader:
                 subject=str(target),
                 hint="Let the build that writes it end, or remove the file.",
             )
+        reading, meter = Reading(source, password), Meter(progress)
         try:
-            with connected(source, password) as con:
-                con.execute(f"ATTACH {literal(str(target))} AS {SNAPSHOT}")
-                target.chmod(0o600)
-                con.begin()
-                check_login(con, source)
-                _check_columns(source, _live_columns(con, source))
-                as_of = _transaction_time(con)
-                tables = copy_tables(con, source, key, progress)
+            tables, as_of = watched(
+                reading,
+                lambda: _copy(reading, source, key, target, meter),
+                tick=lambda: meter.show(reading.percent()),
+            )
+            meter.end()
+            return Built(target, tables, as_of, target.stat().st_size, _digest(target))
         except BaseException:
             for file in (target, target.with_name(target.name + ".wal")):
                 file.unlink(missing_ok=True)
             raise
-        return Built(target, tables, as_of, target.stat().st_size, _digest(target))
 
 
-def _live_columns(con: "DuckDBPyConnection", source: Source) -> dict[str, list[str]]:
+def _copy(
+    reading: Reading, source: Source, key: bytes, target: Path, meter: Meter
+) -> tuple[tuple[TableCopy, ...], datetime]:
+    with reading.opened():
+        reading.execute(f"ATTACH {literal(str(target))} AS {SNAPSHOT}")
+        target.chmod(0o600)
+        reading.execute("BEGIN")
+        check_login(reading, source)
+        _check_columns(source, _live_columns(reading, source))
+        as_of = _transaction_time(reading)
+        return copy_tables(reading, source, key, meter), as_of
+
+
+def _live_columns(reading: Reading, source: Source) -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
-    for schema, table, column in ask(con, _COLUMNS):
+    for schema, table, column in reading.ask(_COLUMNS):
         if schema == source.connection.db_schema:
             found[table].append(column)
     return dict(found)
@@ -117,9 +132,9 @@ def _check_columns(source: Source, live: dict[str, list[str]]) -> None:
     )
 
 
-def _transaction_time(con: "DuckDBPyConnection") -> datetime:
+def _transaction_time(reading: Reading) -> datetime:
     query = "SELECT (extract(epoch FROM transaction_timestamp()) * 1000000)::bigint AS at"
-    return _EPOCH + timedelta(microseconds=ask(con, query)[0][0])
+    return _EPOCH + timedelta(microseconds=reading.ask(query)[0][0])
 
 
 def _digest(path: Path) -> str:

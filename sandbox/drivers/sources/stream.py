@@ -1,12 +1,9 @@
-"""The stream from a source into a snapshot: masks as SQL, rows counted, Ctrl-C obeyed."""
+"""The stream from a source into a snapshot: masks as SQL, every row counted."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
-from threading import Thread
-from typing import TYPE_CHECKING
 
 from sandbox.core.errors import InvalidInput, Unavailable
 from sandbox.core.lease import spoken
@@ -15,56 +12,53 @@ from sandbox.core.ports import Progress
 from sandbox.core.snapshot import ColumnCopy, TableCopy
 from sandbox.core.source import Mask, Source, Table
 from sandbox.core.text import clean
-from sandbox.drivers.sources.connection import SNAPSHOT, SOURCE, ask, literal, quoted
+from sandbox.drivers.sources.connection import SNAPSHOT, SOURCE, literal, quoted
+from sandbox.drivers.sources.reading import Reading
 
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
-_TICK_SECONDS = 0.25
 _INEXACT = ("DOUBLE", "FLOAT")
 _DATES = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 
 
 def copy_tables(
-    con: "DuckDBPyConnection", source: Source, key: bytes, progress: Progress
+    reading: Reading, source: Source, key: bytes, meter: "Meter"
 ) -> tuple[TableCopy, ...]:
     """Copy every listed table into the attached snapshot, close it, and return what it holds.
 
     Expects an open transaction and ends it. Raises Unavailable when the rows that arrived are
     not the rows that the source counted in the same transaction.
     """
-    _set_key(con, key)
-    selects = {name: _masked(con, source, name) for name in source.tables}
-    counts = {name: _count(con, source, name) for name in source.tables}
-    meter = _Meter(progress, total=sum(counts.values()))
+    _set_key(reading, key)
+    selects = {name: _masked(reading, source, name) for name in source.tables}
+    counts = {name: _count(reading, source, name) for name in source.tables}
+    meter.total = sum(counts.values())
     for name, select in selects.items():
-        statement = f"CREATE TABLE {quoted(SNAPSHOT, 'main', name)} AS {select}"
-        _run(con, statement, partial(meter.show, name, counts[name]))
-        meter.finish(counts[name])
-    con.commit()
+        meter.begin(name, counts[name])
+        reading.execute(f"CREATE TABLE {quoted(SNAPSHOT, 'main', name)} AS {select}")
+        meter.finish()
+    reading.execute("COMMIT")
     # What a checkpoint moves out of the write-ahead log was masked before it came there.
-    con.execute(f"CHECKPOINT {SNAPSHOT}")
-    copies = tuple(_copied(con, name, source.tables[name]) for name in source.tables)
-    con.execute(f"DETACH {SNAPSHOT}")
+    reading.execute(f"CHECKPOINT {SNAPSHOT}")
+    copies = tuple(_copied(reading, name, source.tables[name]) for name in source.tables)
+    reading.execute(f"DETACH {SNAPSHOT}")
     _check_counts(source, counts, copies)
     return copies
 
 
-def _set_key(con: "DuckDBPyConnection", key: bytes) -> None:
+def _set_key(reading: Reading, key: bytes) -> None:
     """Define `token(text)`: HMAC-SHA256 whose key lives in this connection's memory only."""
     inner, outer = pads(key)
-    con.execute("SET VARIABLE inner_pad = ?", [inner])
-    con.execute("SET VARIABLE outer_pad = ?", [outer])
-    con.execute(
+    reading.execute("SET VARIABLE inner_pad = ?", [inner])
+    reading.execute("SET VARIABLE outer_pad = ?", [outer])
+    reading.execute(
         "CREATE TEMPORARY MACRO token(text) AS left(sha256(getvariable('outer_pad') || "
         f"unhex(sha256(getvariable('inner_pad') || encode(text)))), {TOKEN_DIGITS})"
     )
 
 
-def _masked(con: "DuckDBPyConnection", source: Source, name: str) -> str:
+def _masked(reading: Reading, source: Source, name: str) -> str:
     """Return the SELECT over the live table that yields what the snapshot may hold."""
     live = quoted(SOURCE, source.connection.db_schema, name)
-    types = {row[0]: row[1] for row in con.execute(f"DESCRIBE {live}").fetchall()}
+    types = {row[0]: row[1] for row in reading.execute(f"DESCRIBE {live}").fetchall()}
     columns = [
         f"{_expression(f'{name}.{column}', column, types[column], rule.mask)} AS {quoted(column)}"
         for column, rule in source.tables[name].columns.items()
@@ -111,14 +105,14 @@ def _check_type(subject: str, kind: str, mask: Mask) -> None:
         )
 
 
-def _count(con: "DuckDBPyConnection", source: Source, name: str) -> int:
+def _count(reading: Reading, source: Source, name: str) -> int:
     table = quoted(source.connection.db_schema, name)
-    return int(ask(con, f"SELECT count(*) AS rows FROM {table}")[0][0])  # noqa: S608
+    return int(reading.ask(f"SELECT count(*) AS rows FROM {table}")[0][0])  # noqa: S608
 
 
-def _copied(con: "DuckDBPyConnection", name: str, table: Table) -> TableCopy:
+def _copied(reading: Reading, name: str, table: Table) -> TableCopy:
     stored = quoted(SNAPSHOT, "main", name)
-    rows = con.execute(f"SELECT count(*) FROM {stored}").fetchone()  # noqa: S608
+    rows = reading.execute(f"SELECT count(*) FROM {stored}").fetchone()  # noqa: S608
     assert rows is not None
     columns = tuple(
         ColumnCopy(
@@ -127,7 +121,7 @@ def _copied(con: "DuckDBPyConnection", name: str, table: Table) -> TableCopy:
             data_class=table.columns[column].data_class,
             mask=described(table.columns[column].mask),
         )
-        for column, kind, *_ in con.execute(f"DESCRIBE {stored}").fetchall()
+        for column, kind, *_ in reading.execute(f"DESCRIBE {stored}").fetchall()
     )
     return TableCopy(name=name, rows=rows[0], columns=columns)
 
@@ -143,27 +137,42 @@ def _check_counts(source: Source, counts: Mapping[str, int], copies: tuple[Table
 
 
 @dataclass
-class _Meter:
-    """Rows done and time left, over all tables of one build."""
+class Meter:
+    """Rows done and time left, over all tables. The reading thread counts, another one shows."""
 
     progress: Progress
-    total: int
+    total: int | None = None
     done: int = 0
+    table: str = ""
+    rows: int = 0
     shown: int = 0
     started: float = field(default_factory=time.monotonic)
 
-    def show(self, table: str, rows: int, percent: float) -> None:
-        """Say how far `table` of `rows` rows is; DuckDB says -1 while it cannot tell."""
-        # Its estimates fall now and then; people should not see rows come back.
-        now = max(self.shown, self.done + int(rows * min(max(percent, 0.0), 100.0) / 100))
-        self.shown = now
-        left = (time.monotonic() - self.started) * (self.total - now) / now if now else None
-        text = f"{clean(table)}: {now:,} of {self.total:,} rows{_time_left(left)}"
-        self.progress.say("snapshot", text, done=now, total=self.total)
+    def begin(self, table: str, rows: int) -> None:
+        """Note that `table` of `rows` rows is being copied now."""
+        self.table, self.rows = table, rows
 
-    def finish(self, rows: int) -> None:
-        """Count a whole table as done."""
-        self.done += rows
+    def finish(self) -> None:
+        """Count the whole table as done."""
+        self.done, self.rows = self.done + self.rows, 0
+
+    def show(self, percent: float) -> None:
+        """Say how far the current table is; `percent` is -1 while DuckDB cannot tell."""
+        if self.total is None:
+            self.progress.say("snapshot", "reading the source's columns and counting its rows")
+            return
+        now = self.done + int(self.rows * min(max(percent, 0.0), 100.0) / 100)
+        # DuckDB's estimates fall now and then; people should not see rows come back.
+        self.shown = max(self.shown, now)
+        left = None
+        if self.shown:
+            spent = time.monotonic() - self.started
+            left = spent * (self.total - self.shown) / self.shown
+        text = f"{clean(self.table)}: {self.shown:,} of {self.total:,} rows{_time_left(left)}"
+        self.progress.say("snapshot", text, done=self.shown, total=self.total)
+
+    def end(self) -> None:
+        """Say that all rows are copied."""
         text = f"{self.done:,} of {self.total:,} rows"
         self.progress.say("snapshot", text, done=self.done, total=self.total)
 
@@ -173,31 +182,3 @@ def _time_left(seconds: float | None) -> str:
         return ""
     span = f"{seconds:.0f} s" if seconds < 120 else spoken(timedelta(seconds=seconds))
     return f", {span} left"
-
-
-def _run(con: "DuckDBPyConnection", statement: str, tick: Callable[[float], None]) -> None:
-    """Run `statement` in a thread, so that Ctrl-C reaches us; calls `tick` with its percent."""
-    # Without these, DuckDB counts no progress, or prints it itself.
-    con.execute("SET enable_progress_bar = true")
-    con.execute("SET enable_progress_bar_print = false")
-    failures: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            con.execute(statement)
-        except BaseException as error:  # it is raised again in the thread that waits
-            failures.append(error)
-
-    thread = Thread(target=work, daemon=True)
-    try:
-        thread.start()
-        thread.join(_TICK_SECONDS)
-        while thread.is_alive():
-            tick(con.query_progress())
-            thread.join(_TICK_SECONDS)
-    except BaseException:
-        con.interrupt()
-        thread.join()
-        raise
-    if failures:
-        raise failures[0]

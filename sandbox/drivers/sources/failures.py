@@ -1,0 +1,90 @@
+"""What goes wrong at a PostgreSQL source, in our words: never with a password or a value."""
+
+from sandbox.core.errors import InvalidInput, SandboxError, Unavailable
+from sandbox.core.source import Source
+from sandbox.core.text import clean
+
+CONNECT_SECONDS = 5
+LOCK_SECONDS = 10
+STATEMENT_SECONDS = 1800
+MEMORY_LIMIT = "512MB"
+_DISK_FULL = ("no space left", "could not write", "disk quota exceeded", "file too large")
+
+
+def place(source: Source) -> str:
+    """Return where a source is, as people read it: `core_reader@db.example:5432/core`."""
+    at = source.connection
+    return clean(f"{at.user}@{at.host}:{at.port}/{at.database}")
+
+
+def reading_error(source: Source, error: Exception) -> SandboxError:
+    """Return the error that tells a person what `error`, met while reading, means."""
+    said, subject = str(error), f"{source.name} ({place(source)})"
+    lowered = said.lower()
+    cause = {"cause": type(error).__name__}
+    if "permission denied for" in lowered:
+        return Unavailable(
+            "The source's login may not read a listed table.",
+            subject=subject,
+            hint="Let the source's owner run: GRANT USAGE ON SCHEMA ... and GRANT SELECT ON ...",
+            details=cause,
+        )
+    if "timeout" in lowered:
+        return Unavailable(
+            f"The source took too long (a lock over {LOCK_SECONDS} s or a statement over "
+            f"{STATEMENT_SECONDS // 60} min).",
+            subject=subject,
+            hint="Ask the source's owner what holds it up, or build at a quieter time.",
+            details=cause,
+        )
+    return _local_error(source, lowered, cause) or Unavailable(
+        "The source stopped answering, or a value in it could not be read.",
+        subject=subject,
+        hint="Nothing was kept. Try again; if it fails again, ask the source's owner.",
+        details=cause,
+    )
+
+
+def _local_error(source: Source, said: str, cause: dict[str, str]) -> SandboxError | None:
+    if any(words in said for words in _DISK_FULL):
+        return Unavailable(
+            "The disk is full: the snapshot could not be written.",
+            subject=source.name,
+            hint="Nothing was kept. Free some space (sandbox snapshot rm), then build again.",
+            details=cause,
+        )
+    if "out of memory" in said or "failed to allocate" in said:
+        return Unavailable(
+            f"The build needs more than its {MEMORY_LIMIT} of memory.",
+            subject=source.name,
+            hint="Take very wide columns off the list, or mask them with drop.",
+            details=cause,
+        )
+    if "conversion error" in said:
+        return InvalidInput(
+            "A value of the source does not fit the type of its column in a snapshot.",
+            subject=source.name,
+            hint="Find it on the source's side (dates before 4713 BC, for example), or drop it.",
+            details=cause,
+        )
+    return None
+
+
+def login_error(source: Source, said: str, password: str) -> Unavailable:
+    """Return the error for a connection that failed, of which the driver `said` something."""
+    where = place(source)
+    if "password authentication failed" in said or "no password supplied" in said:
+        return Unavailable(
+            "The source refuses the login: user or password is wrong.",
+            subject=f"{source.name} ({where})",
+            hint=f"Check user and password in sources/{source.name}.yaml (the password's own "
+            "place is named there).",
+        )
+    # Only the server's own last words; the rest of the text is how we called it.
+    reason = clean(said.strip().splitlines()[0].rpartition(": ")[2].strip())[:200]
+    reason = "" if password and password in reason else reason
+    return Unavailable(
+        "The source does not answer" + (f": {reason}." if reason else "."),
+        subject=f"{source.name} ({where})",
+        hint="Check host, port and database, and that the source is running and reachable.",
+    )
