@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, NoReturn, TypeVar
 
 import typer
 
@@ -41,7 +41,10 @@ def _root(
         str, typer.Option(help="The home. [default: $SANDBOX_HOME, else upwards from here]")
     ] = "",
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_print_version)
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=_print_version
+        ),
     ] = False,
 ) -> None:
     context.obj = home

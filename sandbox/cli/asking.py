@@ -57,7 +57,8 @@ _OUTPUT = inspect.Parameter(
     inspect.Parameter.KEYWORD_ONLY,
     default=Output.TABLE,
     annotation=Annotated[
-        Output, typer.Option("--output", "-o", help="Print a table for people or JSON for programs.")
+        Output,
+        typer.Option("--output", "-o", help="Print a table for people or JSON for programs."),
     ],
 )
 Returned = Request[Any] | Browse

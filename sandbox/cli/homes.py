@@ -21,7 +21,9 @@ def init(
     demo: Annotated[
         bool, typer.Option("--demo", help="With a demo core system: PostgreSQL, real purchases.")
     ] = False,
-    gateway_port: Annotated[int, typer.Option(min=1024, max=65535)] = 8700,
+    gateway_port: Annotated[
+        int, typer.Option(min=1024, max=65535, help="Where browsers reach the sandboxes.")
+    ] = 8700,
 ) -> Returned:
     """Make a home: settings, templates, policies and state. On a home it changes nothing."""
     return InitRequest(folder=str(folder), demo=demo, gateway_port=gateway_port)

@@ -27,7 +27,6 @@ from sandbox.usecases.homes import DoctorResult
 from sandbox.usecases.inside import ExecResult, SqlResult
 from sandbox.usecases.templates import TemplateCheckResult
 
-
 _UNFOLDED = 100_000
 
 
@@ -119,8 +118,9 @@ def show_error(error: SandboxError, *, as_json: bool) -> None:
         return
     console = _console(stderr=True)
     subject = f"{clean(error.subject)}: " if error.subject else ""
-    console.print(Text.assemble(("Error ", "bold red"), subject + clean(error.message)),
-                  soft_wrap=True)
+    console.print(
+        Text.assemble(("Error ", "bold red"), subject + clean(error.message)), soft_wrap=True
+    )
     if "decision" in error.details:
         for block in findings(Decision.model_validate(error.details["decision"])):
             console.print(_rich(block), soft_wrap=True)
@@ -153,9 +153,7 @@ def show_bug(error: Exception, *, as_json: bool) -> None:
     console.print(Text(hint, style="dim"), soft_wrap=True)
 
 
-def _write_error(
-    code: str, message: str, subject: str, hint: str, details: dict[str, Any]
-) -> None:
+def _write_error(code: str, message: str, subject: str, hint: str, details: dict[str, Any]) -> None:
     body = {"code": code, "message": message, "subject": subject, "hint": hint, **details}
     sys.stdout.write(json.dumps({"error": body}, ensure_ascii=False, indent=2) + "\n")
 

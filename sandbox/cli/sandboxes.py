@@ -17,7 +17,8 @@ from sandbox.usecases.inside import (
     LogsRequest,
     SqlRequest,
 )
-from sandbox.usecases.provisioning import PlanRequest, UpRequest
+from sandbox.usecases.planning import PlanRequest
+from sandbox.usecases.provisioning import UpRequest
 from sandbox.usecases.sandboxes import (
     DownRequest,
     ListRequest,
@@ -133,7 +134,9 @@ def down(
 def sql(
     name: Name,
     statement: Annotated[str, typer.Argument(metavar="SQL", help="One statement; - reads stdin.")],
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000_000)] = 1000,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, max=1_000_000, help="Rows at most.")
+    ] = 1000,
     output: Annotated[
         SqlOutput, typer.Option("--output", "-o", help="How rows are printed.")
     ] = SqlOutput.TABLE,
@@ -158,13 +161,21 @@ def execute(
     part: Annotated[str, typer.Option("--part", help="[default: the tool]")] = "",
 ) -> Returned:
     """Run a command inside, as the tool's own user; its exit code is passed on."""
-    return ExecRequest(name=name, command=tuple(words), part=part)
+    # After a first argument the parser keeps the `--` that people write before the command.
+    command = words[1:] if words[0] == "--" else words
+    if not command:
+        raise InvalidInput(
+            "There is no command.",
+            subject=name,
+            hint=f"For example: sandbox exec {name} -- ls /work",
+        )
+    return ExecRequest(name=name, command=tuple(command), part=part)
 
 
 def logs(
     name: Name,
     part: Annotated[str, typer.Option("--part", help="[default: the tool]")] = "",
-    tail: Annotated[int, typer.Option("--tail", min=1, max=10_000)] = 100,
+    tail: Annotated[int, typer.Option("--tail", min=1, max=10_000, help="How many lines.")] = 100,
 ) -> Returned:
     """Print the last lines that the tool, or another part, wrote."""
     return LogsRequest(name=name, part=part, tail=tail)
@@ -195,8 +206,9 @@ def _pairs(given: list[str] | None, example: str) -> dict[str, str]:
     for text in given or []:
         key, equals, value = text.partition("=")
         if not equals or not key:
-            raise InvalidInput("This is not NAME=VALUE.", subject=text,
-                               hint=f"For example: {example}")
+            raise InvalidInput(
+                "This is not NAME=VALUE.", subject=text, hint=f"For example: {example}"
+            )
         if key in found:
             raise InvalidInput("This is said twice.", subject=key, hint="Say it once.")
         found[key] = value
@@ -208,8 +220,9 @@ def _read(file: Path) -> bytes:
         with file.open("rb") as stream:
             return stream.read(IMPORT_LIMIT + 1)
     except OSError as error:
-        raise InvalidInput(f"The file cannot be read: {error.strerror}.",
-                           subject=str(file)) from error
+        raise InvalidInput(
+            f"The file cannot be read: {error.strerror}.", subject=str(file)
+        ) from error
 
 
 def _open_in_browser(result: Result) -> None:

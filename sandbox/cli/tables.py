@@ -1,6 +1,6 @@
 """What people see of each result, as plain lines and grids. `render` gives them their looks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,8 @@ from sandbox.core.values import Result
 from sandbox.usecases.audit import AuditListResult, AuditVerifyResult
 from sandbox.usecases.homes import DoctorResult, InitResult, UninstallResult
 from sandbox.usecases.inside import ExecResult, ImportResult, LogsResult, SqlResult
-from sandbox.usecases.provisioning import PlanResult, UpResult
+from sandbox.usecases.planning import PlanResult
+from sandbox.usecases.provisioning import UpResult
 from sandbox.usecases.sandboxes import DownResult, ListResult, OpenResult, ShowResult
 from sandbox.usecases.snapshots import SnapshotListResult, SnapshotResult
 from sandbox.usecases.templates import (
@@ -79,6 +80,14 @@ def _named(label: str, text: str, style: str = "") -> Line:
     return Line(clean(text), label=f"{label:<10}", style=style)
 
 
+def _parameters(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in values.items() if value != "")
+
+
+def _bound(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"
+
+
 def _size(count: float) -> str:
     for unit in ("B", "kB", "MB"):
         if count < 1000:
@@ -121,22 +130,31 @@ def _plan(result: PlanResult) -> list[Block]:
         _policy(decision, result.spec.steps),
         *findings(decision),
         _replica(result.replica),
-        _named("lives", f"{spoken(timedelta(minutes=result.spec.ttl_minutes))} from when it is ready"),
+        _named(
+            "lives", f"{spoken(timedelta(minutes=result.spec.ttl_minutes))} from when it is ready"
+        ),
     ]
     if result.spec.parameters:
-        shown.append(_named("set", ", ".join(f"{k}={v}" for k, v in result.spec.parameters.items())))
+        shown.append(_named("set", _parameters(result.spec.parameters)))
     if result.exists:
         shown.append(_named("note", "a sandbox of that name is there already"))
     grid = Grid(("container", "image", "there", "memory", "CPUs"))
     for c in result.containers:
-        grid.rows.append((c.part, c.image, "yes" if c.built else "to build", f"{c.memory_mb} MB", c.cpus))
-    seconds = f"about {cost.seconds} s" if cost.seconds is not None else "not known before the first"
+        grid.rows.append(
+            (c.part, c.image, "yes" if c.built else "to build", f"{c.memory_mb} MB", c.cpus)
+        )
+    seconds = (
+        f"about {cost.seconds} s" if cost.seconds is not None else "not known before the first"
+    )
     images = f", after building {cost.images_to_build} images" if cost.images_to_build else ""
     shown += [
         grid,
         _named("time", seconds + images),
-        _named("disk", f"replica {_size(cost.replica_bytes)} more (shares "
-               f"{_size(cost.replica_shared_bytes)}), lab about {_size(cost.lab_bytes)}"),
+        _named(
+            "disk",
+            f"replica {_size(cost.replica_bytes)} more (shares "
+            f"{_size(cost.replica_shared_bytes)}), lab about {_size(cost.lab_bytes)}",
+        ),
     ]
     return shown
 
@@ -158,7 +176,7 @@ def _list(result: ListResult) -> list[Block]:
         return [Line("No sandboxes. Make one with: sandbox up NAME --template T --purpose WHY")]
     grid = Grid(("name", "state", "owner", "template", "data", "left", "purpose"))
     for s in result.sandboxes:
-        left = spoken(timedelta(minutes=s.minutes_left)) if s.state == "ready" else ""
+        left = spoken(timedelta(minutes=s.minutes_left or 0)) if s.state == "ready" else ""
         grid.rows.append((s.name, s.state, s.owner, s.template, s.snapshot, left, s.purpose))
     return [grid]
 
@@ -176,7 +194,7 @@ def _show(result: ShowResult) -> list[Block]:
     if result.replica and result.replica.manifest:
         shown.append(_replica(result.replica))
     if s.parameters:
-        shown.append(_named("set", ", ".join(f"{k}={v}" for k, v in s.parameters.items())))
+        shown.append(_named("set", _parameters(s.parameters)))
     if s.reason:
         shown.append(_named("reason", s.reason))
     if s.url:
@@ -184,7 +202,9 @@ def _show(result: ShowResult) -> list[Block]:
     shown.append(_named("allowed", ", ".join(s.allowed_actions) or "nothing"))
     if result.parts:
         grid = Grid(("part", "kind", "runs", "name"))
-        grid.rows.extend([(p.role, p.kind, "yes" if p.running else "", p.name) for p in result.parts])
+        grid.rows.extend(
+            [(p.role, p.kind, "yes" if p.running else "", p.name) for p in result.parts]
+        )
         shown.append(grid)
     return shown
 
@@ -195,10 +215,11 @@ def _open(result: OpenResult) -> list[Block]:
 
 def _down(result: DownResult) -> list[Block]:
     counts = ", ".join(
-        f"{sum(p.kind == kind for p in result.removed)} {kind}s"
+        f"{count} {kind}" + ("" if count == 1 else "s")
         for kind in ("container", "network", "volume")
+        if (count := sum(p.kind == kind for p in result.removed))
     )
-    return [_named("removed", f"{result.name}: {counts}, 1 route, in {result.seconds:.1f} s")]
+    return [_named("removed", f"{result.name}: {counts} and its route, in {result.seconds:.1f} s")]
 
 
 def _sql(result: SqlResult) -> list[Block]:
@@ -269,7 +290,7 @@ def _template(result: TemplateResult) -> list[Block]:
         services.rows.append(("lab", 5432, f"{t.lab.memory_mb} MB", t.lab.cpus, t.lab.pids))
     parameters = Grid(("parameter", "type", "default", "from", "to", "meaning"))
     for name, p in t.parameters.items():
-        parameters.rows.append((name, p.type, p.default, p.min, p.max, p.title.en))
+        parameters.rows.append((name, p.type, p.default, _bound(p.min), _bound(p.max), p.title.en))
     return [
         _named("template", f"{t.name} {t.metadata.version}, {t.metadata.family}"),
         _named("for", t.metadata.title.en),
@@ -277,7 +298,9 @@ def _template(result: TemplateResult) -> list[Block]:
         Line(t.metadata.summary.en),
         Line(t.metadata.summary.ja),
         _named("needs", ", ".join(f"{t.needs.source}.{table}" for table in t.needs.tables)),
-        _named("images", f"{len(result.missing_images)} to build" if result.missing_images else "there"),
+        _named(
+            "images", f"{len(result.missing_images)} to build" if result.missing_images else "there"
+        ),
         services,
         parameters,
     ]
@@ -325,7 +348,9 @@ def _doctor(result: DoctorResult) -> list[Block]:
 
 
 def _uninstalled(result: UninstallResult) -> list[Block]:
-    return [_named("removed", f"{len(result.removed)} objects of the engine; the home's files stay")]
+    return [
+        _named("removed", f"{len(result.removed)} objects of the engine; the home's files stay")
+    ]
 
 
 _SHOWN: dict[type[Result], Callable[[Any], list[Block]]] = {

@@ -122,8 +122,13 @@ def lease_files(
     parameters = json.dumps(sandbox.spec.parameters, ensure_ascii=False).encode()
     files = [deadline_file(deadline), File("parameters.json", parameters)]
     if anatomy.lab:
-        login = {"host": anatomy.lab.address, "port": 5432, "database": "lab", "user": "lab",
-                 "password": lab_password}
+        login = {
+            "host": anatomy.lab.address,
+            "port": 5432,
+            "database": "lab",
+            "user": "lab",
+            "password": lab_password,
+        }
         # Only the tool's own user can read it: other services of the sandbox need no lab.
         files.append(File("lab.json", json.dumps(login).encode(), mode=0o400, uid=TOOL_UID))
     return files

@@ -267,7 +267,7 @@ class Keys(Protocol):
         """Return the public name of that key."""
 
     def derive(self, purpose: str) -> str:
-        """Return a URL-safe secret for `purpose`: the same each time, unknowable without the home."""
+        """Return a URL-safe secret for `purpose`: always the same, unknowable without the home."""
 
     def password(self, source: Source) -> str:
         """Return a source's password from environment or file; raises Unavailable if missing."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
+from pydantic import Field
+
 from sandbox.core.errors import Conflict, InvalidInput, NotFound
 from sandbox.core.lease import parse_ttl
 from sandbox.core.lifecycle import Spec, Steps
@@ -20,8 +22,8 @@ class Wish(Value):
     template: str
     purpose: str = ""
     ttl: str = ""
-    parameters: dict[str, str] = {}
-    owners: dict[str, str] = {}
+    parameters: dict[str, str] = Field(default_factory=dict)
+    owners: dict[str, str] = Field(default_factory=dict)
     snapshot: str = ""
 
 
@@ -78,16 +80,23 @@ def choose_snapshot(wanted: str, source: str, known: Iterable[Snapshot]) -> Snap
     if wanted:
         named = next((s for s in ready if s.id == wanted), None)
         if named is None:
-            raise NotFound("There is no such snapshot." + closest(wanted, (s.id for s in ready)),
-                           subject=clean(wanted), hint="See: sandbox snapshot list")
+            raise NotFound(
+                "There is no such snapshot." + closest(wanted, (s.id for s in ready)),
+                subject=clean(wanted),
+                hint="See: sandbox snapshot list",
+            )
         if named.state is not SnapshotState.READY:
-            raise Conflict(f"The snapshot is {named.state}.", subject=wanted,
-                           hint="See: sandbox snapshot list")
+            raise Conflict(
+                f"The snapshot is {named.state}.", subject=wanted, hint="See: sandbox snapshot list"
+            )
         return named
     usable = [s for s in ready if s.state is SnapshotState.READY]
     if not usable:
-        raise NotFound("There is no snapshot of the source yet.", subject=source,
-                       hint=f"IT makes one with: sandbox snapshot build {source}")
+        raise NotFound(
+            "There is no snapshot of the source yet.",
+            subject=source,
+            hint=f"IT makes one with: sandbox snapshot build {source}",
+        )
     return usable[-1]
 
 
@@ -103,6 +112,12 @@ def differences(wish: Wish, old: Spec, new: Spec) -> list[str]:
     A newer snapshot or template is no difference unless the wish names it: asking again for a
     sandbox gives the sandbox that runs.
     """
-    compared = ["template", "parameters", "purpose", "ttl_minutes", "steps"]
-    compared += ["snapshot"] if wish.snapshot else []
-    return [field for field in compared if getattr(old, field) != getattr(new, field)]
+    compared = {
+        "template": "template",
+        "parameters": "parameters",
+        "purpose": "purpose",
+        "ttl": "ttl_minutes",
+        "owners": "steps",
+    }
+    compared |= {"snapshot": "snapshot"} if wish.snapshot else {}
+    return [said for said, field in compared.items() if getattr(old, field) != getattr(new, field)]

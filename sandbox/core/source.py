@@ -114,6 +114,7 @@ class Drift(Value):
     missing: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
+        """Say whether they differ at all."""
         return bool(self.new or self.missing)
 
 

@@ -93,7 +93,7 @@ class Template(Value):
     services: Annotated[dict[str, Service], Field(min_length=1, max_length=4)]
     answers: str
     lab: Limits | None = None
-    parameters: dict[str, Parameter] = {}
+    parameters: dict[str, Parameter] = Field(default_factory=dict)
     workspace: str = "workspace"
     smoke: Annotated[tuple[str, ...], Field(min_length=1)]
 

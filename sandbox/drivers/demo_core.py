@@ -112,12 +112,22 @@ class PostgresDemo:
                 if (kind, self.name) not in existing:
                     made.append(kind)  # before it is made: half made is removed as well
                     make()
-            self._engine.start(self.name)
+            self._publish()
         except BaseException:
             for kind in reversed(made):
                 with suppress(Unavailable, Conflict):
                     self._engine.remove(kind, self.name)
             raise
+
+    def _publish(self) -> None:
+        try:
+            self._engine.start(self.name)
+        except Conflict:
+            raise Conflict(
+                "The port of the demo's PostgreSQL is taken.",
+                subject=f"{HOST}:{self._port}",
+                hint="End what listens there (ss -ltnp), then try again.",
+            ) from None
 
     def _network(self) -> Network:
         # Nothing is published from an isolated network.
@@ -189,7 +199,8 @@ class PostgresDemo:
             raise Unavailable(
                 f"The demo's PostgreSQL refused: {said}",
                 subject=self.name,
-                hint="Try again; if it stays so: docker rm -f -v the container, and init again.",
+                hint="Try again; if it stays so, remove it (docker rm -f NAME; docker volume rm NAME) "
+                "and have it made again: sandbox init --demo",
             )
         return ran.out.decode()
 

@@ -6,6 +6,7 @@ docs.docker.com/reference/api/engine), one request each, which is what `up` pays
 
 import io
 import os
+import re
 import socket
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 _LOG_LIMITS = {"max-size": "1m", "max-file": "2"}
 _READ_LIMIT = 64 * 1024 * 1024
 _BLOCK = tarfile.BLOCKSIZE
+_BUILD_STEP = re.compile(r"Step (\d+)/(\d+) : (.*)")
 
 
 class DockerEngine:
@@ -48,10 +50,11 @@ class DockerEngine:
     @cached_property
     def _api(self) -> "docker.APIClient":
         import docker  # 0.15 s: many commands never talk to the engine
+        from docker.utils import kwargs_from_env
 
         with _translated("the engine"):
             # kwargs_from_env falls back to os.environ on an empty mapping.
-            settings = docker.utils.kwargs_from_env(environment=self._environment or {"_": ""})
+            settings = kwargs_from_env(environment=self._environment or {"_": ""})
             return docker.APIClient(timeout=120, **settings)
 
     def facts(self) -> EngineFacts:
@@ -74,7 +77,7 @@ class DockerEngine:
         """Return the id of a local image, or None."""
         try:
             with _translated(tag):
-                return str(self._api.inspect_image(tag)["Id"])
+                return str(self._api.inspect_image(tag)["Id"])  # type: ignore[no-untyped-call]
         except NotFound:
             return None
 
@@ -130,7 +133,8 @@ class DockerEngine:
         networking = None
         if container.network:
             endpoint = self._api.create_endpoint_config(ipv4_address=container.address)
-            networking = self._api.create_networking_config({container.network: endpoint})
+            ends: Any = {container.network: endpoint}  # the stub knows one endpoint only
+            networking = self._api.create_networking_config(ends)
         with _translated(container.name):
             self._api.create_container(
                 container.image,
@@ -146,6 +150,8 @@ class DockerEngine:
             )
 
     def _host_config(self, container: Container) -> Any:
+        from docker.types import LogConfig
+
         return self._api.create_host_config(
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
@@ -164,7 +170,7 @@ class DockerEngine:
             ],
             port_bindings={p.container_port: (p.host, p.host_port) for p in container.publish},
             restart_policy={"Name": "unless-stopped"} if container.restart else None,
-            log_config={"Type": "json-file", "Config": _LOG_LIMITS},
+            log_config=LogConfig(type="json-file", config=_LOG_LIMITS),
         )
 
     def start(self, name: str) -> None:
@@ -249,7 +255,7 @@ class DockerEngine:
         try:
             if stdin is not None:
                 _send(stream, stdin)
-            for number, chunk in frames_iter(stream, tty=False):
+            for number, chunk in frames_iter(stream, tty=False):  # type: ignore[no-untyped-call]
                 name = "stderr" if number == STDERR else "stdout"
                 if output:
                     output(name, chunk)
@@ -281,14 +287,11 @@ class DockerEngine:
             containers = self._api.containers(all=True, filters=chosen)
             networks = self._api.networks(filters=chosen)
             volumes = self._api.volumes(filters=chosen)["Volumes"] or []
+        others: list[tuple[Kind, Any]] = [("network", networks), ("volume", volumes)]
         return [
             Owned("container", c["Names"][0][1:], c["Labels"], c["State"] == "running")
             for c in containers
-        ] + [
-            Owned(kind, o["Name"], o["Labels"] or {})
-            for kind, objects in (("network", networks), ("volume", volumes))
-            for o in objects
-        ]
+        ] + [Owned(kind, o["Name"], o["Labels"] or {}) for kind, objects in others for o in objects]
 
 
 def tar_stream(files: Iterable[File | BigFile]) -> Iterator[bytes]:
@@ -332,8 +335,11 @@ def _from_api(error: "docker.errors.APIError", subject: str) -> SandboxError:
     if status == 404:
         return NotFound(f"The engine has no such object: {said}", subject=subject)
     if "no space left on device" in said:
-        return Unavailable("The engine's disk is full.", subject=subject,
-                           hint="Free some space (sandbox snapshot rm, docker system df), retry.")
+        return Unavailable(
+            "The engine's disk is full.",
+            subject=subject,
+            hint="Free some space (sandbox snapshot rm, docker system df), retry.",
+        )
     taken = ("already in use", "already allocated", "overlaps", "already exists", "is in use")
     if status == 409 or any(word in said for word in taken):
         return Conflict(f"The engine says: {said}", subject=subject)
@@ -344,8 +350,10 @@ def _follow_build(image: Image, line: dict[str, Any], log: list[str], progress: 
     said = clean(str(line.get("stream") or line.get("error") or "")).strip("\ufffd ")
     if said:
         log.append(said)
-    if said.startswith("Step "):
-        progress.say("image", f"{image.tag}: {said[:100]}")
+    step = _BUILD_STEP.match(said)
+    if step:
+        done, total = int(step[1]), int(step[2])
+        progress.say("image", f"{image.tag}: step {done} of {total}: {step[3][:80]}", done, total)
     if "error" in line:
         full = "no space left on device" in said
         raise Unavailable(

@@ -101,7 +101,10 @@ class CaddyGateway:
     def open(self, route: Route) -> None:
         """Let the route's name reach its tool for who has the link."""
         # The folder entry replaces the plain file that `close` may have left.
-        files = [File(f"{route.name}/", b"", mode=0o755), File(f"{route.name}/{_token(route)}", b"")]
+        files = [
+            File(f"{route.name}/", b"", mode=0o755),
+            File(f"{route.name}/{_token(route)}", b""),
+        ]
         self._engine.put(self.container, _ROUTES, files)
 
     def close(self, name: str) -> None:

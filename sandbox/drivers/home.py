@@ -59,15 +59,21 @@ def lay_out(folder: Path, shipped: Path, files: dict[str, str]) -> None:
     nothing that was made stays behind then.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise Conflict("The folder is not empty and is not a home.", subject=str(folder),
-                       hint="Choose a new or an empty folder: sandbox init DIR")
+        raise Conflict(
+            "The folder is not empty and is not a home.",
+            subject=str(folder),
+            hint="Choose a new or an empty folder: sandbox init DIR",
+        )
     new = not folder.exists()
     try:
         _fill(folder, shipped, files)
     except OSError as error:
         _clear(folder, remove=new)
-        raise Unavailable(f"The home could not be written: {error.strerror}.", subject=str(folder),
-                          hint="Check the folder's owner and the free disk space.") from error
+        raise Unavailable(
+            f"The home could not be written: {error.strerror}.",
+            subject=str(folder),
+            hint="Check the folder's owner and the free disk space.",
+        ) from error
 
 
 def _fill(folder: Path, shipped: Path, files: dict[str, str]) -> None:
@@ -75,8 +81,9 @@ def _fill(folder: Path, shipped: Path, files: dict[str, str]) -> None:
     state = folder / STATE
     state.mkdir(mode=0o700)
     for name in ("templates", "policies"):
-        shutil.copytree(shipped / name, folder / name,
-                        ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        shutil.copytree(
+            shipped / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
+        )
     (folder / "sources").mkdir()
     for path, text in files.items():
         target = folder / path

@@ -58,19 +58,27 @@ class FileKeys:
         if found:
             return found
         place = f"${where.env}" if where.env is not None else f"file {where.file}"
-        raise Unavailable("The password of the source is missing.", subject=f"{source.name} ({place})",
-                          hint="Set it there; it is never written into the source's YAML file.")
+        raise Unavailable(
+            "The password of the source is missing.",
+            subject=f"{source.name} ({place})",
+            hint="Set it there; it is never written into the source's YAML file.",
+        )
 
     def _expand(self, purpose: str) -> bytes:
         try:
             master = self._master_file.read_bytes()
         except OSError as error:
-            raise Unavailable("The home's master key cannot be read.", subject=str(self._master_file),
-                              hint="Restore it from your backup: masks and links depend on it."
-                              ) from error
+            raise Unavailable(
+                "The home's master key cannot be read.",
+                subject=str(self._master_file),
+                hint="Restore it from your backup: masks and links depend on it.",
+            ) from error
         if len(master) != _BYTES:
-            raise Unavailable(f"The home's master key is not {_BYTES} bytes.",
-                              subject=str(self._master_file), hint="Restore it from your backup.")
+            raise Unavailable(
+                f"The home's master key is not {_BYTES} bytes.",
+                subject=str(self._master_file),
+                hint="Restore it from your backup.",
+            )
         return hmac.new(master, purpose.encode() + b"\x01", hashlib.sha256).digest()
 
 

@@ -55,9 +55,7 @@ def list_events(context: Context, request: AuditListRequest) -> AuditListResult:
     with context.registry.reading() as tx:
         stored = tx.events(subject=request.subject or None, last=request.last or None)
     return AuditListResult(
-        events=tuple(
-            EventView(seq=e.seq, hash=e.hash, **e.read().model_dump()) for e in stored
-        )
+        events=tuple(EventView(seq=e.seq, hash=e.hash, **e.read().model_dump()) for e in stored)
     )
 
 

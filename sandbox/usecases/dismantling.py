@@ -1,9 +1,13 @@
 """Taking a sandbox apart: by its labels and by the journal, so that nothing depends on memory."""
 
+from functools import partial
+
 from sandbox.core.lifecycle import Sandbox
-from sandbox.core.objects import Owned
+from sandbox.core.objects import Kind, Owned
 from sandbox.core.ports import Context
 from sandbox.usecases.together import together
+
+_ORDER: tuple[Kind, ...] = ("container", "network", "volume")
 
 
 def dismantle(context: Context, sandbox: Sandbox) -> list[Owned]:
@@ -14,16 +18,14 @@ def dismantle(context: Context, sandbox: Sandbox) -> list[Owned]:
     """
     context.gateway.close(sandbox.name)
     found = context.engine.owned(context.registry.installation(), sandbox.id)
-    networks = [o.name for o in found if o.kind == "network"]
+    remove, gateway = context.engine.remove, context.gateway.container
+    by_kind = {kind: [o.name for o in found if o.kind == kind] for kind in _ORDER}
     together(
-        *(lambda n=o.name: context.engine.remove("container", n)  # type: ignore[misc]
-          for o in found if o.kind == "container"),
-        *(lambda n=n: context.engine.disconnect(n, context.gateway.container)  # type: ignore[misc]
-          for n in networks),
+        *(partial(remove, "container", name) for name in by_kind["container"]),
+        *(partial(context.engine.disconnect, name, gateway) for name in by_kind["network"]),
     )
     together(
-        *(lambda n=n: context.engine.remove("network", n) for n in networks),  # type: ignore[misc]
-        *(lambda n=o.name: context.engine.remove("volume", n)  # type: ignore[misc]
-          for o in found if o.kind == "volume"),
+        *(partial(remove, "network", name) for name in by_kind["network"]),
+        *(partial(remove, "volume", name) for name in by_kind["volume"]),
     )
     return found

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Literal
 
+from pydantic import Field
+
 from sandbox.core.errors import Conflict, SandboxError
 from sandbox.core.lifecycle import LIVE
 from sandbox.core.ports import Context
@@ -23,7 +25,7 @@ class InitResult(Result):
     home: str
     installation: str
     created: bool
-    demo_rows: dict[str, int] = {}
+    demo_rows: dict[str, int] = Field(default_factory=dict)
 
 
 class InitRequest(Request[InitResult]):
@@ -77,16 +79,24 @@ def init(context: Context, request: InitRequest) -> InitResult:
         if created:
             record(context, tx, "home.created", home, demo=request.demo)
     if request.demo and not context.settings.demo:
-        raise Conflict("This home exists already, without the demo.", subject=home,
-                       hint="Make the demo in a folder of its own: sandbox init --demo DIR")
+        raise Conflict(
+            "This home exists already, without the demo.",
+            subject=home,
+            hint="Make the demo in a folder of its own: sandbox init --demo DIR",
+        )
     rows = _demo_core(context) if request.demo else {}
-    return InitResult(home=home, installation=context.registry.installation(), created=created,
-                      demo_rows=dict(rows))
+    return InitResult(
+        home=home,
+        installation=context.registry.installation(),
+        created=created,
+        demo_rows=dict(rows),
+    )
 
 
 def _demo_core(context: Context) -> Mapping[str, int]:
     assert context.demo is not None
     build_missing(context, [context.catalogue.base_image(), context.catalogue.lab_image()])
+    context.gateway.ensure(context.progress)
     rows: Mapping[str, int] = context.demo.ensure(context.progress)["rows"]
     return rows
 
@@ -107,8 +117,11 @@ def uninstall(context: Context, request: UninstallRequest) -> UninstallResult:
     with context.registry.writing() as tx:
         live = [s.name for s in tx.sandboxes(LIVE)]
         if live:
-            raise Conflict(f"Sandboxes are still there: {', '.join(live)}.", subject="home",
-                           hint=f"End them first: sandbox down {live[0]}")
+            raise Conflict(
+                f"Sandboxes are still there: {', '.join(live)}.",
+                subject="home",
+                hint=f"End them first: sandbox down {live[0]}",
+            )
         for snapshot in tx.snapshots():
             if snapshot.state is not SnapshotState.REMOVED:
                 removed = {"state": SnapshotState.REMOVED}
@@ -128,7 +141,9 @@ def _engine(context: Context) -> list[Check]:
     except SandboxError as error:
         return [Check(name="engine", status="fail", said=error.message, fix=error.hint)]
     checks = [
-        Check(name="engine", status="ok", said=f"Docker {facts.version} (API {facts.api}), {facts.os}"),
+        Check(
+            name="engine", status="ok", said=f"Docker {facts.version} (API {facts.api}), {facts.os}"
+        ),
         Check(name="cgroups", status="ok", said=facts.cgroups),
         Check(name="storage", status="ok", said=facts.storage),
     ]
@@ -137,8 +152,12 @@ def _engine(context: Context) -> list[Check]:
 
 def _disk(root: str, free: int | None) -> Check:
     if free is None:
-        return Check(name="disk", status="warn", said="the engine's disk cannot be seen from here",
-                     fix="Look at the free space on the engine's own machine.")
+        return Check(
+            name="disk",
+            status="warn",
+            said="the engine's disk cannot be seen from here",
+            fix="Look at the free space on the engine's own machine.",
+        )
     status: Literal["ok", "warn", "fail"] = "ok"
     if free < _LOW_DISK:
         status = "fail" if free < _NO_DISK else "warn"
@@ -152,8 +171,12 @@ def _base_image(context: Context) -> Check:
     built = context.engine.image_id(context.catalogue.base_image().tag)
     if found or built:
         return Check(name="base image", status="ok", said=base)
-    return Check(name="base image", status="fail", said=f"{base} is not there",
-                 fix=f"docker pull {base}, or without a registry: make base-image")
+    return Check(
+        name="base image",
+        status="fail",
+        said=f"{base} is not there",
+        fix=f"docker pull {base}, or without a registry: make base-image",
+    )
 
 
 def _port(context: Context) -> Check:
@@ -161,16 +184,26 @@ def _port(context: Context) -> Check:
     where = f"{gateway.bind}:{gateway.port}"
     if context.gateway.port_is_free():
         return Check(name="gateway port", status="ok", said=where)
-    return Check(name="gateway port", status="fail", said=f"{where} is taken by another program",
-                 fix="Free it, or set gateway.port in sandbox.yaml.")
+    return Check(
+        name="gateway port",
+        status="fail",
+        said=f"{where} is taken by another program",
+        fix="Free it, or set gateway.port in sandbox.yaml.",
+    )
 
 
 def _home(context: Context) -> Check:
     access = context.files.access()
     if access.others_can_read:
-        return Check(name="home", status="fail", said=f"others can enter {access.path}/.sandbox",
-                     fix=f"chmod 700 {access.path}/.sandbox")
-    return Check(name="home", status="ok", said=f"{access.path}, state readable by {access.owner} only")
+        return Check(
+            name="home",
+            status="fail",
+            said=f"others can enter {access.path}/.sandbox",
+            fix=f"chmod 700 {access.path}/.sandbox",
+        )
+    return Check(
+        name="home", status="ok", said=f"{access.path}, state readable by {access.owner} only"
+    )
 
 
 def _registry(context: Context) -> Check:
@@ -185,6 +218,9 @@ def _asked(name: str, question: Callable[[], str]) -> Check:
 
 
 def _duties() -> Check:
-    return Check(name="duties", status="warn",
-                 said="personal home: one person owns keys, engine and record",
-                 fix="Good for trying out. Approvals by oneself prove nothing to an auditor.")
+    return Check(
+        name="duties",
+        status="warn",
+        said="personal home: one person owns keys, engine and record",
+        fix="Good for trying out. Approvals by oneself prove nothing to an auditor.",
+    )

@@ -18,6 +18,10 @@ from sandbox.usecases.sandboxes import running
 
 IMPORT_LIMIT = 64 * 1024 * 1024
 _PYTHON = "/opt/venv/bin/python"
+_SQL_HINT = (
+    "core is read-only, lab is yours and starts empty: open the notebook, or import a file. "
+    "Tables: SELECT database_name, table_name FROM duckdb_tables()"
+)
 _TABLE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
@@ -99,13 +103,19 @@ class LogsRequest(Request[LogsResult]):
 def sql(context: Context, request: SqlRequest) -> SqlResult:
     """Run one statement inside the sandbox, as its tool's own user."""
     if not request.sql.strip():
-        raise InvalidInput("There is no SQL.", subject=request.name,
-                           hint='For example: sandbox sql NAME "SELECT count(*) FROM core.purchases"')
+        raise InvalidInput(
+            "There is no SQL.",
+            subject=request.name,
+            hint='For example: sandbox sql NAME "SELECT count(*) FROM core.purchases"',
+        )
     question = {"sql": request.sql, "limit": request.limit}
     answer = _ask(context, request.name, "sandbox_query", question)
     if "error" in answer:
-        raise InvalidInput(f"SQL: {clean(answer['error'])}", subject=request.name,
-                           hint="Tables: SHOW ALL TABLES. core is read-only, lab is yours.")
+        raise InvalidInput(
+            f"SQL: {clean(answer['error'])}",
+            subject=request.name,
+            hint=_SQL_HINT,
+        )
     return SqlResult(**answer, limit=request.limit)
 
 
@@ -114,16 +124,28 @@ def import_csv(context: Context, request: ImportRequest) -> ImportResult:
     """Load a CSV file into a new table of the lab."""
     table = _table_name(request)
     if len(request.content) > IMPORT_LIMIT:
-        raise InvalidInput(f"The file is larger than {IMPORT_LIMIT >> 20} MiB.",
-                           subject=clean(request.file), hint="Split it, or aggregate it first.")
+        raise InvalidInput(
+            f"The file is larger than {IMPORT_LIMIT >> 20} MiB.",
+            subject=clean(request.file),
+            hint="Split it, or aggregate it first.",
+        )
     question = {"table": table, "size": len(request.content)}
     answer = _ask(context, request.name, "sandbox_import", question, request.content)
     if "error" in answer:
-        raise InvalidInput(f"The file was not imported: {clean(answer['error'])}",
-                           subject=clean(request.file))
+        raise InvalidInput(
+            f"The file was not imported: {clean(answer['error'])}", subject=clean(request.file)
+        )
     with context.registry.writing() as tx:
-        record(context, tx, "lab.imported", request.name, table=table, rows=answer["rows"],
-               file=clean(request.file), bytes=len(request.content))
+        record(
+            context,
+            tx,
+            "lab.imported",
+            request.name,
+            table=table,
+            rows=answer["rows"],
+            file=clean(request.file),
+            bytes=len(request.content),
+        )
     columns = tuple(ImportedColumn(name=n, type=t) for n, t in answer["columns"])
     return ImportResult(name=request.name, table=table, rows=answer["rows"], columns=columns)
 
@@ -143,8 +165,11 @@ def logs(context: Context, request: LogsRequest) -> LogsResult:
     sandbox = running(context, request.name)
     container = _container(sandbox, request.part)
     text = context.engine.logs(container, request.tail).decode(errors="replace")
-    return LogsResult(name=request.name, part=request.part or "tool",
-                      lines=tuple(clean(line) for line in text.splitlines()))
+    return LogsResult(
+        name=request.name,
+        part=request.part or "tool",
+        lines=tuple(clean(line) for line in text.splitlines()),
+    )
 
 
 def _table_name(request: ImportRequest) -> str:
@@ -152,8 +177,11 @@ def _table_name(request: ImportRequest) -> str:
     name = request.table or re.sub(r"[^a-z0-9_]+", "_", stem.lower()).strip("_")
     if _TABLE.fullmatch(name):
         return name
-    raise InvalidInput("This is not a name for a table.", subject=clean(name or request.file),
-                       hint="Give one with --table: lower-case letters, digits and _")
+    raise InvalidInput(
+        "This is not a name for a table.",
+        subject=clean(name or request.file),
+        hint="Give one with --table: lower-case letters, digits and _",
+    )
 
 
 def _ask(
@@ -166,14 +194,20 @@ def _ask(
     try:
         ran = context.engine.run(container, [_PYTHON, "-m", program], stdin=line + content)
     except Conflict as error:
-        raise Unavailable("The sandbox's tool does not run.", subject=name,
-                          hint=f"See: sandbox logs {name}, or make it again") from error
+        raise Unavailable(
+            "The sandbox's tool does not run.",
+            subject=name,
+            hint=f"See: sandbox logs {name}, or make it again",
+        ) from error
     return read_json(ran, container)
 
 
 def _container(sandbox: Sandbox, part: str) -> str:
     chosen = part or (sandbox.endpoint.part if sandbox.endpoint else "")
     if chosen not in sandbox.parts:
-        raise NotFound("The sandbox has no such part." + closest(chosen, sandbox.parts),
-                       subject=clean(chosen), hint=f"Parts: {', '.join(sandbox.parts)}")
+        raise NotFound(
+            "The sandbox has no such part." + closest(chosen, sandbox.parts),
+            subject=clean(chosen),
+            hint=f"Parts: {', '.join(sandbox.parts)}",
+        )
     return container_name(sandbox.id, chosen)

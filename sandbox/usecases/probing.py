@@ -15,15 +15,22 @@ from sandbox.core.text import clean
 
 _LAB_SECONDS = 60.0
 _PYTHON = "/opt/venv/bin/python"
-PSQL = ("/usr/lib/postgresql/15/bin/psql", "-X", "-q", "-v", "ON_ERROR_STOP=1",
-        "-h", "/tmp", "-U", "postgres")  # noqa: S108 - the lab's own tmpfs
+PSQL = (
+    "/usr/lib/postgresql/15/bin/psql",
+    *("-X", "-q", "-v", "ON_ERROR_STOP=1"),
+    *("-h", "/tmp", "-U", "postgres", "-d", "lab"),  # noqa: S108 - the lab's own tmpfs
+)
 
 
 def wait_for_tool(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
     """Return when the tool answers through the gateway; raises Unavailable with its last words."""
     route = route_to(context, sandbox, anatomy.endpoint)
-    _poll(context, anatomy.tool, anatomy.probe.seconds,
-          lambda: context.gateway.answers(route, anatomy.probe.path))
+    _poll(
+        context,
+        anatomy.tool,
+        anatomy.probe.seconds,
+        lambda: context.gateway.answers(route, anatomy.probe.path),
+    )
 
 
 def route_to(context: Context, sandbox: Sandbox, endpoint: Endpoint) -> Route:
@@ -41,15 +48,14 @@ def settle_lab(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
     script = f"\\set password '{password}'\nALTER ROLE lab PASSWORD :'password';\n".encode()
 
     def set_password() -> bool:
-        ran = context.engine.run(lab.name, [*PSQL, "-d", "lab"], user=f"{LAB_UID}:{LAB_UID}",
-                                 stdin=script)
+        ran = context.engine.run(lab.name, PSQL, user=f"{LAB_UID}:{LAB_UID}", stdin=script)
         return ran.code == 0
 
     _poll(context, lab, _LAB_SECONDS, set_password)
 
 
 def attack(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
-    """Attack the sandbox from inside, as the tool's own user; raises Unavailable if it gives way."""
+    """Attack the sandbox from inside, as the tool's user; raises Unavailable if it gives way."""
     question = json.dumps({"forbidden": _forbidden(context, anatomy)})
     command = [_PYTHON, "-m", "sandbox_verify"]
     ran = context.engine.run(anatomy.tool.name, command, stdin=question.encode() + b"\n")
@@ -85,8 +91,11 @@ def read_json(ran: Ran, container: str) -> dict:  # type: ignore[type-arg]
         assert isinstance(answer, dict)
     except (ValueError, AssertionError):
         said = clean((ran.err or ran.out).decode(errors="replace"))[-300:]
-        raise Unavailable(f"The program inside failed (exit {ran.code}): {said}",
-                          subject=container, hint="See: sandbox logs NAME") from None
+        raise Unavailable(
+            f"The program inside failed (exit {ran.code}): {said}",
+            subject=container,
+            hint="See: sandbox logs NAME",
+        ) from None
     return answer
 
 

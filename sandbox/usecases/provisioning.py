@@ -1,77 +1,35 @@
-"""`plan` and `up`: from a wish to a running sandbox, or to a denial, with nothing left behind."""
+"""`up`: from a wish to a running sandbox, or to a denial, with nothing left behind."""
 
-import statistics
 import time
-from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
 from sandbox.core.addressing import first_free, overlapped
 from sandbox.core.anatomy import (
-    LAB_SEED_MB,
+    LEASE_FOLDER,
     PROVISIONING_ALLOWANCE,
     Anatomy,
-    Images,
     compose,
     deadline_file,
     lease_files,
-    LEASE_FOLDER,
 )
-from sandbox.core.errors import Conflict, Denied, InvalidInput, SandboxError
+from sandbox.core.errors import Conflict, Denied, SandboxError
 from sandbox.core.lease import Lease
-from sandbox.core.lifecycle import LIVE, Action, Sandbox, Spec, State, transition
-from sandbox.core.policy import CreateInput, Decision, evaluate
+from sandbox.core.lifecycle import LIVE, Action, Sandbox, State, transition
+from sandbox.core.objects import Container
+from sandbox.core.policy import Decision
 from sandbox.core.ports import Context, Transaction
-from sandbox.core.resolving import Wish, choose_snapshot, differences, lacking_tables, resolve
-from sandbox.core.snapshot import Snapshot
-from sandbox.core.source import Source
-from sandbox.core.template import Template
-from sandbox.core.values import Request, Result, Value
-from sandbox.core.version import VERSION
+from sandbox.core.resolving import Wish, differences
+from sandbox.core.snapshot import Snapshot, SnapshotState
+from sandbox.core.values import Request, Result
 from sandbox.usecases.desk import answers
 from sandbox.usecases.dismantling import dismantle
-from sandbox.usecases.images import build_missing, images_of, missing
+from sandbox.usecases.images import build_missing
 from sandbox.usecases.probing import attack, route_to, settle_lab, wait_for_tool
 from sandbox.usecases.recording import record
 from sandbox.usecases.together import together
 from sandbox.usecases.views import SandboxView, view
-
-
-class PlannedContainer(Value):
-    """A container that `up` would start."""
-
-    part: str
-    image: str
-    built: bool
-    memory_mb: int
-    cpus: float
-
-
-class Forecast(Value):
-    """What `up` will cost. `seconds` is the median of earlier ones here, None before the first."""
-
-    seconds: float | None
-    images_to_build: int
-    replica_bytes: int
-    replica_shared_bytes: int
-    lab_bytes: int
-
-
-class PlanResult(Result):
-    """Everything `up` would do. Nothing was touched."""
-
-    name: str
-    spec: Spec
-    decision: Decision
-    containers: tuple[PlannedContainer, ...]
-    forecast: Forecast
-    replica: Snapshot
-    exists: bool
-
-
-class PlanRequest(Request[PlanResult]):
-    """Ask what `up` would do."""
-
-    wish: Wish
+from sandbox.usecases.wishes import Resolved, decide, resolve_wish
 
 
 class UpResult(Result):
@@ -90,36 +48,6 @@ class UpRequest(Request[UpResult]):
     wish: Wish
 
 
-@dataclass(frozen=True)
-class _Resolved:
-    wish: Wish
-    template: Template
-    source: Source
-    snapshot: Snapshot
-    images: Images
-    spec: Spec
-
-
-@answers(PlanRequest)
-def plan(context: Context, request: PlanRequest) -> PlanResult:
-    """Return what `up` would do with the same wish, touching nothing."""
-    resolved = _resolve(context, request.wish)
-    with context.registry.reading() as tx:
-        decision = _decide(context, tx, resolved)
-        existing = tx.sandbox(request.wish.name)
-        past = _past_seconds(tx, resolved.template.name)
-    to_build = {image.tag for image in missing(context, resolved.images.all())}
-    return PlanResult(
-        name=request.wish.name,
-        spec=resolved.spec,
-        decision=decision,
-        containers=_planned_containers(resolved, to_build),
-        forecast=_forecast(resolved, past, len(to_build)),
-        replica=resolved.snapshot,
-        exists=existing is not None and existing.state in LIVE,
-    )
-
-
 @answers(UpRequest)
 def up(context: Context, request: UpRequest) -> UpResult:
     """Make the sandbox, or return the one that already runs for the same wish.
@@ -128,7 +56,7 @@ def up(context: Context, request: UpRequest) -> UpResult:
     the way after unmaking what was made.
     """
     began = time.monotonic()
-    resolved = _resolve(context, request.wish)
+    resolved = resolve_wish(context, request.wish)
     sandbox, decision, created = _reserve(context, resolved)
     if created:
         sandbox = _provision(context, resolved, sandbox, began)
@@ -141,54 +69,7 @@ def up(context: Context, request: UpRequest) -> UpResult:
     )
 
 
-def _resolve(context: Context, wish: Wish) -> _Resolved:
-    template = context.catalogue.template(wish.template)
-    source = context.catalogue.source(template.needs.source)
-    with context.registry.reading() as tx:
-        snapshot = choose_snapshot(wish.snapshot, source.name, tx.snapshots(source.name))
-    lacking = lacking_tables(template, snapshot)
-    if lacking:
-        raise InvalidInput(
-            f"The snapshot lacks what the template needs: {', '.join(lacking)}.",
-            subject=snapshot.id,
-            hint=f"Add the tables to sources/{source.name}.yaml and build a new snapshot.",
-        )
-    images = images_of(context, template)
-    spec = resolve(
-        wish,
-        template,
-        source,
-        snapshot,
-        digest=context.catalogue.template_digest(template.name),
-        image=images.services[template.answers].tag,
-        actor=context.actor.name,
-        defaults=context.settings.defaults,
-    )
-    return _Resolved(wish, template, source, snapshot, images, spec)
-
-
-def _decide(context: Context, tx: Transaction, resolved: _Resolved) -> Decision:
-    total = resolved.template.total()
-    mine = [s for s in tx.sandboxes(LIVE) if s.lease.owner == context.actor.name]
-    document = CreateInput.of(
-        resolved.spec,
-        resolved.snapshot,
-        owner=context.actor.name,
-        owned=len(mine) + 1,
-        owned_memory_mb=sum(s.memory_mb for s in mine) + total.memory_mb,
-        limits=total,
-        services=len(resolved.template.services),
-    )
-    return evaluate(
-        context.catalogue.policies(),
-        "create",
-        document.as_document(),
-        now=context.now(),
-        tool_version=VERSION,
-    )
-
-
-def _reserve(context: Context, resolved: _Resolved) -> tuple[Sandbox, Decision, bool]:
+def _reserve(context: Context, resolved: Resolved) -> tuple[Sandbox, Decision, bool]:
     """Write the sandbox as provisioning, or as denied; or find the one that runs already."""
     foreign = overlapped(context.settings.network.range, context.engine.subnets())
     with context.registry.writing() as tx:
@@ -196,7 +77,8 @@ def _reserve(context: Context, resolved: _Resolved) -> tuple[Sandbox, Decision, 
         if existing is not None and existing.state in LIVE:
             same = _same_or_conflict(context, resolved, existing)
             return same, Decision.model_validate(same.decision), False
-        decision = _decide(context, tx, resolved)
+        _still_there(tx, resolved)
+        decision = decide(context, tx, resolved)
         denied = decision.verdict == "deny"
         sandbox = _new_sandbox(context, resolved, decision)
         if not denied:
@@ -210,16 +92,35 @@ def _reserve(context: Context, resolved: _Resolved) -> tuple[Sandbox, Decision, 
                 tx.journal(sandbox.id, kind, name)
         tx.save_sandbox(sandbox)
         code = "sandbox.denied" if denied else "sandbox.requested"
-        record(context, tx, code, sandbox.name, reason=sandbox.spec.purpose, id=sandbox.id,
-               spec=sandbox.spec.model_dump(mode="json"),
-               decision=decision.model_dump(mode="json"))
+        record(
+            context,
+            tx,
+            code,
+            sandbox.name,
+            reason=sandbox.spec.purpose,
+            id=sandbox.id,
+            spec=sandbox.spec.model_dump(mode="json"),
+            decision=decision.model_dump(mode="json"),
+        )
     if denied:
-        raise Denied(decision.summary(), subject=sandbox.name,
-                     details={"decision": decision.model_dump(mode="json")})
+        raise Denied(
+            decision.summary(),
+            subject=sandbox.name,
+            details={"decision": decision.model_dump(mode="json")},
+        )
     return sandbox, decision, True
 
 
-def _same_or_conflict(context: Context, resolved: _Resolved, existing: Sandbox) -> Sandbox:
+def _still_there(tx: Transaction, resolved: Resolved) -> None:
+    """Raise Conflict if the snapshot was removed since it was chosen."""
+    snapshot = tx.snapshot(resolved.snapshot.id)
+    if snapshot is None or snapshot.state is not SnapshotState.READY:
+        raise Conflict(
+            "The snapshot was removed just now.", subject=resolved.snapshot.id, hint="Ask again."
+        )
+
+
+def _same_or_conflict(context: Context, resolved: Resolved, existing: Sandbox) -> Sandbox:
     state = existing.state_at(context.now())
     if state is not State.READY:
         raise Conflict(
@@ -240,7 +141,7 @@ def _same_or_conflict(context: Context, resolved: _Resolved, existing: Sandbox) 
     return existing
 
 
-def _new_sandbox(context: Context, resolved: _Resolved, decision: Decision) -> Sandbox:
+def _new_sandbox(context: Context, resolved: Resolved, decision: Decision) -> Sandbox:
     total = resolved.template.total()
     return Sandbox(
         id=context.new_id(),
@@ -263,7 +164,7 @@ def _next_subnet(context: Context, tx: Transaction) -> int:
     return used[-1] + 1 if used else int(context.registry.installation(), 16)
 
 
-def _anatomy(context: Context, resolved: _Resolved, sandbox: Sandbox) -> Anatomy:
+def _anatomy(context: Context, resolved: Resolved, sandbox: Sandbox) -> Anatomy:
     return compose(
         sandbox,
         resolved.template,
@@ -274,9 +175,7 @@ def _anatomy(context: Context, resolved: _Resolved, sandbox: Sandbox) -> Anatomy
     )
 
 
-def _provision(
-    context: Context, resolved: _Resolved, sandbox: Sandbox, began: float
-) -> Sandbox:
+def _provision(context: Context, resolved: Resolved, sandbox: Sandbox, began: float) -> Sandbox:
     anatomy = _anatomy(context, resolved, sandbox)
     try:
         build_missing(context, resolved.images.all())
@@ -291,16 +190,18 @@ def _provision(
 def _make(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
     """Make, start and prove every part; what can happen at once does."""
     context.progress.say("up", "Network and volumes")
-    together(lambda: _make_network(context, anatomy), lambda: _make_volumes(context, sandbox, anatomy))
+    together(
+        lambda: _make_network(context, anatomy), lambda: _make_volumes(context, sandbox, anatomy)
+    )
     context.progress.say("up", "Starting the tool")
     parts = [*anatomy.services.values(), *([anatomy.lab] if anatomy.lab else [])]
 
-    def start(container):  # type: ignore[no-untyped-def]
+    def start(container: Container) -> None:
         context.engine.create_container(container)
         context.engine.start(container.name)
 
     together(
-        *(lambda each=each: start(each) for each in parts),
+        *(partial(start, each) for each in parts),
         lambda: _join_gateway(context, sandbox, anatomy),
     )
     context.progress.say("up", "Waiting for its first answer")
@@ -326,15 +227,13 @@ def _make_volumes(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
 
 
 def _join_gateway(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
-    context.engine.connect(
-        anatomy.network.name, context.gateway.container, anatomy.gateway_address
-    )
+    context.engine.connect(anatomy.network.name, context.gateway.container, anatomy.gateway_address)
     context.gateway.open(route_to(context, sandbox, anatomy.endpoint))
 
 
 def _finish(context: Context, sandbox: Sandbox, anatomy: Anatomy, began: float) -> Sandbox:
     """Start the lease's clock, tell the guards, and commit `ready` if it is still wanted."""
-    lease = sandbox.lease.model_copy(update={"started": context.now()})
+    lease = sandbox.lease.model_copy(update={"started": _whole_second(context.now())})
     deadline = lease.deadline
     assert deadline is not None
     context.engine.put(anatomy.holder.name, LEASE_FOLDER, [deadline_file(deadline)])
@@ -345,9 +244,22 @@ def _finish(context: Context, sandbox: Sandbox, anatomy: Anatomy, began: float) 
         state = transition(current.state, Action.FINISH)
         ready = current.model_copy(update={"state": state, "lease": lease})
         tx.save_sandbox(ready)
-        record(context, tx, "sandbox.ready", ready.name, id=ready.id, template=ready.spec.template,
-               deadline=deadline.isoformat(), seconds=round(time.monotonic() - began, 3))
+        record(
+            context,
+            tx,
+            "sandbox.ready",
+            ready.name,
+            id=ready.id,
+            template=ready.spec.template,
+            deadline=deadline.isoformat(),
+            seconds=round(time.monotonic() - began, 3),
+        )
     return ready
+
+
+def _whole_second(moment: datetime) -> datetime:
+    """Return the next whole second: the guards count in seconds, and must agree with the record."""
+    return (moment + timedelta(microseconds=999_999)).replace(microsecond=0)
 
 
 def _unmake(context: Context, sandbox: Sandbox, error: BaseException) -> None:
@@ -362,40 +274,3 @@ def _unmake(context: Context, sandbox: Sandbox, error: BaseException) -> None:
         tx.save_sandbox(current.model_copy(update={"state": failed, "reason": why}))
         tx.forget_journal(sandbox.id)
         record(context, tx, "sandbox.failed", sandbox.name, id=sandbox.id, why=why)
-
-
-def _planned_containers(resolved: _Resolved, to_build: set[str]) -> tuple[PlannedContainer, ...]:
-    services, images = resolved.template.services, resolved.images
-    parts = [(name, images.services[name], s.limits) for name, s in services.items()]
-    if resolved.template.lab and images.lab:
-        parts.append(("lab", images.lab, resolved.template.lab))
-    return tuple(
-        PlannedContainer(
-            part=name,
-            image=image.tag,
-            built=image.tag not in to_build,
-            memory_mb=limits.memory_mb,
-            cpus=limits.cpus,
-        )
-        for name, image, limits in parts
-    )
-
-
-def _past_seconds(tx: Transaction, template: str) -> list[float]:
-    events = (e.read() for e in tx.events(last=500))
-    return [
-        e.details["seconds"]
-        for e in events
-        if e.code == "sandbox.ready" and e.details.get("template") == template
-    ]
-
-
-def _forecast(resolved: _Resolved, past: list[float], to_build: int) -> Forecast:
-    manifest = resolved.snapshot.manifest
-    return Forecast(
-        seconds=round(statistics.median(past), 1) if past else None,
-        images_to_build=to_build,
-        replica_bytes=0,
-        replica_shared_bytes=manifest.bytes if manifest else 0,
-        lab_bytes=LAB_SEED_MB * 1_000_000 if resolved.template.lab else 0,
-    )

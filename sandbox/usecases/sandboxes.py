@@ -147,10 +147,17 @@ def down(context: Context, request: DownRequest) -> DownResult:
         destroyed = transition(sandbox.state, Action.DESTROY)
         tx.save_sandbox(sandbox.model_copy(update={"state": destroyed}))
         tx.forget_journal(sandbox.id)
-        record(context, tx, "sandbox.destroyed", sandbox.name, id=sandbox.id,
-               removed=[p.model_dump() for p in parts])
-    return DownResult(name=sandbox.name, id=sandbox.id, removed=parts,
-                      seconds=round(time.monotonic() - began, 3))
+        record(
+            context,
+            tx,
+            "sandbox.destroyed",
+            sandbox.name,
+            id=sandbox.id,
+            removed=[p.model_dump() for p in parts],
+        )
+    return DownResult(
+        name=sandbox.name, id=sandbox.id, removed=parts, seconds=round(time.monotonic() - began, 3)
+    )
 
 
 def find(context: Context, name: str) -> Sandbox:
@@ -160,8 +167,11 @@ def find(context: Context, name: str) -> Sandbox:
         sandbox = tx.sandbox(name)
         known = [s.name for s in tx.sandboxes(LIVE)] if sandbox is None else []
     if sandbox is None:
-        raise NotFound("There is no such sandbox." + closest(name, known), subject=name,
-                       hint="See: sandbox list")
+        raise NotFound(
+            "There is no such sandbox." + closest(name, known),
+            subject=name,
+            hint="See: sandbox list",
+        )
     return sandbox
 
 
@@ -171,9 +181,12 @@ def running(context: Context, name: str) -> Sandbox:
     state = sandbox.state_at(context.now())
     if state is not State.READY:
         hint = "Its time is over; remove it with: sandbox down " + name
-        raise Conflict(f"The sandbox is {state}.", subject=name,
-                       hint=hint if state is State.EXPIRED else "See: sandbox show " + name,
-                       details={"state": state.value})
+        raise Conflict(
+            f"The sandbox is {state}.",
+            subject=name,
+            hint=hint if state is State.EXPIRED else "See: sandbox show " + name,
+            details={"state": state.value},
+        )
     return sandbox
 
 
@@ -181,9 +194,12 @@ def _live(sandbox: Sandbox | None, name: str) -> Sandbox:
     if sandbox is None:
         raise NotFound("There is no such sandbox.", subject=name, hint="See: sandbox list")
     if sandbox.state not in LIVE:
-        raise Conflict(f"The sandbox is {sandbox.state} already; nothing is left to remove.",
-                       subject=name, hint="See: sandbox list --all",
-                       details={"state": sandbox.state.value, "allowed_actions": []})
+        raise Conflict(
+            f"The sandbox is {sandbox.state} already; nothing is left to remove.",
+            subject=name,
+            hint="See: sandbox list --all",
+            details={"state": sandbox.state.value, "allowed_actions": []},
+        )
     return sandbox
 
 

@@ -97,9 +97,12 @@ def remove(context: Context, request: RemoveSnapshotRequest) -> SnapshotResult:
     snapshot = _find(context, request.id)
     used_by = _used_by(context, snapshot)
     if used_by:
-        raise Conflict(f"The snapshot is used by {', '.join(used_by)}.", subject=snapshot.id,
-                       hint=f"End them first: sandbox down {used_by[0]}",
-                       details={"used_by": list(used_by)})
+        raise Conflict(
+            f"The snapshot is used by {', '.join(used_by)}.",
+            subject=snapshot.id,
+            hint=f"End them first: sandbox down {used_by[0]}",
+            details={"used_by": list(used_by)},
+        )
     if snapshot.state is not SnapshotState.READY:
         raise Conflict(f"The snapshot is {snapshot.state} already.", subject=snapshot.id)
     removed = snapshot.model_copy(update={"state": SnapshotState.REMOVED})
@@ -133,14 +136,20 @@ def _refuse_drift(context: Context, source: Source, password: str) -> None:
 def _reserve(context: Context, source: Source) -> Snapshot:
     now = context.now()
     with context.registry.writing() as tx:
-        id = next_id(source.name, now.astimezone().date(), (s.id for s in tx.snapshots()))
-        volume = f"sandbox-{context.registry.installation()}-{id.replace('@', '-')}"
-        snapshot = Snapshot(id=id, source=source.name, state=SnapshotState.BUILDING, volume=volume,
-                            created=now, built_by=context.actor.name)
+        version = next_id(source.name, now.astimezone().date(), (s.id for s in tx.snapshots()))
+        volume = f"sandbox-{context.registry.installation()}-{version.replace('@', '-')}"
+        snapshot = Snapshot(
+            id=version,
+            source=source.name,
+            state=SnapshotState.BUILDING,
+            volume=volume,
+            created=now,
+            built_by=context.actor.name,
+        )
         tx.save_snapshot(snapshot)
-        tx.journal(id, "volume", volume)
-        tx.journal(id, "container", volume)
-        record(context, tx, "snapshot.requested", id, rules_digest=source.rules_digest())
+        tx.journal(version, "volume", volume)
+        tx.journal(version, "container", volume)
+        record(context, tx, "snapshot.requested", version, rules_digest=source.rules_digest())
     return snapshot
 
 
@@ -205,8 +214,11 @@ def _find(context: Context, id: str) -> Snapshot:
         snapshot = tx.snapshot(id)
         known = [s.id for s in tx.snapshots()]
     if snapshot is None:
-        raise NotFound("There is no such snapshot." + closest(id, known), subject=id,
-                       hint="See: sandbox snapshot list")
+        raise NotFound(
+            "There is no such snapshot." + closest(id, known),
+            subject=id,
+            hint="See: sandbox snapshot list",
+        )
     return snapshot
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from registry_samples import NOON, a_sandbox, a_snapshot, an_event, append, verified
 
 from sandbox.core.errors import Conflict, Unavailable
 from sandbox.core.lifecycle import LIVE, State
 from sandbox.core.snapshot import SnapshotState
 from sandbox.drivers.registry import FILE, SqlRegistry
+from tests.contract.registry_samples import NOON, a_sandbox, a_snapshot, an_event, append, verified
 
 if TYPE_CHECKING:
     from sandbox.core.ports import Registry

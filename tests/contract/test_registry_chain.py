@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from registry_samples import an_event, append, verified
 
 from sandbox.core.audit import first_break
 from sandbox.drivers.registry import FILE, SqlRegistry
+from tests.contract.registry_samples import an_event, append, verified
 
 
 @pytest.fixture

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 import sqlalchemy
 from alembic.script import ScriptDirectory
-from registry_samples import append, verified
 
 from sandbox.core.errors import Unavailable
 from sandbox.drivers import registry as driver
 from sandbox.drivers.registry import FILE, HEAD, SqlRegistry
+from tests.contract.registry_samples import append, verified
 
 FORK = multiprocessing.get_context("fork")
 NOBODY = 65534

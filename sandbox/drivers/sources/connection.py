@@ -1,11 +1,9 @@
 """A DuckDB connection with a PostgreSQL source attached read-only; nothing of it reaches a disk."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox.core.errors import Unavailable
 from sandbox.core.source import Source
@@ -15,7 +13,6 @@ from sandbox.drivers.sources.failures import (
     MEMORY_LIMIT,
     STATEMENT_SECONDS,
     login_error,
-    reading_error,
 )
 
 if TYPE_CHECKING:
@@ -26,34 +23,48 @@ SOURCE, SNAPSHOT = "source", "snapshot"
 
 # More would load the core system and, each with its own buffers, need more than MEMORY_LIMIT.
 _MOST_THREADS = 4
+# Where the server can (PostgreSQL 14), it looks every second whether we are still there, so a
+# build that was killed does not leave a long query running in the core system.
+_NOTICE_OUR_END = (
+    "SELECT set_config(name, '1000', false) AS value FROM pg_settings "
+    "WHERE name = 'client_connection_check_interval'"
+)
 _EXTENSION = "duckdb_extension_postgres_scanner"
 
 
-@contextmanager
-def attached(source: Source, password: str, name: str) -> Iterator["DuckDBPyConnection"]:
-    """Open an in-memory DuckDB with the source attached as SOURCE; close it after.
+def attached(source: Source, password: str) -> "DuckDBPyConnection":
+    """Return an in-memory DuckDB with the source attached as SOURCE.
 
-    The server knows its connections by `name`. Nothing is downloaded, nothing spills to disk.
-    Every DuckDB error inside becomes Unavailable (InvalidInput where a value cannot be read),
-    without the password and without any value.
+    Nothing is downloaded, nothing spills to disk. Raises Unavailable when the source cannot be
+    reached; the password is in no text.
     """
     import duckdb
 
     con = duckdb.connect(":memory:", config=_configuration())
+    # Months and years are those of UTC, wherever this machine stands.
+    con.execute("SET TimeZone = 'UTC'")
+    # Without these, DuckDB counts no progress, or prints it itself.
+    con.execute("SET enable_progress_bar = true")
+    con.execute("SET enable_progress_bar_print = false")
+    con.load_extension(_extension(duckdb.__version__))
     try:
-        # Months and years are those of UTC, wherever this machine stands.
-        con.execute("SET TimeZone = 'UTC'")
-        # Without these, DuckDB counts no progress, or prints it itself.
-        con.execute("SET enable_progress_bar = true")
-        con.execute("SET enable_progress_bar_print = false")
-        con.load_extension(_extension(duckdb.__version__))
-        _attach(con, source, password, name)
-        yield con
+        _attach(con, source, password)
     except duckdb.Error as error:
-        # `from None`: what a database says may quote values of columns that must not be shown.
-        raise reading_error(source, error) from None
-    finally:
-        con.close()
+        # `from None`: the driver's text is for nobody else's eyes.
+        raise login_error(source, str(error), password) from None
+    return con
+
+
+def begin(con: "DuckDBPyConnection") -> None:
+    """Open the one transaction of a reading: repeatable read, read-only, as DuckDB makes it."""
+    con.execute("BEGIN")
+    # Not before: a connection that goes back to its pool forgets its settings.
+    ask(con, _NOTICE_OUR_END)
+
+
+def ask(con: "DuckDBPyConnection", query: str) -> list[tuple[Any, ...]]:
+    """Run one SELECT in the source's own SQL, inside the current transaction."""
+    return con.execute("FROM postgres_query(?, ?)", [SOURCE, query]).fetchall()
 
 
 def quoted(*names: str) -> str:
@@ -98,25 +109,19 @@ def _extension(version: str) -> str:
     )
 
 
-def _attach(con: "DuckDBPyConnection", source: Source, password: str, name: str) -> None:
-    import duckdb
-
+def _attach(con: "DuckDBPyConnection", source: Source, password: str) -> None:
     at = source.connection
     settings = (
         f"connect_timeout={CONNECT_SECONDS} tcp_user_timeout=30000 client_encoding=UTF8 "
-        f"application_name={name} "
+        "application_name=bimodal-sandbox "
         f"options='-c statement_timeout={STATEMENT_SECONDS * 1000}"
         f" -c lock_timeout={LOCK_SECONDS * 1000}'"
     )
-    try:
-        con.execute(
-            "CREATE TEMPORARY SECRET source_login "
-            "(TYPE postgres, HOST ?, PORT ?, DATABASE ?, USER ?, PASSWORD ?)",
-            [at.host, at.port, at.database, at.user, password],
-        )
-        con.execute(
-            f"ATTACH {literal(settings)} AS {SOURCE} "
-            "(TYPE postgres, SECRET source_login, READ_ONLY)"
-        )
-    except duckdb.Error as error:
-        raise login_error(source, str(error), password) from None
+    con.execute(
+        "CREATE TEMPORARY SECRET source_login "
+        "(TYPE postgres, HOST ?, PORT ?, DATABASE ?, USER ?, PASSWORD ?)",
+        [at.host, at.port, at.database, at.user, password],
+    )
+    con.execute(
+        f"ATTACH {literal(settings)} AS {SOURCE} (TYPE postgres, SECRET source_login, READ_ONLY)"
+    )

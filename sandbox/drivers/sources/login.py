@@ -4,11 +4,16 @@ DuckDB's read-only attachment is no control (its `postgres_execute` writes): the
 ask the server's catalogue about the login and every role it could become.
 """
 
+from typing import TYPE_CHECKING
+
 from sandbox.core.errors import Denied
 from sandbox.core.source import Source
 from sandbox.core.text import clean
+from sandbox.drivers.sources.connection import ask
 from sandbox.drivers.sources.failures import place
-from sandbox.drivers.sources.reading import Reading
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 _MOST_SHOWN = 8
 
@@ -79,9 +84,9 @@ SELECT could, undo FROM powers ORDER BY rank, could LIMIT 100
 """
 
 
-def check_login(reading: Reading, source: Source) -> None:
+def check_login(con: "DuckDBPyConnection", source: Source) -> None:
     """Raise Denied, with what it could do and how to take it back, if the login could write."""
-    powers = reading.ask(_POWERS)
+    powers = ask(con, _POWERS)
     if not powers:
         return
     could = [clean(what) for what, _ in powers]

@@ -1,31 +1,41 @@
-"""PostgreSQL as a core system, behind the SourceReader port."""
+"""PostgreSQL as a core system, behind the SourceReader port.
 
-import hashlib
-from collections import defaultdict
-from datetime import UTC, datetime, timedelta
+The reading itself is done by a process of its own (`worker.py`), because DuckDB 1.5.5 cannot be
+stopped safely from within: an interrupted query on an attached PostgreSQL was seen to wait for
+ever for the answer to its ROLLBACK, and closing a connection whose server had gone aborted the
+whole process. A process can always be killed; and its memory goes back at once.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from sandbox.core.errors import Conflict, InvalidInput
-from sandbox.core.masking import problems
+import sandbox
+from sandbox.core.errors import (
+    Conflict,
+    Denied,
+    InvalidInput,
+    SandboxError,
+    Unavailable,
+)
+from sandbox.core.masking import pads, problems
 from sandbox.core.ports import Built, Progress
 from sandbox.core.snapshot import TableCopy
-from sandbox.core.source import Source, drift
+from sandbox.core.source import Source
 from sandbox.core.text import clean
-from sandbox.drivers.sources.connection import SNAPSHOT, literal
-from sandbox.drivers.sources.login import check_login
-from sandbox.drivers.sources.reading import Reading, watched
-from sandbox.drivers.sources.stream import Meter, copy_tables
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_COLUMNS = """
-SELECT nspname::text AS schema, relname::text AS relation, attname::text AS attribute
-FROM pg_class
-JOIN pg_namespace ON pg_namespace.oid = relnamespace
-JOIN pg_attribute ON attrelid = pg_class.oid
-WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND attnum > 0 AND NOT attisdropped
-  AND nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
-ORDER BY nspname, relname, attnum
-"""
+_ERRORS = {kind.code: kind for kind in (InvalidInput, Denied, Unavailable)}
+# The folder of the package goes last, -P keeps the current one out: no file that lies around
+# there can take the place of a module.
+_START = (
+    "import sys; sys.path.append(sys.argv[1]); "
+    "from sandbox.drivers.sources.worker import main; main()"
+)
 
 
 class PostgresReader:
@@ -37,15 +47,8 @@ class PostgresReader:
         Raises Denied when the login could write anything there, Unavailable when the source
         cannot be reached.
         """
-        reading = Reading(source, password)
-
-        def read() -> dict[str, list[str]]:
-            with reading.opened():
-                reading.execute("BEGIN")
-                check_login(reading, source)
-                return _live_columns(reading, source)
-
-        return watched(reading, read, tick=lambda: None)
+        found: dict[str, list[str]] = _read(source, password, {}, lambda *_: None)
+        return found
 
     def copy(
         self, source: Source, password: str, key: bytes, target: Path, progress: Progress
@@ -57,50 +60,30 @@ class PostgresReader:
         the file exists, InvalidInput when masks or columns do not fit the live source, Denied
         when the login could write, Unavailable when source or disk give out.
         """
-        _check_masks(source)
+        _check_masks(source, key)
         if target.exists():
             raise Conflict(
                 "The snapshot's file exists already.",
                 subject=str(target),
                 hint="Let the build that writes it end, or remove the file.",
             )
-        reading, meter = Reading(source, password), Meter(progress)
+        order = {"key": key.hex(), "target": str(target.absolute())}
         try:
-            tables, as_of = watched(
-                reading,
-                lambda: _copy(reading, source, key, target, meter),
-                tick=lambda: meter.show(reading.percent()),
-            )
-            meter.end()
-            return Built(target, tables, as_of, target.stat().st_size, _digest(target))
+            made = _read(source, password, order, lambda *told: progress.say("snapshot", *told))
         except BaseException:
             for file in (target, target.with_name(target.name + ".wal")):
                 file.unlink(missing_ok=True)
             raise
+        return Built(
+            path=target,
+            tables=tuple(TableCopy.model_validate(table) for table in made["tables"]),
+            data_as_of=datetime.fromisoformat(made["data_as_of"]),
+            bytes=made["bytes"],
+            file_digest=made["file_digest"],
+        )
 
 
-def _copy(
-    reading: Reading, source: Source, key: bytes, target: Path, meter: Meter
-) -> tuple[tuple[TableCopy, ...], datetime]:
-    with reading.opened():
-        reading.execute(f"ATTACH {literal(str(target))} AS {SNAPSHOT}")
-        target.chmod(0o600)
-        reading.execute("BEGIN")
-        check_login(reading, source)
-        _check_columns(source, _live_columns(reading, source))
-        as_of = _transaction_time(reading)
-        return copy_tables(reading, source, key, meter), as_of
-
-
-def _live_columns(reading: Reading, source: Source) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
-    for schema, table, column in reading.ask(_COLUMNS):
-        if schema == source.connection.db_schema:
-            found[table].append(column)
-    return dict(found)
-
-
-def _check_masks(source: Source) -> None:
+def _check_masks(source: Source, key: bytes) -> None:
     wrong = problems(source)
     if wrong:
         raise InvalidInput(
@@ -109,34 +92,60 @@ def _check_masks(source: Source) -> None:
             hint="Correct the file; nothing was read from the source.",
             details={"problems": wrong},
         )
+    pads(key)
 
 
-def _check_columns(source: Source, live: dict[str, list[str]]) -> None:
-    found = drift(source, live)
-    if not found:
-        return
-    parts = [
-        f"{words}: {', '.join(names)}"
-        for words, names in (
-            ("in the source, but not in the file", found.new),
-            ("in the file, but not in the source", found.missing),
-        )
-        if names
-    ]
-    raise InvalidInput(
-        "The source and its file differ. Columns " + clean("; columns ".join(parts)) + ".",
-        subject=f"sources/{source.name}.yaml",
-        hint=f"Add each new column to sources/{source.name}.yaml with its class and mask "
-        "(drop keeps it out), and take away what is gone.",
-        details={"new": list(found.new), "missing": list(found.missing)},
+def _read(source: Source, password: str, order: dict[str, str], say: Callable[..., None]) -> Any:
+    """Have the worker do `order` and return its result; `say` hears how far it is.
+
+    Raises what the worker reports. However this ends, the worker has ended too.
+    """
+    document = source.model_dump(mode="json", by_alias=True)
+    with _worker() as worker:
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        # By pipe, never by argument: other users of the machine can read those.
+        line = json.dumps({"source": document, "password": password, **order})
+        with suppress(BrokenPipeError):  # it ended before it listened; that is told below
+            worker.stdin.write(line.encode() + b"\n")
+            worker.stdin.flush()
+        for answer in map(json.loads, worker.stdout):
+            if "say" in answer:
+                say(*answer["say"])
+            elif "error" in answer:
+                raise _error(answer["error"])
+            else:
+                return answer["result"]
+        code = worker.wait()
+    raise Unavailable(
+        "The process that reads the source ended before it was done.",
+        subject=source.name,
+        hint="Nothing was kept. Look whether this machine is out of memory, then try again.",
+        details={"exit_code": code},
     )
 
 
-def _transaction_time(reading: Reading) -> datetime:
-    query = "SELECT (extract(epoch FROM transaction_timestamp()) * 1000000)::bigint AS at"
-    return _EPOCH + timedelta(microseconds=reading.ask(query)[0][0])
+@contextmanager
+def _worker() -> Iterator["subprocess.Popen[bytes]"]:
+    folder = str(Path(sandbox.__file__).parents[1])
+    worker = subprocess.Popen(  # noqa: S603 (this very interpreter)
+        [sys.executable, "-P", "-c", _START, folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        # What it might print there may hold values; what matters comes as an answer.
+        stderr=subprocess.DEVNULL,
+        # Ctrl-C in a terminal is ours to act on.
+        start_new_session=True,
+    )
+    try:
+        yield worker
+    finally:
+        worker.kill()
+        worker.communicate()
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _error(told: dict[str, Any]) -> SandboxError:
+    kind = _ERRORS[told["code"]]
+    return kind(
+        told["message"], subject=told["subject"], hint=told["hint"], details=told["details"]
+    )

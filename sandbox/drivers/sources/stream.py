@@ -1,64 +1,66 @@
 """The stream from a source into a snapshot: masks as SQL, every row counted."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from sandbox.core.errors import InvalidInput, Unavailable
 from sandbox.core.lease import spoken
 from sandbox.core.masking import MAIL_DOMAIN, REDACTED, TOKEN_DIGITS, described, pads
-from sandbox.core.ports import Progress
 from sandbox.core.snapshot import ColumnCopy, TableCopy
 from sandbox.core.source import Mask, Source, Table
 from sandbox.core.text import clean
-from sandbox.drivers.sources.connection import SNAPSHOT, SOURCE, literal, quoted
-from sandbox.drivers.sources.reading import Reading
+from sandbox.drivers.sources.connection import SNAPSHOT, SOURCE, ask, literal, quoted
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 _INEXACT = ("DOUBLE", "FLOAT")
 _DATES = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 
 
 def copy_tables(
-    reading: Reading, source: Source, key: bytes, meter: "Meter"
+    con: "DuckDBPyConnection", source: Source, key: bytes, meter: "Meter"
 ) -> tuple[TableCopy, ...]:
     """Copy every listed table into the attached snapshot, close it, and return what it holds.
 
     Expects an open transaction and ends it. Raises Unavailable when the rows that arrived are
     not the rows that the source counted in the same transaction.
     """
-    _set_key(reading, key)
-    selects = {name: _masked(reading, source, name) for name in source.tables}
-    counts = {name: _count(reading, source, name) for name in source.tables}
+    _set_key(con, key)
+    selects = {name: _masked(con, source, name) for name in source.tables}
+    counts = {name: _count(con, source, name) for name in source.tables}
     meter.total = sum(counts.values())
     for name, select in selects.items():
         meter.begin(name, counts[name])
-        reading.execute(f"CREATE TABLE {quoted(SNAPSHOT, 'main', name)} AS {select}")
+        con.execute(f"CREATE TABLE {quoted(SNAPSHOT, 'main', name)} AS {select}")
         meter.finish()
-    reading.execute("COMMIT")
+    con.execute("COMMIT")
     # What a checkpoint moves out of the write-ahead log was masked before it came there.
-    reading.execute(f"CHECKPOINT {SNAPSHOT}")
-    copies = tuple(_copied(reading, name, source.tables[name]) for name in source.tables)
-    reading.execute(f"DETACH {SNAPSHOT}")
+    con.execute(f"CHECKPOINT {SNAPSHOT}")
+    copies = tuple(_copied(con, name, source.tables[name]) for name in source.tables)
+    con.execute(f"DETACH {SNAPSHOT}")
     _check_counts(source, counts, copies)
     return copies
 
 
-def _set_key(reading: Reading, key: bytes) -> None:
+def _set_key(con: "DuckDBPyConnection", key: bytes) -> None:
     """Define `token(text)`: HMAC-SHA256 whose key lives in this connection's memory only."""
     inner, outer = pads(key)
-    reading.execute("SET VARIABLE inner_pad = ?", [inner])
-    reading.execute("SET VARIABLE outer_pad = ?", [outer])
-    reading.execute(
+    con.execute("SET VARIABLE inner_pad = ?", [inner])
+    con.execute("SET VARIABLE outer_pad = ?", [outer])
+    con.execute(
         "CREATE TEMPORARY MACRO token(text) AS left(sha256(getvariable('outer_pad') || "
         f"unhex(sha256(getvariable('inner_pad') || encode(text)))), {TOKEN_DIGITS})"
     )
 
 
-def _masked(reading: Reading, source: Source, name: str) -> str:
+def _masked(con: "DuckDBPyConnection", source: Source, name: str) -> str:
     """Return the SELECT over the live table that yields what the snapshot may hold."""
     live = quoted(SOURCE, source.connection.db_schema, name)
-    types = {row[0]: row[1] for row in reading.execute(f"DESCRIBE {live}").fetchall()}
+    types = {row[0]: row[1] for row in con.execute(f"DESCRIBE {live}").fetchall()}
     columns = [
         f"{_expression(f'{name}.{column}', column, types[column], rule.mask)} AS {quoted(column)}"
         for column, rule in source.tables[name].columns.items()
@@ -105,14 +107,14 @@ def _check_type(subject: str, kind: str, mask: Mask) -> None:
         )
 
 
-def _count(reading: Reading, source: Source, name: str) -> int:
+def _count(con: "DuckDBPyConnection", source: Source, name: str) -> int:
     table = quoted(source.connection.db_schema, name)
-    return int(reading.ask(f"SELECT count(*) AS rows FROM {table}")[0][0])  # noqa: S608
+    return int(ask(con, f"SELECT count(*) AS rows FROM {table}")[0][0])  # noqa: S608
 
 
-def _copied(reading: Reading, name: str, table: Table) -> TableCopy:
+def _copied(con: "DuckDBPyConnection", name: str, table: Table) -> TableCopy:
     stored = quoted(SNAPSHOT, "main", name)
-    rows = reading.execute(f"SELECT count(*) FROM {stored}").fetchone()  # noqa: S608
+    rows = con.execute(f"SELECT count(*) FROM {stored}").fetchone()  # noqa: S608
     assert rows is not None
     columns = tuple(
         ColumnCopy(
@@ -121,7 +123,7 @@ def _copied(reading: Reading, name: str, table: Table) -> TableCopy:
             data_class=table.columns[column].data_class,
             mask=described(table.columns[column].mask),
         )
-        for column, kind, *_ in reading.execute(f"DESCRIBE {stored}").fetchall()
+        for column, kind, *_ in con.execute(f"DESCRIBE {stored}").fetchall()
     )
     return TableCopy(name=name, rows=rows[0], columns=columns)
 
@@ -138,9 +140,9 @@ def _check_counts(source: Source, counts: Mapping[str, int], copies: tuple[Table
 
 @dataclass
 class Meter:
-    """Rows done and time left, over all tables. The reading thread counts, another one shows."""
+    """Rows done and time left, over all tables. One thread copies and counts, another shows."""
 
-    progress: Progress
+    say: Callable[[str, int | None, int | None], None]
     total: int | None = None
     done: int = 0
     table: str = ""
@@ -159,7 +161,7 @@ class Meter:
     def show(self, percent: float) -> None:
         """Say how far the current table is; `percent` is -1 while DuckDB cannot tell."""
         if self.total is None:
-            self.progress.say("snapshot", "reading the source's columns and counting its rows")
+            self.say("reading the source's columns and counting its rows", None, None)
             return
         now = self.done + int(self.rows * min(max(percent, 0.0), 100.0) / 100)
         # DuckDB's estimates fall now and then; people should not see rows come back.
@@ -169,12 +171,12 @@ class Meter:
             spent = time.monotonic() - self.started
             left = spent * (self.total - self.shown) / self.shown
         text = f"{clean(self.table)}: {self.shown:,} of {self.total:,} rows{_time_left(left)}"
-        self.progress.say("snapshot", text, done=self.shown, total=self.total)
+        self.say(text, self.shown, self.total)
 
     def end(self) -> None:
         """Say that all rows are copied."""
         text = f"{self.done:,} of {self.total:,} rows"
-        self.progress.say("snapshot", text, done=self.done, total=self.total)
+        self.say(text, self.done, self.total)
 
 
 def _time_left(seconds: float | None) -> str:

@@ -18,7 +18,7 @@ LONGEST_NAME = 63  # bytes; PostgreSQL cuts off the rest without a word
 FOREIGN = {"cp932": "Shift_JIS (CP932)", "euc_jp": "EUC-JP"}
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     """The file cannot be loaded; the text says why and what to do."""
 
 

@@ -19,7 +19,9 @@ install -d -m 0700 -o 10002 -g 10002 /lab
 as_lab "$bin/initdb" -D /lab -U postgres -E UTF8 --locale=C.UTF-8 --data-checksums \
     --auth=reject --wal-segsize=1 --no-instructions > /dev/null
 install -m 0600 -o 10002 -g 10002 /build/postgresql.conf /build/pg_hba.conf /build/pg_ident.conf /lab/
-as_lab "$bin/pg_ctl" -D /lab -w -s start
+cd /lab
+# Only the socket: a build may share the network of a machine that has a server of its own.
+as_lab "$bin/pg_ctl" -D /lab -w -s -o "-c listen_addresses=''" start
 as_lab "$bin/psql" -X -q -v ON_ERROR_STOP=1 -h /tmp -U postgres -d postgres -f /build/setup.sql
 as_lab "$bin/psql" -X -q -v ON_ERROR_STOP=1 -h /tmp -U postgres -d lab \
     -c 'DROP DATABASE postgres' -c 'CHECKPOINT'

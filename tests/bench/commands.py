@@ -1,0 +1,58 @@
+"""Whole commands, from Enter to the end, timed."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_BESIDE = Path(sys.executable).parent / "sandbox"
+SANDBOX = [str(_BESIDE)] if _BESIDE.exists() else [sys.executable, "-m", "sandbox"]
+EMPTY = [sys.executable, "-c", "pass"]
+
+
+@dataclass(frozen=True)
+class Took:
+    """What a command took: seconds on the clock, and its own peak memory in MB (MiB)."""
+
+    seconds: float
+    peak_mb: float
+    out: str
+
+
+def took(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Took:
+    """Run a command to its end; raises RuntimeError with its last words if it fails."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        begun = time.perf_counter()
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+            env={**os.environ, **(environment or {})},
+        )  # fmt: skip
+        try:
+            # Only wait4 tells the peak of this very child.
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+        seconds = time.perf_counter() - begun
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        if process.returncode:
+            said = (out.read() + err.read()).decode(errors="replace")[-1500:]
+            raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{said}")
+        return Took(seconds, usage.ru_maxrss / 1024, out.read().decode())
+
+
+def docker(*arguments: str) -> str:
+    """Return what a docker command printed."""
+    return took(["docker", *arguments]).out.strip()
+
+
+def say(text: str) -> None:
+    """Tell on stderr how far we are."""
+    sys.stderr.write(f"· {text}\n")

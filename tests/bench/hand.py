@@ -1,0 +1,138 @@
+"""Rows of `up` and `down`: the product against bare docker commands that make the same objects."""
+
+import json
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+from sandbox.core.addressing import addresses, first_free, overlapped
+
+from .commands import docker, say, took
+from .house import House, free_port
+from .table import Row, ratio
+
+_SCRIPT = str(Path(__file__).with_name("up-by-hand.sh"))
+_RANGE = IPv4Network("10.231.0.0/16")
+_METADATA = "169.254.169.254"
+_INSTALLATION = "bimodal-sandbox.installation"
+
+
+@dataclass
+class Times:
+    """Seconds of every run, by what was run."""
+
+    up: list[float] = field(default_factory=list)
+    down: list[float] = field(default_factory=list)
+    hand_up: list[float] = field(default_factory=list)
+    hand_down: list[float] = field(default_factory=list)
+    tool: list[float] = field(default_factory=list)
+
+
+def rows(house: House, runs: int) -> list[Row]:
+    """Run everything interleaved, `runs` times, and return the three rows."""
+    say("the first sandbox, which builds what is missing and serves as the model")
+    model = _model(house)
+    times = Times()
+    turns = [_product, _by_hand, _tool_alone]
+    for number in range(runs):
+        say(f"up and down, round {number + 1} of {runs}")
+        # Whoever comes first after a pause must not always be the same.
+        for turn in turns[number % 3 :] + turns[: number % 3]:
+            turn(house, model, times, number)
+    return _rows(times)
+
+
+def _rows(times: Times) -> list[Row]:
+    hand, alone = "the same objects by hand", "`docker run` of the tool alone"
+    return [
+        ratio("`up`, cold, to the first answer", times.up, times.hand_up, hand, 1.0),
+        ratio("the same", times.up, times.tool, alone, 1.6),
+        ratio("`down`", times.down, times.hand_down, "bare removal of the same objects", 4.0),
+    ]
+
+
+def _product(house: House, model: dict[str, str], times: Times, number: int) -> None:
+    times.up.append(house.up(f"bench-{number}").seconds)
+    times.down.append(house.down(f"bench-{number}").seconds)
+
+
+def _by_hand(house: House, model: dict[str, str], times: Times, number: int) -> None:
+    own = model | _place(model, f"byhand-{house.run_id}-{number}", number)
+    times.hand_up.append(took([_SCRIPT, "up"], own).seconds)
+    times.hand_down.append(took([_SCRIPT, "down"], own).seconds)
+
+
+def _tool_alone(house: House, model: dict[str, str], times: Times, number: int) -> None:
+    name = f"byhand-{house.run_id}-alone{number}"
+    own = {"NAME": name, "TOOL_PORT": str(free_port())}
+    times.tool.append(took([_SCRIPT, "tool"], model | own).seconds)
+    docker("rm", "--force", "--volumes", f"{name}-tool")
+
+
+def _place(model: dict[str, str], name: str, number: int) -> dict[str, str]:
+    """Return name, addresses and route of one by-hand sandbox, on a subnet that nobody uses."""
+    ids = docker("network", "ls", "--quiet").split()
+    pools = [p for n in json.loads(docker("network", "inspect", *ids)) for p in n["IPAM"]["Config"]]
+    taken = overlapped(_RANGE, [p["Subnet"] for p in pools or [] if ":" not in p["Subnet"]])
+    own = addresses(_RANGE, first_free(_RANGE, taken, 64 + 2 * number))
+    forbidden = [
+        [host, port]
+        for host in (str(own.subnet[1]), "172.17.0.1", _METADATA)
+        for port in (22, 80, 2375, int(model["GATEWAY_PORT"]))
+    ]
+    return {
+        "NAME": name,
+        "SUBNET": str(own.subnet),
+        "TOOL_ADDRESS": own.services[0],
+        "LAB_ADDRESS": own.lab,
+        "GATEWAY_ADDRESS": own.gateway,
+        "TOKEN": f"{own.services[0]}~{model['INNER_PORT']}~{'b' * 43}",
+        "FORBIDDEN": json.dumps({"forbidden": forbidden}),
+    }
+
+
+def _model(house: House) -> dict[str, str]:
+    """Make a sandbox, read off it what differs between templates, and remove it."""
+    house.up("model")
+    made = house.json("show", "model")["sandbox"]
+    parts = {p: _inspected(f"sandbox-{made['id']}-{p}") for p in ("lease", "tool", "lab")}
+    house.down("model")
+    installation = parts["tool"]["Config"]["Labels"][_INSTALLATION]
+    replica = next(b for b in parts["tool"]["HostConfig"]["Binds"] if ":/replica/" in b)
+    command = parts["tool"]["Config"]["Cmd"]
+    port = next(word for word in command if word.startswith("--port=")).removeprefix("--port=")
+    return {
+        "LABEL": house.label,
+        "GATEWAY": f"sandbox-gateway-{installation}",
+        "GATEWAY_PORT": str(house.port),
+        "INNER_PORT": port,
+        "PROBE": "/health",
+        "PASSWORD": "p" * 43,
+        "PARAMETERS": json.dumps(made["parameters"]),
+        "BASE_IMAGE": parts["lease"]["Config"]["Image"],
+        "REPLICA": replica,
+        # Without the guard, which wants a lease.
+        "BARE_COMMAND": " ".join(command[command.index("--") + 1 :]),
+        **_traits("TOOL", parts["tool"]),
+        **_traits("LAB", parts["lab"]),
+    }
+
+
+def _inspected(container: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(docker("inspect", container))[0]
+    return found
+
+
+def _traits(prefix: str, part: dict[str, Any]) -> dict[str, str]:
+    config, limits = part["Config"], part["HostConfig"]
+    traits = {
+        "IMAGE": config["Image"],
+        "USER": config["User"],
+        "COMMAND": " ".join(config["Cmd"]),
+        "MEMORY": str(limits["Memory"]),
+        "CPUS": str(limits["NanoCpus"] / 1e9),
+        "PIDS": str(limits["PidsLimit"]),
+        "TMPFS": f"/tmp:{limits['Tmpfs']['/tmp']}",
+    }
+    return {f"{prefix}_{name}": value for name, value in traits.items()}

@@ -1,0 +1,94 @@
+"""The row of building a snapshot: masked against the same pull with every column kept."""
+
+import statistics
+from pathlib import Path
+
+from .commands import Took, docker, say, took
+from .house import House
+from .table import Row, not_run, ratio
+
+_WHAT = "snapshot build, {rows:,} rows, six masks, four keyed"
+_MASKS = {
+    "customer_id": ("personal", "{method: hmac, prefix: c_}"),
+    "mail": ("contact", "mail"),
+    "phone": ("contact", "{method: hmac, prefix: t_}"),
+    "card": ("personal", "{method: hmac, prefix: k_}"),
+    "birth_date": ("personal", "{method: generalise, to: year}"),
+    "name": ("personal", "redact"),
+    "amount": ("internal", "keep"),
+    "bought_on": ("internal", "keep"),
+}
+_TABLE = """
+CREATE TABLE big AS SELECT
+  'C' || lpad((n % 900000)::text, 9, '0') AS customer_id,
+  'person' || n || '@example.com' AS mail,
+  '090-' || lpad((n % 10000)::text, 4, '0') || '-' || lpad((n / 10000)::text, 4, '0') AS phone,
+  'K' || md5(n::text) AS card,
+  DATE '1940-01-01' + (n % 25000) AS birth_date,
+  'Name ' || (n % 50000) AS name,
+  ((n * 7919) % 100000) / 100.0::numeric(10,2) AS amount,
+  DATE '2024-01-01' + (n % 700) AS bought_on
+FROM generate_series(1, {rows}) AS n;
+GRANT SELECT ON big TO core_reader;
+"""
+
+
+def rows(house: House, count: int, runs: int) -> list[Row]:
+    """Build both snapshots of a table of `count` rows `runs` times; return the two rows."""
+    say(f"a table of {count:,} rows in the demo's core system")
+    _make_table(house, count)
+    for name, kept in (("masked", False), ("kept", True)):
+        _source_file(house.folder / "sources", name, kept=kept)
+    masked: list[Took] = []
+    plain: list[Took] = []
+    for number in range(runs):
+        say(f"snapshot build, masked and kept, round {number + 1} of {runs}")
+        masked.append(_build(house, "masked"))
+        plain.append(_build(house, "kept"))
+    what = _WHAT.format(rows=count)
+    times = [t.seconds for t in masked], [t.seconds for t in plain]
+    peak = statistics.median(t.peak_mb for t in masked)
+    return [
+        ratio(what, *times, "every column kept", 3.0),
+        Row(f"{what}: peak memory", "–", f"{peak:.0f} MiB resident", "≤ 768 MB", peak <= 768),
+    ]
+
+
+def _make_table(house: House, count: int) -> None:
+    chosen = "label=bimodal-sandbox.role=demo-core"
+    port = _core_port(house)
+    servers = docker("ps", "--quiet", "--filter", chosen, "--filter", f"publish={port}").split()
+    psql = ("/usr/lib/postgresql/15/bin/psql", "-q", "-v", "ON_ERROR_STOP=1", "-h", "/tmp")
+    made = _TABLE.format(rows=count)
+    took(["docker", "exec", servers[0], *psql, "-U", "postgres", "-d", "core", "-c", made])
+
+
+def _core_port(house: House) -> str:
+    lines = (house.folder / "sources" / "core.yaml").read_text().splitlines()
+    return next(line.split(":")[1].strip() for line in lines if line.startswith("  port:"))
+
+
+def _source_file(folder: Path, name: str, *, kept: bool) -> None:
+    """Write a source of the same server as `core`, with one table."""
+    head = (folder / "core.yaml").read_text().split("tables:")[0]
+    columns = "".join(
+        f"      {column}: {{class: {'internal' if kept else own}, "
+        f"mask: {'keep' if kept else mask}}}\n"
+        for column, (own, mask) in _MASKS.items()
+    )
+    text = head.replace("  name: core\n", f"  name: {name}\n")
+    (folder / f"{name}.yaml").write_text(f"{text}tables:\n  big:\n    columns:\n{columns}")
+
+
+def _build(house: House, source: str) -> Took:
+    built = house.sandbox("snapshot", "build", source, "-o", "json")
+    for snapshot in house.json("snapshot", "list")["snapshots"]:
+        if snapshot["source"] == source and snapshot["state"] == "ready":
+            house.sandbox("snapshot", "rm", snapshot["id"])
+    return built
+
+
+def skipped(count: int) -> list[Row]:
+    """Return the row for a run that leaves it out."""
+    why = "takes minutes; make bench with --full"
+    return [not_run(_WHAT.format(rows=count), "every column kept", why, "≤ 3 ×, ≤ 768 MB")]

@@ -1,0 +1,101 @@
+"""A real home on disk, with a real registry, catalogue and keys; only the outside is faked."""
+
+from pathlib import Path
+
+import pytest
+
+from sandbox.bootstrap import shipped
+from sandbox.core.ports import Actor, Context
+from sandbox.core.snapshot import Snapshot
+from sandbox.drivers.catalogue.home import HomeCatalogue
+from sandbox.drivers.catalogue.new_home import demo_source, settings_file
+from sandbox.drivers.home import SETTINGS, STATE, HomeFolder, lay_out
+from sandbox.drivers.keys import FileKeys
+from sandbox.drivers.registry import SqlRegistry
+from sandbox.usecases.snapshots import BuildSnapshotRequest, build
+from tests.fakes import Clock, FakeEngine, FakeGateway, FakeReader, Ids, Said
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ids() -> Ids:
+    return Ids()
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home as `sandbox init --demo` lays it out, without the demo's server."""
+    folder = tmp_path / "home"
+    settings = settings_file(demo=True, port=8700, ca_bundle="", package_index="")
+    files = {
+        SETTINGS: settings,
+        "sources/core.yaml": demo_source(5432),
+        f"{STATE}/secrets/core-password": "not-in-any-output\n",
+    }
+    lay_out(folder, shipped(), files)
+    FileKeys(folder / STATE / "keys", folder, {}).create()
+    return folder
+
+
+@pytest.fixture
+def registry(home: Path) -> SqlRegistry:
+    return SqlRegistry(home / STATE)
+
+
+@pytest.fixture
+def gateway(engine: FakeEngine, registry: SqlRegistry) -> FakeGateway:
+    return FakeGateway(engine, registry.installation)
+
+
+@pytest.fixture
+def reader() -> FakeReader:
+    return FakeReader()
+
+
+@pytest.fixture
+def said() -> Said:
+    return Said()
+
+
+@pytest.fixture
+def ctx(
+    home: Path,
+    clock: Clock,
+    ids: Ids,
+    engine: FakeEngine,
+    registry: SqlRegistry,
+    gateway: FakeGateway,
+    reader: FakeReader,
+    said: Said,
+) -> Context:
+    catalogue = HomeCatalogue(home)
+    return Context(
+        actor=Actor("anna", "operating-system user"),
+        now=clock,
+        new_id=ids,
+        files=HomeFolder(home),
+        catalogue=catalogue,
+        registry=registry,
+        engine=engine,
+        gateway=gateway,
+        reader=reader,
+        demo=None,
+        keys=FileKeys(home / STATE / "keys", home, {}),
+        settings=catalogue.settings(),
+        progress=said,
+    )
+
+
+@pytest.fixture
+def snapshot(ctx: Context) -> Snapshot:
+    """A snapshot that is ready."""
+    return build(ctx, BuildSnapshotRequest(source="core")).snapshot

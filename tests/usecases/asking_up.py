@@ -1,0 +1,44 @@
+"""What the tests of the use cases ask for and look at, again and again."""
+
+from typing import Any
+
+from sandbox.core.audit import NewEvent, first_break
+from sandbox.core.ports import Context
+from sandbox.core.resolving import Wish
+from sandbox.usecases.provisioning import UpRequest, UpResult, up
+
+PURPOSE = "Which lapsed customers react to a coupon?"
+
+
+def wish(name: str = "spring-coupon", **changes: Any) -> Wish:
+    values = {"name": name, "template": "segment-rfm", "purpose": PURPOSE, "ttl": "3h"}
+    return Wish.model_validate(values | changes)
+
+
+def make(context: Context, name: str = "spring-coupon", **changes: Any) -> UpResult:
+    return up(context, UpRequest(wish=wish(name, **changes)))
+
+
+def events(context: Context, subject: str | None = None) -> list[NewEvent]:
+    with context.registry.reading() as tx:
+        return [e.read() for e in tx.events(subject=subject)]
+
+
+def codes(context: Context, subject: str | None = None) -> list[str]:
+    return [e.code for e in events(context, subject)]
+
+
+def chain_holds(context: Context) -> bool:
+    with context.registry.reading() as tx:
+        return first_break(tx.chain())[1] is None
+
+
+def state(context: Context, name: str = "spring-coupon") -> str:
+    with context.registry.reading() as tx:
+        found = tx.sandbox(name)
+        return found.state.value if found else "none"
+
+
+def journal(context: Context, subject: str) -> list[tuple[str, str]]:
+    with context.registry.reading() as tx:
+        return tx.journaled(subject)

@@ -1,0 +1,90 @@
+"""`down`: from every state, again after a failure, and never anybody else's."""
+
+import pytest
+
+from sandbox.core.errors import Conflict, InvalidInput, NotFound, Unavailable
+from sandbox.core.ports import Context
+from sandbox.usecases.sandboxes import DownRequest, ListRequest, down, list_sandboxes
+from tests.fakes import Clock, FakeEngine, FakeGateway, Trap, unavailable
+from tests.usecases.asking_up import chain_holds, codes, events, journal, make, state
+
+pytestmark = pytest.mark.usefixtures("snapshot")
+DOWN = DownRequest(name="spring-coupon", reason="done")
+
+
+def test_down_removes_everything_and_says_what(
+    ctx: Context, engine: FakeEngine, gateway: FakeGateway
+) -> None:
+    make(ctx, "other")
+    before = set(engine.listing())
+    made = make(ctx)
+    mine = set(engine.listing()) - before
+    ended = down(ctx, DOWN)
+    assert {(p.kind, p.name) for p in ended.removed} == mine
+    assert set(engine.listing()) == before
+    assert set(gateway.routes) == {"other"}
+    assert state(ctx) == "destroyed"
+    assert journal(ctx, made.sandbox.id) == []
+    told = [e for e in events(ctx, "spring-coupon") if e.code.startswith("sandbox.re")]
+    assert told[-1].reason == "done"
+    removed = events(ctx, "spring-coupon")[-1].details["removed"]
+    assert {(p["kind"], p["name"]) for p in removed} == mine
+    assert chain_holds(ctx)
+
+
+def test_an_expired_sandbox_can_be_taken_down(ctx: Context, clock: Clock) -> None:
+    make(ctx)
+    clock.advance(hours=4)
+    down(ctx, DOWN)
+    assert state(ctx) == "destroyed"
+    assert list_sandboxes(ctx, ListRequest()).sandboxes == ()
+    assert len(list_sandboxes(ctx, ListRequest(everything=True)).sandboxes) == 1
+
+
+def test_down_again_says_that_nothing_is_left(ctx: Context) -> None:
+    make(ctx)
+    down(ctx, DOWN)
+    with pytest.raises(Conflict, match="destroyed already"):
+        down(ctx, DOWN)
+    assert codes(ctx, "spring-coupon").count("sandbox.destroyed") == 1
+
+
+def test_down_may_fail_at_every_call_and_be_asked_again(
+    ctx: Context, engine: FakeEngine, gateway: FakeGateway
+) -> None:
+    make(ctx, "first")
+    engine.forget_calls()
+    down(ctx, DownRequest(name="first"))
+    count = len(engine.calls)
+    before = engine.listing()
+    assert count > 6
+    for number in range(1, count + 1):
+        make(ctx)
+        engine.forget_calls()
+        engine.trap = Trap(unavailable(), at=number)
+        with pytest.raises(Unavailable):
+            down(ctx, DOWN)
+        engine.trap = None
+        assert state(ctx) == "removing"
+        assert not gateway.routes
+        down(ctx, DOWN)
+        assert engine.listing() == before
+        assert state(ctx) == "destroyed"
+    assert chain_holds(ctx)
+
+
+def test_objects_gone_behind_our_back_are_no_failure(ctx: Context, engine: FakeEngine) -> None:
+    made = make(ctx)
+    engine.remove("container", f"sandbox-{made.sandbox.id}-tool")
+    engine.remove("container", ctx.gateway.container)
+    down(ctx, DOWN)
+    assert state(ctx) == "destroyed"
+    assert not [name for _, name in engine.listing() if made.sandbox.id in name]
+
+
+@pytest.mark.parametrize(
+    ("name", "error"), [("nobody-has-it", NotFound), ("No Name", InvalidInput), ("", InvalidInput)]
+)
+def test_down_of_what_is_not_there(ctx: Context, name: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        down(ctx, DownRequest(name=name))

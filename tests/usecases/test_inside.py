@@ -1,0 +1,180 @@
+"""sql, import, exec and logs: what goes in, what comes out, and how failures are told."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from sandbox.core.anatomy import container_name
+from sandbox.core.errors import Conflict, InvalidInput, NotFound, Unavailable
+from sandbox.core.objects import Ran
+from sandbox.core.ports import Context
+from sandbox.usecases.homes import DoctorRequest, UninstallRequest, doctor, uninstall
+from sandbox.usecases.inside import (
+    IMPORT_LIMIT,
+    ExecRequest,
+    ImportRequest,
+    LogsRequest,
+    SqlRequest,
+    execute,
+    import_csv,
+    logs,
+    sql,
+)
+from sandbox.usecases.sandboxes import DownRequest, down
+from tests.fakes import DeadEngine, FakeEngine, Said
+from tests.usecases.asking_up import codes, events, make
+
+pytestmark = pytest.mark.usefixtures("snapshot")
+NAME = "spring-coupon"
+
+
+def said(document: object) -> Ran:
+    return Ran(0, json.dumps(document).encode(), b"")
+
+
+def test_sql_asks_inside_and_returns_rows(ctx: Context, engine: FakeEngine) -> None:
+    made = make(ctx)
+    rows = {"columns": ["a"], "types": ["INTEGER"], "rows": [[1], [None]], "more": True}
+    engine.programs["sandbox_query"] = said(rows)
+    result = sql(ctx, SqlRequest(name=NAME, sql="SELECT '顧客'", limit=2))
+    assert (result.rows, result.more, result.limit) == (((1,), (None,)), True, 2)
+    container, _, stdin = engine.asked[-1]
+    assert container == container_name(made.sandbox.id, "tool")
+    assert json.loads(stdin or b"") == {"sql": "SELECT '顧客'", "limit": 2}
+
+
+@pytest.mark.parametrize(
+    ("ran", "error", "words"),
+    [
+        (said({"error": "no table \x1b[31mx"}), InvalidInput, "no table \ufffd[31mx"),
+        (Ran(137, b"", b"Killed"), Unavailable, "Killed"),
+        (Ran(1, b"[1, 2]", b""), Unavailable, "exit 1"),
+        (Ran(0, b"\xff\xfe", b""), Unavailable, "exit 0"),
+    ],
+)
+def test_sql_errors_are_told_clean(
+    ctx: Context, engine: FakeEngine, ran: Ran, error: type[Exception], words: str
+) -> None:
+    make(ctx)
+    engine.programs["sandbox_query"] = ran
+    with pytest.raises(error) as raised:
+        sql(ctx, SqlRequest(name=NAME, sql="SELECT 1"))
+    assert words in str(raised.value)
+
+
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_no_sql_is_refused_before_anything_runs(
+    ctx: Context, engine: FakeEngine, text: str
+) -> None:
+    make(ctx)
+    engine.forget_calls()
+    with pytest.raises(InvalidInput):
+        sql(ctx, SqlRequest(name=NAME, sql=text))
+    assert engine.calls == []
+
+
+def test_sql_in_a_tool_that_has_died_is_unavailable(ctx: Context, engine: FakeEngine) -> None:
+    made = make(ctx)
+    engine.containers[container_name(made.sandbox.id, "tool")].running = False
+    with pytest.raises(Unavailable, match="does not run"):
+        sql(ctx, SqlRequest(name=NAME, sql="SELECT 1"))
+
+
+def test_nothing_runs_in_a_sandbox_that_is_gone(ctx: Context) -> None:
+    make(ctx)
+    down(ctx, DownRequest(name=NAME))
+    with pytest.raises(Conflict, match="destroyed"):
+        sql(ctx, SqlRequest(name=NAME, sql="SELECT 1"))
+
+
+@pytest.mark.parametrize(
+    ("file", "table", "expected"),
+    [
+        ("budgets.csv", "", "budgets"),
+        ("Budget 2026 (final).csv", "", "budget_2026_final"),
+        ("x.csv", "my_table", "my_table"),
+        ("../../etc/passwd.csv", "", "passwd"),
+        ("2026.csv", "", None),
+        ("予算.csv", "", None),
+        ("x.csv", "Bad", None),
+        ("x.csv", "a; DROP TABLE b", None),
+        ("x.csv", 'a"b', None),
+        ("x.csv", "t" * 64, None),
+        ("x.csv", "t" * 63, "t" * 63),
+        ("x.csv", "a\n", None),
+    ],
+)
+def test_table_names(
+    ctx: Context, engine: FakeEngine, file: str, table: str, expected: str | None
+) -> None:
+    make(ctx)
+    engine.programs["sandbox_import"] = said({"rows": 2, "columns": [["a", "text"]]})
+    request = ImportRequest(name=NAME, file=file, content=b"a\n1\n2\n", table=table)
+    if expected is None:
+        with pytest.raises(InvalidInput, match="not a name for a table"):
+            import_csv(ctx, request)
+        assert "lab.imported" not in codes(ctx)
+        return
+    assert import_csv(ctx, request).table == expected
+    question, _, content = (engine.asked[-1][2] or b"").partition(b"\n")
+    assert json.loads(question) == {"table": expected, "size": 6}
+    assert content == b"a\n1\n2\n"
+    told = events(ctx)[-1]
+    assert (told.code, told.details["table"], told.details["rows"]) == ("lab.imported", expected, 2)
+
+
+def test_a_file_above_the_bound_never_reaches_the_engine(ctx: Context, engine: FakeEngine) -> None:
+    make(ctx)
+    engine.forget_calls()
+    content = bytes(IMPORT_LIMIT + 1)
+    with pytest.raises(InvalidInput, match="64 MiB"):
+        import_csv(ctx, ImportRequest(name=NAME, file="big.csv", content=content))
+    assert engine.calls == []
+
+
+def test_an_import_that_fails_is_told_and_not_recorded(ctx: Context, engine: FakeEngine) -> None:
+    make(ctx)
+    engine.programs["sandbox_import"] = said({"error": "line 3 has 4 cells"})
+    with pytest.raises(InvalidInput, match="line 3 has 4 cells"):
+        import_csv(ctx, ImportRequest(name=NAME, file="x.csv", content=b"a"))
+    assert "lab.imported" not in codes(ctx)
+
+
+def test_exec_passes_output_and_exit_code_on(ctx: Context, engine: FakeEngine, said: Said) -> None:
+    make(ctx)
+    engine.programs["false"] = Ran(3, b"out\x1b", b"")
+    assert execute(ctx, ExecRequest(name=NAME, command=("false", "-x"))).code == 3
+    assert said.passed == [("stdout", b"out\x1b")]
+    with pytest.raises(NotFound, match="Did you mean lab"):
+        execute(ctx, ExecRequest(name=NAME, command=("true",), part="labb"))
+
+
+def test_logs_are_clean_lines(ctx: Context) -> None:
+    make(ctx)
+    assert logs(ctx, LogsRequest(name=NAME)).lines == ("first", "last \ufffd[31mwords")
+
+
+def test_doctor_with_and_without_an_engine(ctx: Context, engine: FakeEngine) -> None:
+    good = doctor(ctx, DoctorRequest())
+    assert good.works
+    engine.images.clear()
+    bare = {c.name: c for c in doctor(ctx, DoctorRequest()).checks}
+    assert bare["engine"].status == "ok"
+    assert (bare["base image"].status, bool(bare["base image"].fix)) == ("fail", True)
+    dead = doctor(replace(ctx, engine=DeadEngine()), DoctorRequest())
+    assert not dead.works
+    found = {c.name: c for c in dead.checks}
+    assert found["engine"].status == "fail"
+    assert found["engine"].fix
+    assert found["registry"].status == found["home"].status == "ok"
+
+
+def test_uninstall_waits_for_sandboxes_and_leaves_nothing(ctx: Context, engine: FakeEngine) -> None:
+    make(ctx)
+    with pytest.raises(Conflict, match=NAME):
+        uninstall(ctx, UninstallRequest())
+    down(ctx, DownRequest(name=NAME))
+    uninstall(ctx, UninstallRequest())
+    assert engine.listing() == []
+    assert codes(ctx)[-1] == "home.uninstalled"
