@@ -218,7 +218,7 @@ PROOFS: list[tuple[Checker, str, str, str]] = [
         crossing_drivers,
         "sandbox/drivers/sources/stream.py",
         "from sandbox.drivers import keys",
-        "from sandbox.drivers.sources.reading import Reading",
+        "from sandbox.drivers.sources.connection import Reading",
     ),
     (foreign_in_core, "sandbox/core/a.py", "import numpy", "import re\nimport pydantic"),
     (strayed_libraries, "sandbox/drivers/gateway.py", "import docker", "import http.client"),

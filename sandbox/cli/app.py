@@ -5,17 +5,19 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import Annotated, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
 from sandbox.cli import audit, catalogue, homes, sandboxes
 from sandbox.cli.asking import Asked, Output
 from sandbox.core.errors import SandboxError
-from sandbox.core.values import Request, Result
 from sandbox.core.version import VERSION
 
-R = TypeVar("R", bound=Result)
+if TYPE_CHECKING:
+    from sandbox.core.values import Request, Result
+
+R = TypeVar("R", bound="Result")
 
 EXIT = {"invalid": 3, "denied": 4, "not_found": 5, "conflict": 6, "unavailable": 7}
 EXIT_INTERNAL, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
@@ -86,7 +88,7 @@ def _answer(asked: Asked) -> int:
     return render.exit_code(result)
 
 
-def quiet_ask(request: Request[R], home: str) -> R | None:
+def quiet_ask(request: "Request[R]", home: str) -> R | None:
     """Answer `request`, or nothing if it fails: for the shell's completion."""
     from sandbox import bootstrap
     from sandbox.cli import render

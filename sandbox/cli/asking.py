@@ -9,11 +9,12 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Union
 
 import typer
 
-from sandbox.core.values import Request, Result
+if TYPE_CHECKING:
+    from sandbox.core.values import Request, Result
 
 
 class Output(StrEnum):
@@ -35,18 +36,18 @@ class SqlOutput(StrEnum):
 class Asked:
     """A request on its way to the use cases. `then` runs in the door with the result."""
 
-    request: Request[Any]
+    request: "Request[Any]"
     output: str
     home: str
-    then: Callable[[Result], None] | None = None
+    then: "Callable[[Result], None] | None" = None
 
 
 @dataclass(frozen=True)
 class Browse:
     """A request whose result's link is opened in the browser too."""
 
-    request: Request[Any]
-    then: Callable[[Result], None]
+    request: "Request[Any]"
+    then: "Callable[[Result], None]"
 
 
 _CONTEXT = inspect.Parameter(
@@ -61,7 +62,7 @@ _OUTPUT = inspect.Parameter(
         typer.Option("--output", "-o", help="Print a table for people or JSON for programs."),
     ],
 )
-Returned = Request[Any] | Browse
+Returned = Union["Request[Any]", Browse]
 
 
 def command(app: typer.Typer, name: str, **settings: Any) -> Callable[..., Any]:
@@ -84,6 +85,8 @@ def command(app: typer.Typer, name: str, **settings: Any) -> Callable[..., Any]:
 
         parameters = [_CONTEXT, *signature.parameters.values(), *([] if own else [_OUTPUT])]
         asked.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        # Typer evaluates these; what a command returns is none of its business.
+        asked.__annotations__ = {p.name: p.annotation for p in parameters}
         app.command(name, **settings)(asked)
         return function
 

@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from sandbox.cli.asking import Returned, command
-from sandbox.usecases.audit import AuditListRequest, AuditVerifyRequest
 
 
 def add_to(app: typer.Typer) -> None:
@@ -21,9 +20,13 @@ def list_events(
     last: Annotated[int, typer.Option("--last", "-n", min=0, help="How many; 0 is all.")] = 50,
 ) -> Returned:
     """List events, oldest first."""
+    from sandbox.usecases.audit import AuditListRequest
+
     return AuditListRequest(subject=subject, last=last)
 
 
 def verify() -> Returned:
     """Recompute the chain of events; exit 4 and the event's number if it is broken."""
+    from sandbox.usecases.audit import AuditVerifyRequest
+
     return AuditVerifyRequest()

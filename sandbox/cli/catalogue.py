@@ -5,18 +5,6 @@ from typing import Annotated
 import typer
 
 from sandbox.cli.asking import Returned, command
-from sandbox.usecases.snapshots import (
-    BuildSnapshotRequest,
-    ListSnapshotsRequest,
-    RemoveSnapshotRequest,
-    ShowSnapshotRequest,
-)
-from sandbox.usecases.templates import (
-    BuildTemplateRequest,
-    CheckTemplateRequest,
-    ListTemplatesRequest,
-    ShowTemplateRequest,
-)
 
 TemplateName = Annotated[str, typer.Argument(help="The template's name.")]
 SnapshotId = Annotated[str, typer.Argument(help="The version, as core@2026-11-23.1.")]
@@ -41,21 +29,29 @@ def add_to(app: typer.Typer) -> None:
 
 def list_templates() -> Returned:
     """List templates and what they need."""
+    from sandbox.usecases.templates import ListTemplatesRequest
+
     return ListTemplatesRequest()
 
 
 def show_template(name: TemplateName) -> Returned:
     """Show one template: parameters, services, limits."""
+    from sandbox.usecases.templates import ShowTemplateRequest
+
     return ShowTemplateRequest(name=name)
 
 
 def build_template(name: TemplateName) -> Returned:
     """Build a template's images ahead of the first `up`."""
+    from sandbox.usecases.templates import BuildTemplateRequest
+
     return BuildTemplateRequest(name=name)
 
 
 def check_template(name: TemplateName) -> Returned:
     """Run a template's smoke test in a real sandbox; exit 4 if it fails."""
+    from sandbox.usecases.templates import CheckTemplateRequest
+
     return CheckTemplateRequest(name=name)
 
 
@@ -63,19 +59,27 @@ def build_snapshot(
     source: Annotated[str, typer.Argument(help="The source's name: sources/NAME.yaml.")],
 ) -> Returned:
     """Copy a source into a new snapshot, masking every value on its way."""
+    from sandbox.usecases.snapshots import BuildSnapshotRequest
+
     return BuildSnapshotRequest(source=source)
 
 
 def list_snapshots(everything: Everything = False) -> Returned:
     """List snapshots."""
+    from sandbox.usecases.snapshots import ListSnapshotsRequest
+
     return ListSnapshotsRequest(everything=everything)
 
 
 def show_snapshot(id: SnapshotId) -> Returned:
     """Show one snapshot: rows, masks, who uses it."""
+    from sandbox.usecases.snapshots import ShowSnapshotRequest
+
     return ShowSnapshotRequest(id=id)
 
 
 def remove_snapshot(id: SnapshotId) -> Returned:
     """Remove a snapshot that no sandbox uses."""
+    from sandbox.usecases.snapshots import RemoveSnapshotRequest
+
     return RemoveSnapshotRequest(id=id)

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from sandbox.cli.asking import Returned, command
-from sandbox.usecases.homes import DoctorRequest, InitRequest, UninstallRequest
 
 
 def add_to(app: typer.Typer) -> None:
@@ -26,14 +25,20 @@ def init(
     ] = 8700,
 ) -> Returned:
     """Make a home: settings, templates, policies and state. On a home it changes nothing."""
+    from sandbox.usecases.homes import InitRequest
+
     return InitRequest(folder=str(folder), demo=demo, gateway_port=gateway_port)
 
 
 def doctor() -> Returned:
     """Check engine, disk, images, gateway, home and registry; exit 7 if the main job cannot run."""
+    from sandbox.usecases.homes import DoctorRequest
+
     return DoctorRequest()
 
 
 def uninstall() -> Returned:
     """Remove this home's gateway, snapshots and demo core from the engine; files stay."""
+    from sandbox.usecases.homes import UninstallRequest
+
     return UninstallRequest()

@@ -1,37 +1,26 @@
-"""plan, up, list, show, open, sql, import, exec, logs, down."""
+"""plan, up, list, show, open, sql, import, exec, logs, down.
+
+Each command imports its use case itself: `--help` and completion need none of them.
+"""
 
 import webbrowser
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sandbox.cli.asking import Browse, Returned, SqlOutput, command
 from sandbox.core.errors import InvalidInput
-from sandbox.core.resolving import Wish
-from sandbox.core.values import Result
-from sandbox.usecases.inside import (
-    IMPORT_LIMIT,
-    ExecRequest,
-    ImportRequest,
-    LogsRequest,
-    SqlRequest,
-)
-from sandbox.usecases.planning import PlanRequest
-from sandbox.usecases.provisioning import UpRequest
-from sandbox.usecases.sandboxes import (
-    DownRequest,
-    ListRequest,
-    NamesRequest,
-    OpenRequest,
-    OpenResult,
-    ShowRequest,
-)
+
+if TYPE_CHECKING:
+    from sandbox.core.resolving import Wish
+    from sandbox.core.values import Result
 
 
 def live_names(context: typer.Context, incomplete: str) -> list[str]:
     """Return live sandbox names for the shell's completion; nothing where there is no home."""
     from sandbox.cli.app import quiet_ask
+    from sandbox.usecases.sandboxes import NamesRequest
 
     found = quiet_ask(NamesRequest(), context.find_root().params.get("home") or "")
     return [n for n in found.names if n.startswith(incomplete)] if found else []
@@ -86,6 +75,8 @@ def plan(
     snapshot: SnapshotId = "",
 ) -> Returned:
     """Show everything `up` would do, touching nothing."""
+    from sandbox.usecases.planning import PlanRequest
+
     return PlanRequest(wish=_wish(name, template, purpose, ttl, parameters, owners, snapshot))
 
 
@@ -99,6 +90,8 @@ def up(
     snapshot: SnapshotId = "",
 ) -> Returned:
     """Make a sandbox. Asked again the same way, it returns the one that runs."""
+    from sandbox.usecases.provisioning import UpRequest
+
     return UpRequest(wish=_wish(name, template, purpose, ttl, parameters, owners, snapshot))
 
 
@@ -106,11 +99,15 @@ def list_sandboxes(
     everything: Annotated[bool, typer.Option("--all", "-a", help="Also those that ended.")] = False,
 ) -> Returned:
     """List active sandboxes."""
+    from sandbox.usecases.sandboxes import ListRequest
+
     return ListRequest(everything=everything)
 
 
 def show(name: Name) -> Returned:
     """Show one sandbox: purpose, decision, replica, parts."""
+    from sandbox.usecases.sandboxes import ShowRequest
+
     return ShowRequest(name=name)
 
 
@@ -119,6 +116,8 @@ def open_link(
     browse: Annotated[bool, typer.Option("--browse", help="Open it in the browser.")] = False,
 ) -> Returned:
     """Print the link to a sandbox. The link is for its owner: whoever has it can open it."""
+    from sandbox.usecases.sandboxes import OpenRequest
+
     request = OpenRequest(name=name)
     return Browse(request, _open_in_browser) if browse else request
 
@@ -128,6 +127,8 @@ def down(
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in the record.")] = "",
 ) -> Returned:
     """Remove a sandbox and everything in it."""
+    from sandbox.usecases.sandboxes import DownRequest
+
     return DownRequest(name=name, reason=reason)
 
 
@@ -142,6 +143,8 @@ def sql(
     ] = SqlOutput.TABLE,
 ) -> Returned:
     """Ask core (read-only) and lab in one query."""
+    from sandbox.usecases.inside import SqlRequest
+
     text = typer.get_text_stream("stdin").read() if statement == "-" else statement
     return SqlRequest(name=name, sql=text, limit=limit)
 
@@ -152,6 +155,8 @@ def import_csv(
     table: Annotated[str, typer.Option("--table", help="[default: the file's name]")] = "",
 ) -> Returned:
     """Load a CSV file into a new table of the lab."""
+    from sandbox.usecases.inside import ImportRequest
+
     return ImportRequest(name=name, file=file.name, content=_read(file), table=table)
 
 
@@ -161,6 +166,8 @@ def execute(
     part: Annotated[str, typer.Option("--part", help="[default: the tool]")] = "",
 ) -> Returned:
     """Run a command inside, as the tool's own user; its exit code is passed on."""
+    from sandbox.usecases.inside import ExecRequest
+
     # After a first argument the parser keeps the `--` that people write before the command.
     command = words[1:] if words[0] == "--" else words
     if not command:
@@ -178,6 +185,8 @@ def logs(
     tail: Annotated[int, typer.Option("--tail", min=1, max=10_000, help="How many lines.")] = 100,
 ) -> Returned:
     """Print the last lines that the tool, or another part, wrote."""
+    from sandbox.usecases.inside import LogsRequest
+
     return LogsRequest(name=name, part=part, tail=tail)
 
 
@@ -189,7 +198,9 @@ def _wish(
     parameters: list[str] | None,
     owners: list[str] | None,
     snapshot: str,
-) -> Wish:
+) -> "Wish":
+    from sandbox.core.resolving import Wish
+
     return Wish(
         name=name,
         template=template,
@@ -216,6 +227,8 @@ def _pairs(given: list[str] | None, example: str) -> dict[str, str]:
 
 
 def _read(file: Path) -> bytes:
+    from sandbox.usecases.inside import IMPORT_LIMIT
+
     try:
         with file.open("rb") as stream:
             return stream.read(IMPORT_LIMIT + 1)
@@ -225,6 +238,8 @@ def _read(file: Path) -> bytes:
         ) from error
 
 
-def _open_in_browser(result: Result) -> None:
+def _open_in_browser(result: "Result") -> None:
+    from sandbox.usecases.sandboxes import OpenResult
+
     assert isinstance(result, OpenResult)
     webbrowser.open(result.link)

@@ -199,8 +199,8 @@ class PostgresDemo:
             raise Unavailable(
                 f"The demo's PostgreSQL refused: {said}",
                 subject=self.name,
-                hint="Try again; if it stays so, remove it (docker rm -f NAME; docker volume rm NAME) "
-                "and have it made again: sandbox init --demo",
+                hint="Try again; if it stays so, remove it (docker rm -f NAME, docker volume rm "
+                "NAME) and have it made again: sandbox init --demo",
             )
         return ran.out.decode()
 

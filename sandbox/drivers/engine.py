@@ -262,6 +262,8 @@ class DockerEngine:
                 else:
                     kept[name].append(chunk)
         finally:
+            # Closing the stream leaves the socket underneath open.
+            getattr(stream, "_sock", stream).close()
             stream.close()
         return b"".join(kept["stdout"]), b"".join(kept["stderr"])
 

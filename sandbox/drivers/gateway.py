@@ -8,8 +8,9 @@ touches no other route's connections.
 import http.client
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
-from sandbox.core.errors import Conflict, SandboxError
+from sandbox.core.errors import Conflict, NotFound, SandboxError
 from sandbox.core.objects import (
     INSTALLATION,
     ROLE,
@@ -109,7 +110,8 @@ class CaddyGateway:
 
     def close(self, name: str) -> None:
         """Take a route away: a plain file in its place removes the folder with its tokens."""
-        if self._engine.is_running(self.container):
+        # Also while it is stopped: the route would be back with it, and its address reused.
+        with suppress(NotFound):
             self._engine.put(self.container, _ROUTES, [File(name, b"")])
 
     def url(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Taking a sandbox apart: by its labels and by the journal, so that nothing depends on memory."""
+"""Taking a sandbox apart: by its labels, so that nothing depends on anybody's memory."""
 
 from functools import partial
 

@@ -114,7 +114,7 @@ def doctor(context: Context, request: DoctorRequest) -> DoctorResult:
 @answers(UninstallRequest)
 def uninstall(context: Context, request: UninstallRequest) -> UninstallResult:
     """Remove every engine object of this installation; raises Conflict while sandboxes live."""
-    with context.registry.writing() as tx:
+    with context.registry.reading() as tx:
         live = [s.name for s in tx.sandboxes(LIVE)]
         if live:
             raise Conflict(
@@ -122,16 +122,17 @@ def uninstall(context: Context, request: UninstallRequest) -> UninstallResult:
                 subject="home",
                 hint=f"End them first: sandbox down {live[0]}",
             )
-        for snapshot in tx.snapshots():
-            if snapshot.state is not SnapshotState.REMOVED:
-                removed = {"state": SnapshotState.REMOVED}
-                tx.save_snapshot(snapshot.model_copy(update=removed))
-        record(context, tx, "home.uninstalled", context.registry.installation())
     found = context.engine.owned(context.registry.installation())
     for kind in ("container", "network", "volume"):
         for each in found:
             if each.kind == kind:
                 context.engine.remove(each.kind, each.name)
+    with context.registry.writing() as tx:
+        for snapshot in tx.snapshots():
+            if snapshot.state is not SnapshotState.REMOVED:
+                removed = {"state": SnapshotState.REMOVED}
+                tx.save_snapshot(snapshot.model_copy(update=removed))
+        record(context, tx, "home.uninstalled", context.registry.installation())
     return UninstallResult(removed=tuple(f"{o.kind} {o.name}" for o in found))
 
 

@@ -193,23 +193,33 @@ def _make(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
     together(
         lambda: _make_network(context, anatomy), lambda: _make_volumes(context, sandbox, anatomy)
     )
-    context.progress.say("up", "Starting the tool")
-    parts = [*anatomy.services.values(), *([anatomy.lab] if anatomy.lab else [])]
-
-    def start(container: Container) -> None:
-        context.engine.create_container(container)
-        context.engine.start(container.name)
-
+    context.progress.say("up", "Starting the tool, waiting for its first answer")
     together(
-        *(partial(start, each) for each in parts),
+        lambda: _start_services(context, sandbox, anatomy),
+        lambda: _start_lab(context, sandbox, anatomy),
+    )
+
+
+def _start_services(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
+    together(
+        *(partial(_start, context, service) for service in anatomy.services.values()),
         lambda: _join_gateway(context, sandbox, anatomy),
     )
-    context.progress.say("up", "Waiting for its first answer")
     together(
         lambda: wait_for_tool(context, sandbox, anatomy),
-        lambda: settle_lab(context, sandbox, anatomy),
         lambda: attack(context, sandbox, anatomy),
     )
+
+
+def _start_lab(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
+    if anatomy.lab:
+        _start(context, anatomy.lab)
+        settle_lab(context, sandbox, anatomy.lab)
+
+
+def _start(context: Context, container: Container) -> None:
+    context.engine.create_container(container)
+    context.engine.start(container.name)
 
 
 def _make_network(context: Context, anatomy: Anatomy) -> None:
@@ -265,7 +275,11 @@ def _whole_second(moment: datetime) -> datetime:
 def _unmake(context: Context, sandbox: Sandbox, error: BaseException) -> None:
     why = error.message if isinstance(error, SandboxError) else type(error).__name__
     context.progress.say("up", "Removing what was made")
-    dismantle(context, sandbox)
+    try:
+        dismantle(context, sandbox)
+    except SandboxError:
+        # The first error tells more. The record stays `provisioning`, so `down` can finish this.
+        return
     with context.registry.writing() as tx:
         current = tx.sandbox(sandbox.name)
         if current is None or current.id != sandbox.id or current.state is not State.PROVISIONING:

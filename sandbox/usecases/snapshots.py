@@ -1,5 +1,7 @@
 """Snapshots: build, list, show, rm. From a source to a masked file in a read-only volume."""
 
+from contextlib import suppress
+
 from sandbox.core.errors import Conflict, InvalidInput, NotFound, SandboxError
 from sandbox.core.lifecycle import LIVE
 from sandbox.core.objects import INSTALLATION, ROLE, BigFile, Container, Mount
@@ -103,8 +105,6 @@ def remove(context: Context, request: RemoveSnapshotRequest) -> SnapshotResult:
             hint=f"End them first: sandbox down {used_by[0]}",
             details={"used_by": list(used_by)},
         )
-    if snapshot.state is not SnapshotState.READY:
-        raise Conflict(f"The snapshot is {snapshot.state} already.", subject=snapshot.id)
     removed = snapshot.model_copy(update={"state": SnapshotState.REMOVED})
     # The record goes first: from here on no `up` chooses it. The engine refuses the volume's
     # removal while a container has it, should one have been made in between.
@@ -113,6 +113,8 @@ def remove(context: Context, request: RemoveSnapshotRequest) -> SnapshotResult:
             raise Conflict("The snapshot was taken into use just now.", subject=snapshot.id)
         tx.save_snapshot(removed)
         record(context, tx, "snapshot.removed", snapshot.id)
+    # Repeatable: a removal that the engine refused, or a build that was killed, ends here.
+    context.engine.remove("container", snapshot.volume)
     context.engine.remove("volume", snapshot.volume)
     return SnapshotResult(snapshot=removed)
 
@@ -200,8 +202,10 @@ def _settle(context: Context, source: Source, snapshot: Snapshot, built: Built) 
 
 def _unmake(context: Context, snapshot: Snapshot, error: BaseException) -> None:
     why = error.message if isinstance(error, SandboxError) else type(error).__name__
-    context.engine.remove("container", snapshot.volume)
-    context.engine.remove("volume", snapshot.volume)
+    # The first error tells more than one of the engine's now; `snapshot rm` can finish this.
+    with suppress(SandboxError):
+        context.engine.remove("container", snapshot.volume)
+        context.engine.remove("volume", snapshot.volume)
     with context.registry.writing() as tx:
         tx.save_snapshot(snapshot.model_copy(update={"state": SnapshotState.FAILED}))
         tx.forget_journal(snapshot.id)

@@ -77,7 +77,7 @@ def test_arguments_must_fit_the_mask(data_class: str, mask: object, says: str | 
 
 
 def test_names_that_differ_in_case_only_are_refused() -> None:
-    kept = {"class": "public", "mask": "keep"}
+    kept: dict[str, object] = {"class": "public", "mask": "keep"}
     wrong = problems(source({"a": {"x": kept, "X": kept}, "A": {"y": kept}}))
     assert len(wrong) == 2
     assert "table A and a" in wrong[0]

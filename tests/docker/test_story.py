@@ -244,7 +244,7 @@ def test_containers_end_on_time_with_nothing_of_ours_running(
         tool.reload()
         lab.reload()
     assert (tool.status, lab.status) == ("exited", "exited")
-    assert home.json("list")["sandboxes"][0]["state"] == "expired"
+    assert home.json("show", "short")["sandbox"]["state"] == "expired"
     assert home.json("sql", "short", "SELECT 1", code=6)["error"]["state"] == "expired"
     home.run("down", "short")
 

@@ -53,7 +53,7 @@ def test_every_engine_call_of_a_build_may_fail(
     before = engine.listing()
     engine.forget_calls()
     remove(ctx, RemoveSnapshotRequest(id=build(ctx, BUILD).snapshot.id))
-    count = len(engine.calls) - 1
+    count = len(engine.calls) - 2  # removing it took the last two
     assert count >= 5
     for number in range(1, count + 1):
         engine.forget_calls()
@@ -120,9 +120,8 @@ def test_a_snapshot_in_use_stays(ctx: Context, engine: FakeEngine) -> None:
     remove(ctx, RemoveSnapshotRequest(id=made.id))
     assert ("volume", made.volume) not in engine.listing()
     assert codes(ctx, made.id)[-1] == "snapshot.removed"
-    with pytest.raises(Conflict, match="removed already"):
-        remove(ctx, RemoveSnapshotRequest(id=made.id))
-    assert list_snapshots(ctx, ListSnapshotsRequest()).snapshots == ()
+    # Again is no error: what an engine refused the first time ends here.
+    assert remove(ctx, RemoveSnapshotRequest(id=made.id)).snapshot.state == "removed"
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """Attacks the sandbox from inside, as the tool's own user, and says what held.
 
-In: a JSON object on stdin, {"forbidden": [[address, port], ...]}: further addresses that must not
-be reachable. Out: {"checks": [{"name", "held", "detail"}, ...]}. Nothing is damaged when an attack
-gets through. Every attack has TIMEOUT seconds; they run side by side.
+In: a JSON object on stdin, {"forbidden": [[address, port], ...], "fast": bool}: further addresses
+that must not be reachable; fast leaves out what another attack shows too. Out: {"checks": [{"name",
+"held", "detail"}, ...]}. Nothing is damaged when an attack gets through. Every attack has TIMEOUT
+seconds; they run side by side.
 """
 
 import ctypes
@@ -23,16 +24,15 @@ from time import monotonic
 TIMEOUT = 0.4
 REPLICAS = Path("/replica")
 DEADLINE = Path("/run/sandbox/deadline")
-# Reserved for documentation, public resolvers, and where clouds keep their credentials.
+# Reserved for documentation (RFC 5737, 3849), and where clouds keep their credentials.
 OUTSIDE = [
     ("192.0.2.1", 80),
     ("198.51.100.1", 443),
     ("203.0.113.1", 443),
-    ("1.1.1.1", 443),
-    ("8.8.8.8", 53),
     ("169.254.169.254", 80),
     ("2001:db8::1", 443),
 ]
+ATTACH = "replica attached for writing"
 PTRACE_SEIZE = 0x4206  # attaches without stopping, so PID 1 is not harmed if it works
 Outcome = tuple[bool, str]
 Attack = Callable[[], Outcome]
@@ -41,14 +41,18 @@ Attack = Callable[[], Outcome]
 def main() -> None:
     """Run every attack and print the outcomes; those without an answer in time have not held."""
     asked = json.loads(sys.stdin.read() or "{}")
-    checks = run(attacks([(str(host), int(port)) for host, port in asked.get("forbidden", [])]))
+    chosen = attacks([(str(host), int(port)) for host, port in asked.get("forbidden", [])])
+    if asked.get("fast"):
+        # The plain opening for writing asks the kernel the same; loading DuckDB costs 0.1 s.
+        del chosen[ATTACH]
+    checks = run(chosen)
     print(json.dumps({"checks": checks}), flush=True)
     os._exit(0)  # a thread that hangs in a lookup must not delay the answer
 
 
 def attacks(forbidden: list[tuple[str, int]]) -> dict[str, Attack]:
     """Return the attacks by name. The slowest come first."""
-    found: dict[str, Attack] = {"replica attached for writing": attach_replica}
+    found: dict[str, Attack] = {ATTACH: attach_replica}
     for host, port in OUTSIDE + forbidden:
         found[f"connect {host}:{port}"] = partial(connect, host, port)
     return found | {

@@ -14,9 +14,22 @@ def _():
     import datetime
     import json
 
+    import duckdb
     import marimo as mo
     import rfm
     import sandbox_kit
+
+    def show(answer):
+        rows = answer.limit(5000).fetchall()
+        return mo.ui.table(
+            [dict(zip(answer.columns, row, strict=True)) for row in rows],
+            selection=None,
+            show_column_summaries=False,
+            show_data_types=False,
+        )
+
+    # Answers of SQL cells become tables; marimo's own way would need a data frame library.
+    duckdb.DuckDBPyRelation._display_ = show
 
     con = sandbox_kit.connect()
     parameters = sandbox_kit.parameters()
@@ -217,7 +230,7 @@ def _(mo):
 
 @app.cell
 def _(mo, segmented):
-    answer = mo.sql(
+    _answer = mo.sql(
         """
         SELECT c.prefecture, s.segment, count(*) AS customers, round(sum(s.value)) AS revenue
         FROM lab.segments s
@@ -225,20 +238,7 @@ def _(mo, segmented):
         GROUP BY ALL
         ORDER BY revenue DESC
         """,
-        output=False,
         engine=segmented,
-    )
-    return (answer,)
-
-
-@app.cell(hide_code=True)
-def _(answer, mo):
-    # The answer as a table (at most 5,000 rows)
-    mo.ui.table(
-        [dict(zip(answer.columns, row, strict=True)) for row in answer.fetchmany(5000)],
-        selection=None,
-        show_column_summaries=False,
-        show_data_types=False,
     )
     return
 
