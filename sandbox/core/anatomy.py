@@ -29,6 +29,8 @@ LEASE_FOLDER = "/run/sandbox"
 WORK_FOLDER = "/work"
 LAB_FOLDER = "/lab"
 GUARD = "/sandbox/guard"
+# The Python of every image of ours, with the programs of sandbox/images/base.
+PYTHON = "/opt/venv/bin/python"
 # Whoever starts a sandbox and dies half-way leaves containers that end by themselves after this.
 PROVISIONING_ALLOWANCE = timedelta(minutes=10)
 # What the lab's pre-made cluster takes on the engine's disk (MB), measured on its image.
@@ -166,6 +168,7 @@ class _Maker:
         return Mount(self._name("lease"), LEASE_FOLDER, read_only=read_only)
 
     def network(self) -> Network:
+        """Its own isolated /28."""
         return Network(
             name=f"sandbox-{self.sandbox.id}",
             labels=self._labels("network"),
@@ -173,6 +176,7 @@ class _Maker:
         )
 
     def volumes(self) -> dict[str, dict[str, str]]:
+        """Names and labels of its own volumes; the replica's belongs to the snapshot."""
         parts = ["lease", "work"] + (["lab"] if self.template.lab else [])
         return {self._name(part): self._labels(part) for part in parts}
 
@@ -191,6 +195,7 @@ class _Maker:
         )
 
     def service(self, name: str, service: Service) -> Container:
+        """One service of the template, guarded."""
         position = list(self.template.services).index(name)
         return Container(
             name=self._name(name),
@@ -214,6 +219,7 @@ class _Maker:
         )
 
     def lab(self) -> Container | None:
+        """The PostgreSQL beside the tool, if the template asks for one."""
         if self.template.lab is None or self.images.lab is None:
             return None
         return Container(

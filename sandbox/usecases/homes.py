@@ -1,6 +1,6 @@
 """The home itself: init, doctor, uninstall."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -208,14 +208,10 @@ def _home(context: Context) -> Check:
 
 
 def _registry(context: Context) -> Check:
-    return _asked("registry", context.registry.check)
-
-
-def _asked(name: str, question: Callable[[], str]) -> Check:
     try:
-        return Check(name=name, status="ok", said=question())
+        return Check(name="registry", status="ok", said=context.registry.check())
     except SandboxError as error:
-        return Check(name=name, status="fail", said=error.message, fix=error.hint)
+        return Check(name="registry", status="fail", said=error.message, fix=error.hint)
 
 
 def _duties() -> Check:

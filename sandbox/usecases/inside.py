@@ -5,7 +5,7 @@ import re
 from pathlib import PurePath
 from typing import Any
 
-from sandbox.core.anatomy import container_name
+from sandbox.core.anatomy import PYTHON, container_name
 from sandbox.core.errors import Conflict, InvalidInput, NotFound, Unavailable
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.ports import Context
@@ -17,7 +17,6 @@ from sandbox.usecases.recording import record
 from sandbox.usecases.sandboxes import running
 
 IMPORT_LIMIT = 64 * 1024 * 1024
-_PYTHON = "/opt/venv/bin/python"
 _SQL_HINT = (
     "core is read-only, lab is yours and starts empty: open the notebook, or import a file. "
     "Tables: SELECT database_name, table_name FROM duckdb_tables()"
@@ -192,7 +191,7 @@ def _ask(
     container = _container(sandbox, "")
     line = json.dumps(question, ensure_ascii=False).encode() + b"\n"
     try:
-        ran = context.engine.run(container, [_PYTHON, "-m", program], stdin=line + content)
+        ran = context.engine.run(container, [PYTHON, "-m", program], stdin=line + content)
     except Conflict as error:
         raise Unavailable(
             "The sandbox's tool does not run.",

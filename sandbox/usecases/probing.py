@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from ipaddress import IPv4Network
 
-from sandbox.core.anatomy import LAB_UID, Anatomy, container_name
+from sandbox.core.anatomy import LAB_UID, PYTHON, Anatomy, container_name
 from sandbox.core.errors import Unavailable
 from sandbox.core.lifecycle import Endpoint, Sandbox
 from sandbox.core.objects import Container, Ran, Route
@@ -14,7 +14,6 @@ from sandbox.core.template import Template
 from sandbox.core.text import clean
 
 _LAB_SECONDS = 60.0
-_PYTHON = "/opt/venv/bin/python"
 PSQL = (
     "/usr/lib/postgresql/15/bin/psql",
     *("-X", "-q", "-v", "ON_ERROR_STOP=1"),
@@ -55,7 +54,7 @@ def settle_lab(context: Context, sandbox: Sandbox, lab: Container) -> None:
 def attack(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
     """Attack the sandbox from inside, as the tool's user; raises Unavailable if it gives way."""
     question = json.dumps({"forbidden": _forbidden(context, anatomy), "fast": True})
-    command = [_PYTHON, "-m", "sandbox_verify"]
+    command = [PYTHON, "-m", "sandbox_verify"]
     ran = context.engine.run(anatomy.tool.name, command, stdin=question.encode() + b"\n")
     fallen = [c["name"] for c in read_json(ran, anatomy.tool.name)["checks"] if not c["held"]]
     if fallen:

@@ -191,7 +191,8 @@ def _make(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
     """Make, start and prove every part; what can happen at once does."""
     context.progress.say("up", "Network and volumes")
     together(
-        lambda: _make_network(context, anatomy), lambda: _make_volumes(context, sandbox, anatomy)
+        lambda: context.engine.create_network(anatomy.network),
+        lambda: _make_volumes(context, sandbox, anatomy),
     )
     context.progress.say("up", "Starting the tool, waiting for its first answer")
     together(
@@ -220,10 +221,6 @@ def _start_lab(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
 def _start(context: Context, container: Container) -> None:
     context.engine.create_container(container)
     context.engine.start(container.name)
-
-
-def _make_network(context: Context, anatomy: Anatomy) -> None:
-    context.engine.create_network(anatomy.network)
 
 
 def _make_volumes(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:

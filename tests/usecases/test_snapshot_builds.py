@@ -122,6 +122,7 @@ def test_a_snapshot_in_use_stays(ctx: Context, engine: FakeEngine) -> None:
     assert codes(ctx, made.id)[-1] == "snapshot.removed"
     # Again is no error: what an engine refused the first time ends here.
     assert remove(ctx, RemoveSnapshotRequest(id=made.id)).snapshot.state == "removed"
+    assert list_snapshots(ctx, ListSnapshotsRequest()).snapshots == ()
 
 
 @pytest.mark.parametrize(
