@@ -64,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
         asked = app(args=list(arguments), prog_name="sandbox", standalone_mode=False)
         return _answer(asked) if isinstance(asked, Asked) else int(asked or 0)
     except KeyboardInterrupt:
-        sys.stderr.write("Interrupted; what was half made is removed.\n")
+        sys.stderr.write("Interrupted; nothing half made is left.\n")
         return EXIT_INTERRUPTED
     except SandboxError as error:
         return _print_error(error, wants_json)

@@ -183,7 +183,8 @@ def _provision(context: Context, resolved: Resolved, sandbox: Sandbox, began: fl
         _make(context, sandbox, anatomy)
         return _finish(context, sandbox, anatomy, began)
     except BaseException as error:
-        _unmake(context, sandbox, error)
+        if not _is_ready(context, sandbox):
+            _unmake(context, sandbox, error)
         raise
 
 
@@ -267,6 +268,13 @@ def _finish(context: Context, sandbox: Sandbox, anatomy: Anatomy, began: float) 
 def _whole_second(moment: datetime) -> datetime:
     """Return the next whole second: the guards count in seconds, and must agree with the record."""
     return (moment + timedelta(microseconds=999_999)).replace(microsecond=0)
+
+
+def _is_ready(context: Context, sandbox: Sandbox) -> bool:
+    """Say whether `ready` was committed: Ctrl-C may come right after, and is then too late."""
+    with context.registry.reading() as tx:
+        current = tx.sandbox(sandbox.name)
+    return current is not None and current.id == sandbox.id and current.state is State.READY
 
 
 def _unmake(context: Context, sandbox: Sandbox, error: BaseException) -> None:

@@ -1,11 +1,14 @@
 """Whatever fails while a sandbox is made, and whenever: nothing is left and the name is free."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from sandbox.core.errors import Unavailable
-from sandbox.core.ports import Context
+from sandbox.core.ports import Context, Registry, Transaction
 from sandbox.core.snapshot import Snapshot
 from sandbox.usecases.sandboxes import DownRequest, down
 from tests.fakes import FakeEngine, FakeGateway, Trap, unavailable
@@ -103,6 +106,38 @@ def test_when_even_unmaking_fails_down_ends_it(
     assert engine.listing() == before
     assert state(ctx) == "destroyed"
     assert chain_holds(ctx)
+
+
+class InterruptedAfterCommit:
+    """A registry: Ctrl-C comes right after the commit of the given number, counted from one."""
+
+    def __init__(self, registry: Registry, at: int) -> None:
+        self._registry, self._left = registry, at
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._registry, name)
+
+    @contextmanager
+    def writing(self) -> Iterator[Transaction]:
+        with self._registry.writing() as tx:
+            yield tx
+        self._left -= 1
+        if self._left == 0:
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_just_after_ready_is_too_late(
+    ctx: Context, engine: FakeEngine, gateway: FakeGateway
+) -> None:
+    make(ctx)
+    whole = engine.listing()
+    down(ctx, DownRequest(name="spring-coupon"))
+    with pytest.raises(KeyboardInterrupt):
+        make(replace(ctx, registry=InterruptedAfterCommit(ctx.registry, at=2)))
+    assert state(ctx) == "ready"
+    assert len(engine.listing()) == len(whole)
+    assert "spring-coupon" in gateway.routes
+    assert not make(ctx).created
 
 
 def test_others_sandboxes_survive_a_failure(
