@@ -52,8 +52,8 @@ check: $(STAMP) ## Format, lint, types, architecture, docs
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/test_architecture.py tests/test_docs.py
 
-bench: setup ## The numbers, as ratios against named baselines
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.bench --write
+bench: setup ## The numbers, as ratios against named baselines (FULL=1: also what takes minutes)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.bench --write $(if $(FULL),--full)
 
 clean: ## Remove the virtual environment and caches
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

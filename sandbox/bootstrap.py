@@ -6,17 +6,17 @@ The only chooser of drivers and the only reader of the environment.
 import getpass
 import os
 import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sandbox
 from sandbox.core.errors import NotFound
 from sandbox.core.ports import Actor, Context, DemoCore, Engine, Progress
-from sandbox.core.settings import Settings
 from sandbox.core.values import Request, Result
 from sandbox.drivers.catalogue.home import HomeCatalogue
-from sandbox.drivers.demo_core import PostgresDemo
 from sandbox.drivers.engine import DockerEngine
 from sandbox.drivers.gateway import CaddyGateway
 from sandbox.drivers.home import SETTINGS, STATE, HomeFolder, free_port, is_home, lay_out
@@ -43,7 +43,8 @@ def ask(request: Request[R], progress: Progress, home: str = "") -> R:
             _create(folder, request)
     else:
         folder = find_home(home)
-    return answer(_context(folder, progress), request)
+    with _context(folder, progress) as context:
+        return answer(context, request)
 
 
 def find_home(named: str = "") -> Path:
@@ -95,45 +96,59 @@ def _keys(folder: Path) -> FileKeys:
     return FileKeys(folder / STATE / "keys", folder, os.environ)
 
 
-def _context(folder: Path, progress: Progress) -> Context:
+@contextmanager
+def _context(folder: Path, progress: Progress) -> Iterator[Context]:
+    """Give the context of the home in `folder`; its connections are closed in the end."""
     catalogue = HomeCatalogue(folder)
     settings = catalogue.settings()
-    registry = SqlRegistry(folder / STATE)
-    engine = DockerEngine(os.environ, settings.images.build_network)
-    return Context(
-        actor=Actor(getpass.getuser(), "operating-system user"),
-        now=lambda: datetime.now(UTC),
-        new_id=lambda: secrets.token_hex(6),
-        files=HomeFolder(folder),
-        catalogue=catalogue,
-        registry=registry,
-        engine=engine,
-        gateway=CaddyGateway(
-            engine, catalogue.gateway_image, settings.gateway, registry.installation
-        ),
-        reader=PostgresReader(),
-        demo=_demo(folder, settings, engine, catalogue, registry),
-        keys=_keys(folder),
-        settings=settings,
-        progress=progress,
-    )
+    with (
+        closing(SqlRegistry(folder / STATE)) as registry,
+        closing(DockerEngine(os.environ, settings.images.build_network)) as engine,
+    ):
+        yield Context(
+            actor=Actor(getpass.getuser(), "operating-system user"),
+            now=lambda: datetime.now(UTC),
+            new_id=lambda: secrets.token_hex(6),
+            files=HomeFolder(folder),
+            catalogue=catalogue,
+            registry=registry,
+            engine=engine,
+            gateway=CaddyGateway(
+                engine, catalogue.gateway_image, settings.gateway, registry.installation
+            ),
+            reader=PostgresReader(),
+            demo=_Demo(folder, engine, catalogue, registry) if settings.demo else None,
+            keys=_keys(folder),
+            settings=settings,
+            progress=progress,
+        )
 
 
-def _demo(
-    folder: Path,
-    settings: Settings,
-    engine: Engine,
-    catalogue: HomeCatalogue,
-    registry: SqlRegistry,
-) -> DemoCore | None:
-    if not settings.demo:
-        return None
-    source = catalogue.source(_DEMO_SOURCE)
-    password = _keys(folder).password(source)
-    return PostgresDemo(
-        engine,
-        registry.installation(),
-        catalogue.lab_image().tag,
-        source.connection.port,
-        password,
-    )
+class _Demo:
+    """The demo's core system; what it needs is read when it is asked for, by few commands."""
+
+    def __init__(
+        self, folder: Path, engine: Engine, catalogue: HomeCatalogue, registry: SqlRegistry
+    ) -> None:
+        self._folder, self._engine = folder, engine
+        self._catalogue, self._registry = catalogue, registry
+
+    def ensure(self, progress: Progress) -> Mapping[str, Any]:
+        """Have it running and loaded; return host, port and row counts."""
+        return self._server().ensure(progress)
+
+    def lacking(self) -> str:
+        """Return in a few words what keeps it from serving, "" if nothing. Changes nothing."""
+        return self._server().lacking()
+
+    def _server(self) -> DemoCore:
+        from sandbox.drivers.demo_core import PostgresDemo
+
+        source = self._catalogue.source(_DEMO_SOURCE)
+        return PostgresDemo(
+            self._engine,
+            self._registry.installation(),
+            self._catalogue.lab_image().tag,
+            source.connection.port,
+            _keys(self._folder).password(source),
+        )

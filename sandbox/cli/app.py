@@ -1,9 +1,11 @@
 """The command line: one Typer app, one place that asks, one place that prints errors."""
 
+import io
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
@@ -11,7 +13,8 @@ import typer
 
 from sandbox.cli import audit, catalogue, homes, sandboxes
 from sandbox.cli.asking import Asked, Output
-from sandbox.core.errors import SandboxError
+from sandbox.core.errors import InvalidInput, SandboxError
+from sandbox.core.text import clean
 from sandbox.core.version import VERSION
 
 if TYPE_CHECKING:
@@ -60,7 +63,9 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code. Every error ends here, none as a traceback."""
     signal.signal(signal.SIGTERM, _terminated)
     wants_json = _wants_json(arguments)
+    _speak_any_encoding()
     try:
+        _check_text(arguments)
         asked = app(args=list(arguments), prog_name="sandbox", standalone_mode=False)
         return _answer(asked) if isinstance(asked, Asked) else int(asked or 0)
     except KeyboardInterrupt:
@@ -83,8 +88,12 @@ def _answer(asked: Asked) -> int:
     with render.screen() as progress:
         result = bootstrap.ask(asked.request, progress, asked.home)
     render.show(result, asked.output)
-    if asked.then:
-        asked.then(result)
+    try:
+        if asked.then:
+            asked.then(result)
+    except SandboxError as error:
+        # The result is on stdout already; a second JSON document there would spoil it.
+        return _print_error(error, wants_json=False)
     return render.exit_code(result)
 
 
@@ -117,12 +126,31 @@ def _print_other(error: Exception, wants_json: bool) -> int:
     return EXIT_INTERNAL
 
 
+def _check_text(arguments: Sequence[str]) -> None:
+    """Refuse bytes that are no text in this system's encoding; Python hides them in surrogates."""
+    for argument in arguments:
+        if any("\ud800" <= char <= "\udfff" for char in argument):
+            raise InvalidInput(
+                "This is not text in UTF-8.",
+                subject=clean(argument),
+                hint="Type it again; a file of such a name must be renamed first.",
+            )
+
+
+def _speak_any_encoding() -> None:
+    """Have letters that a terminal's encoding lacks replaced, not end the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 def _wants_json(arguments: Sequence[str]) -> bool:
     """Say whether `-o json` was asked for, even when the rest cannot be parsed."""
     own = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
-    pairs = zip(own, [*own[1:], ""], strict=True)
     spelled = {"-ojson", "-o=json", "--output=json"} & set(own)
-    return bool(spelled) or any(a in ("-o", "--output") and b == Output.JSON for a, b in pairs)
+    return bool(spelled) or any(
+        a in ("-o", "--output") and b == Output.JSON for a, b in pairwise(own)
+    )
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:

@@ -1,13 +1,13 @@
 """What every command shares: it returns a request; the door asks it and prints the result.
 
-A command is a function that reads its arguments and returns a Request. `command` registers it,
-gives it `-o`, and hands what it returned to `main` as an Asked.
+A command is a function that reads its arguments and returns a Request, or an Asked where
+something follows the result. `command` registers it and gives it `-o`; `main` gets an Asked.
 """
 
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Union
 
@@ -34,21 +34,19 @@ class SqlOutput(StrEnum):
 
 @dataclass(frozen=True)
 class Asked:
-    """A request on its way to the use cases. `then` runs in the door with the result."""
+    """A request on its way to the use cases, and how its result is wanted.
+
+    `then` runs in the door, after the result was printed. The command's own function may set it;
+    `output` and `home` are filled in from what every command shares.
+    """
 
     request: "Request[Any]"
-    output: str
-    home: str
     then: "Callable[[Result], None] | None" = None
+    output: str = Output.TABLE
+    home: str = ""
 
 
-@dataclass(frozen=True)
-class Browse:
-    """A request whose result's link is opened in the browser too."""
-
-    request: "Request[Any]"
-    then: "Callable[[Result], None]"
-
+Returned = Union["Request[Any]", Asked]
 
 _CONTEXT = inspect.Parameter(
     "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
@@ -62,32 +60,27 @@ _OUTPUT = inspect.Parameter(
         typer.Option("--output", "-o", help="Print a table for people or JSON for programs."),
     ],
 )
-Returned = Union["Request[Any]", Browse]
 
 
-def command(app: typer.Typer, name: str, **settings: Any) -> Callable[..., Any]:
-    """Register the decorated function as command `name` of `app`, with `-o` added.
+def command(
+    app: typer.Typer, name: str, function: Callable[..., Returned], **settings: Any
+) -> None:
+    """Register `function` as command `name` of `app`, with `-o` added.
 
     A function that takes `output` itself (`sql`) keeps its own.
     """
+    own = list(inspect.signature(function).parameters.values())
+    has_output = any(p.name == "output" for p in own)
+    parameters = [_CONTEXT, *own, *([] if has_output else [_OUTPUT])]
 
-    def register(function: Callable[..., Returned]) -> Callable[..., Returned]:
-        signature = inspect.signature(function)
-        own = "output" in signature.parameters
+    @functools.wraps(function)
+    def asked(context: typer.Context, output: str, **arguments: Any) -> Asked:
+        """Return what `function` asks for, with what every command shares."""
+        returned = function(**arguments, **({"output": output} if has_output else {}))
+        wanted = returned if isinstance(returned, Asked) else Asked(returned)
+        return replace(wanted, output=output, home=context.obj)
 
-        @functools.wraps(function)
-        def asked(context: typer.Context, **arguments: Any) -> Asked:
-            output = arguments["output"] if own else arguments.pop("output")
-            returned = function(**arguments)
-            if isinstance(returned, Browse):
-                return Asked(returned.request, output, context.obj, returned.then)
-            return Asked(returned, output, context.obj)
-
-        parameters = [_CONTEXT, *signature.parameters.values(), *([] if own else [_OUTPUT])]
-        asked.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-        # Typer evaluates these; what a command returns is none of its business.
-        asked.__annotations__ = {p.name: p.annotation for p in parameters}
-        app.command(name, **settings)(asked)
-        return function
-
-    return register
+    asked.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    # Typer evaluates these; what a command returns is none of its business.
+    asked.__annotations__ = {p.name: p.annotation for p in parameters}
+    app.command(name, **settings)(asked)

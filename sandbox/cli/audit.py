@@ -10,8 +10,8 @@ from sandbox.cli.asking import Returned, command
 def add_to(app: typer.Typer) -> None:
     """Register the noun."""
     audit = typer.Typer(help="Who did what, when and why.", no_args_is_help=True)
-    command(audit, "list")(list_events)
-    command(audit, "verify")(verify)
+    command(audit, "list", list_events)
+    command(audit, "verify", verify)
     app.add_typer(audit, name="audit", rich_help_panel="For auditors")
 
 

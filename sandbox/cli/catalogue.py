@@ -14,15 +14,15 @@ Everything = Annotated[bool, typer.Option("--all", "-a", help="Also failed and r
 def add_to(app: typer.Typer) -> None:
     """Register both nouns."""
     template = typer.Typer(help="Recipes for sandboxes.", no_args_is_help=True)
-    command(template, "list")(list_templates)
-    command(template, "show")(show_template)
-    command(template, "build")(build_template)
-    command(template, "check")(check_template)
+    command(template, "list", list_templates)
+    command(template, "show", show_template)
+    command(template, "build", build_template)
+    command(template, "check", check_template)
     snapshot = typer.Typer(help="Frozen, masked copies of core data.", no_args_is_help=True)
-    command(snapshot, "build")(build_snapshot)
-    command(snapshot, "list")(list_snapshots)
-    command(snapshot, "show")(show_snapshot)
-    command(snapshot, "rm")(remove_snapshot)
+    command(snapshot, "build", build_snapshot)
+    command(snapshot, "list", list_snapshots)
+    command(snapshot, "show", show_snapshot)
+    command(snapshot, "rm", remove_snapshot)
     app.add_typer(template, name="template", rich_help_panel="For IT")
     app.add_typer(snapshot, name="snapshot", rich_help_panel="For IT")
 

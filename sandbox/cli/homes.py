@@ -10,9 +10,9 @@ from sandbox.cli.asking import Returned, command
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    command(app, "init", rich_help_panel="For IT")(init)
-    command(app, "doctor", rich_help_panel="For IT")(doctor)
-    command(app, "uninstall", rich_help_panel="For IT")(uninstall)
+    command(app, "init", init, rich_help_panel="For IT")
+    command(app, "doctor", doctor, rich_help_panel="For IT")
+    command(app, "uninstall", uninstall, rich_help_panel="For IT")
 
 
 def init(

@@ -7,27 +7,29 @@ never markup.
 import csv
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.status import Status
-from rich.table import Table
 from rich.text import Text
 
 from sandbox.cli.asking import Output, SqlOutput
+from sandbox.cli.layout import folded, in_columns, width_of
 from sandbox.cli.tables import Block, Line, blocks, cell, findings
 from sandbox.core.errors import SandboxError
-from sandbox.core.policy import Decision
 from sandbox.core.text import clean, spreadsheet_safe
 from sandbox.core.values import Result
-from sandbox.usecases.audit import AuditVerifyResult
-from sandbox.usecases.homes import DoctorResult
-from sandbox.usecases.inside import ExecResult, SqlResult
-from sandbox.usecases.templates import TemplateCheckResult
 
+if TYPE_CHECKING:
+    from rich.status import Status
+
+# Rich's own folding is never wanted: lines come folded, or must not be.
 _UNFOLDED = 100_000
+_NARROWEST = 20
+_FOUND = 4
+_CANNOT_WORK = 7
 
 
 class Silent:
@@ -43,7 +45,7 @@ class Silent:
 class Screen(Silent):
     """Progress on stderr: one living line on a terminal, one line per step elsewhere."""
 
-    def __init__(self, console: Console, status: Status | None) -> None:
+    def __init__(self, console: Console, status: "Status | None") -> None:
         self._console, self._status = console, status
         self._last = ""
 
@@ -69,7 +71,8 @@ class Screen(Silent):
 def screen() -> Iterator[Screen]:
     """Give a place for progress while a request is answered."""
     console = _console(stderr=True)
-    if not console.is_terminal:
+    # FORCE_COLOR makes a pipe a terminal for Rich; a living line there would still be noise.
+    if not console.file.isatty() or console.is_dumb_terminal:
         yield Screen(console, None)
         return
     with console.status(Text("Working")) as status:
@@ -78,36 +81,48 @@ def screen() -> Iterator[Screen]:
 
 def show(result: Result, output: str) -> None:
     """Print a result as asked; tables by `cli/tables.py`."""
+    cut = False
     if output == Output.JSON:
         sys.stdout.write(result.model_dump_json(indent=2) + "\n")
-    elif output == SqlOutput.CSV and isinstance(result, SqlResult):
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow([spreadsheet_safe(clean(c)) for c in result.columns])
-        writer.writerows([[spreadsheet_safe(cell(v)) for v in row] for row in result.rows])
+    elif output == SqlOutput.CSV:
+        _write_csv(result)
     else:
-        console = _console()
-        for block in blocks(result):
-            console.print(_rich(block), soft_wrap=isinstance(block, Line))
-    for hint in hints(result):
-        _console(stderr=True).print(Text(hint, style="dim"), soft_wrap=True)
+        cut = _print(blocks(result))
+    for hint in _hints(result, cut=cut):
+        _print([Line(hint, style="dim")], stderr=True)
 
 
-def hints(result: Result) -> list[str]:
+def _write_csv(result: Any) -> None:
+    """Write the rows of a query; no cell of it starts a formula."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow([spreadsheet_safe(clean(c)) for c in result.columns])
+    writer.writerows([[spreadsheet_safe(cell(v)) for v in row] for row in result.rows])
+
+
+def _hints(result: Any, *, cut: bool) -> list[str]:
     """Return what to tell on stderr beside a result, whatever its form."""
-    if isinstance(result, SqlResult) and result.more:
-        return [f"Only the first {result.limit:,} rows are shown; ask for more with --limit."]
-    return []
+    rows = type(result).__name__ == "SqlResult"
+    said = []
+    if rows and result.more:
+        said.append(f"Only the first {result.limit:,} rows are shown; ask for more with --limit.")
+    if cut:
+        whole = "-o json or -o csv" if rows else "-o json"
+        said.append(f"Cells that end in … are cut to fit here; {whole} shows all of them.")
+    return said
 
 
-def exit_code(result: Result) -> int:
+def exit_code(result: Any) -> int:
     """Return the exit code that a result means: 0 except for checks that found something."""
-    match result:
-        case ExecResult(code=code):
-            return code
-        case AuditVerifyResult(holds=False) | TemplateCheckResult(passed=False):
-            return 4
-        case DoctorResult() if not result.works:
-            return 7
+    # By name: importing all use cases here would cost every command.
+    match type(result).__name__:
+        case "ExecResult":
+            return int(result.code)
+        case "AuditVerifyResult":
+            return 0 if result.holds else _FOUND
+        case "TemplateCheckResult":
+            return 0 if result.passed else _FOUND
+        case "DoctorResult":
+            return 0 if result.works else _CANNOT_WORK
     return 0
 
 
@@ -116,41 +131,44 @@ def show_error(error: SandboxError, *, as_json: bool) -> None:
     if as_json:
         _write_error(error.code, error.message, error.subject, error.hint, error.details)
         return
-    console = _console(stderr=True)
-    subject = f"{clean(error.subject)}: " if error.subject else ""
-    console.print(
-        Text.assemble(("Error ", "bold red"), subject + clean(error.message)), soft_wrap=True
-    )
+    # A fault in a file names the file, with its line, by itself.
+    said = error.message.startswith(f"{error.subject}:")
+    subject = f"{clean(error.subject)}: " if error.subject and not said else ""
+    shown: list[Block] = [_failed(subject + clean(error.message))]
     if "decision" in error.details:
-        for block in findings(Decision.model_validate(error.details["decision"])):
-            console.print(_rich(block), soft_wrap=True)
-    if error.hint:
-        console.print(Text(clean(error.hint, keep_newlines=True), style="dim"), soft_wrap=True)
+        from sandbox.core.policy import Decision
+
+        shown += findings(Decision.model_validate(error.details["decision"]))
+    hints = clean(error.hint, keep_newlines=True).splitlines()
+    _print([*shown, *(Line(hint, style="dim") for hint in hints)], stderr=True)
+
+
+def _failed(message: str) -> Line:
+    return Line(message, label="Error ", label_style="bold red")
 
 
 def show_usage(error: Exception, *, as_json: bool) -> None:
     """Print a mistake in the command line itself."""
     message = clean(error.format_message())  # type: ignore[attr-defined]
+    if not message:
+        return  # nothing was typed but the group's name: its help is on the screen
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "sandbox"
     if as_json:
         _write_error("usage", message, path, f"See: {path} --help", {})
         return
-    console = _console(stderr=True)
-    console.print(Text.assemble(("Error ", "bold red"), message), soft_wrap=True)
-    console.print(Text(f"See: {path} --help", style="dim"), soft_wrap=True)
+    _print([_failed(message), Line(f"See: {path} --help", style="dim")], stderr=True)
 
 
 def show_bug(error: Exception, *, as_json: bool) -> None:
     """Print an error that nobody expected, as one line."""
-    message = f"Unexpected: {type(error).__name__}: {clean(str(error))[:500]}"
+    said = clean(" ".join(str(error).split()))[:500]
+    message = f"Unexpected: {type(error).__name__}: {said}"
     hint = "This is a fault of the tool. Please report it with the command that you typed."
     if as_json:
         _write_error("internal", message, "", hint, {})
         return
-    console = _console(stderr=True)
-    console.print(Text.assemble(("Error ", "bold red"), message), soft_wrap=True)
-    console.print(Text(hint, style="dim"), soft_wrap=True)
+    _print([_failed(message), Line(hint, style="dim")], stderr=True)
 
 
 def _write_error(code: str, message: str, subject: str, hint: str, details: dict[str, Any]) -> None:
@@ -166,12 +184,42 @@ def _console(*, stderr: bool = False) -> Console:
     return Console(file=stream, width=width, highlight=False, emoji=False, markup=False)
 
 
-def _rich(block: Block) -> Text | Table:
+def _print(shown: Sequence[Block], *, stderr: bool = False) -> bool:
+    """Print blocks, fitted to a terminal's width if there is one; say whether a cell was cut."""
+    console = _console(stderr=stderr)
+    width = console.width if console.file.isatty() else None
+    cut = False
+    for block in shown:
+        lines, lost = _fitted(block, width)
+        cut = cut or lost
+        if console.is_terminal:
+            for line in lines:
+                console.print(_styled(line), soft_wrap=True)
+        else:
+            console.file.writelines(f"{line.label}{line.text}".rstrip() + "\n" for line in lines)
+    return cut
+
+
+def _fitted(block: Block, width: int | None) -> tuple[list[Line], bool]:
     if isinstance(block, Line):
-        return Text.assemble((block.label, "bold"), Text(block.text, style=block.style))
-    made = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in block.columns:
-        made.add_column(Text(column), overflow="fold")
-    for row in block.rows:
-        made.add_row(*(Text(cell(value)) for value in row))
-    return made
+        return _folded(block, width), False
+    if not block.columns:
+        return [], False
+    header = [clean(column) for column in block.columns]
+    rows = [[cell(value) for value in row] for row in block.rows]
+    table = in_columns(header, rows, width, block.cut)
+    return [*(Line("", label=line) for line in table.header), *map(Line, table.lines)], table.cut
+
+
+def _folded(line: Line, width: int | None) -> list[Line]:
+    if width is None or line.raw:
+        return [line]
+    lead = width_of(line.label)
+    first, *rest = folded(line.text, max(width - lead, _NARROWEST), whole=True)
+    indent = replace(line, label=" " * lead)
+    return [replace(line, text=first), *(replace(indent, text=text) for text in rest)]
+
+
+def _styled(line: Line) -> Text:
+    label = Text(line.label, style=line.label_style if line.label.strip() else "")
+    return label + Text(line.text, style=line.style)

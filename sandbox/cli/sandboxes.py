@@ -3,14 +3,13 @@
 Each command imports its use case itself: `--help` and completion need none of them.
 """
 
-import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sandbox.cli.asking import Browse, Returned, SqlOutput, command
-from sandbox.core.errors import InvalidInput
+from sandbox.cli.asking import Asked, Returned, SqlOutput, command
+from sandbox.core.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
     from sandbox.core.resolving import Wish
@@ -52,17 +51,17 @@ SnapshotId = Annotated[
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     first, inside = "Sandboxes", "Working in one"
-    command(app, "plan", rich_help_panel=first)(plan)
-    command(app, "up", rich_help_panel=first)(up)
-    command(app, "list", rich_help_panel=first)(list_sandboxes)
-    command(app, "show", rich_help_panel=first)(show)
-    command(app, "open", rich_help_panel=first)(open_link)
-    command(app, "down", rich_help_panel=first)(down)
-    command(app, "sql", rich_help_panel=inside)(sql)
-    command(app, "import", rich_help_panel=inside)(import_csv)
+    command(app, "plan", plan, rich_help_panel=first)
+    command(app, "up", up, rich_help_panel=first)
+    command(app, "list", list_sandboxes, rich_help_panel=first)
+    command(app, "show", show, rich_help_panel=first)
+    command(app, "open", open_link, rich_help_panel=first)
+    command(app, "down", down, rich_help_panel=first)
+    command(app, "sql", sql, rich_help_panel=inside)
+    command(app, "import", import_csv, rich_help_panel=inside)
     passing = {"allow_interspersed_args": False}
-    command(app, "exec", rich_help_panel=inside, context_settings=passing)(execute)
-    command(app, "logs", rich_help_panel=inside)(logs)
+    command(app, "exec", execute, rich_help_panel=inside, context_settings=passing)
+    command(app, "logs", logs, rich_help_panel=inside)
 
 
 def plan(
@@ -119,7 +118,7 @@ def open_link(
     from sandbox.usecases.sandboxes import OpenRequest
 
     request = OpenRequest(name=name)
-    return Browse(request, _open_in_browser) if browse else request
+    return Asked(request, then=_open_in_browser) if browse else request
 
 
 def down(
@@ -239,7 +238,14 @@ def _read(file: Path) -> bytes:
 
 
 def _open_in_browser(result: "Result") -> None:
+    import webbrowser
+
     from sandbox.usecases.sandboxes import OpenResult
 
     assert isinstance(result, OpenResult)
-    webbrowser.open(result.link)
+    if not webbrowser.open(result.link):
+        raise Unavailable(
+            "No browser could be started here.",
+            subject=result.name,
+            hint="Open the link yourself, or name a browser in $BROWSER.",
+        )

@@ -3,55 +3,64 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sandbox.core.lease import spoken
-from sandbox.core.policy import Decision
-from sandbox.core.snapshot import Snapshot
 from sandbox.core.text import clean
-from sandbox.core.values import Result
-from sandbox.usecases.audit import AuditListResult, AuditVerifyResult
-from sandbox.usecases.homes import DoctorResult, InitResult, UninstallResult
-from sandbox.usecases.inside import ExecResult, ImportResult, LogsResult, SqlResult
-from sandbox.usecases.planning import PlanResult
-from sandbox.usecases.provisioning import UpResult
-from sandbox.usecases.sandboxes import DownResult, ListResult, OpenResult, ShowResult
-from sandbox.usecases.snapshots import SnapshotListResult, SnapshotResult
-from sandbox.usecases.templates import (
-    TemplateBuildResult,
-    TemplateCheckResult,
-    TemplateListResult,
-    TemplateResult,
-)
-from sandbox.usecases.views import SandboxView
+
+# Only their names: a command pays for the results of its own use case, not for all.
+if TYPE_CHECKING:
+    from sandbox.core.policy import Decision
+    from sandbox.core.snapshot import Snapshot
+    from sandbox.core.values import Result
+    from sandbox.usecases.audit import AuditListResult, AuditVerifyResult
+    from sandbox.usecases.homes import DoctorResult, InitResult, UninstallResult
+    from sandbox.usecases.inside import ExecResult, ImportResult, LogsResult, SqlResult
+    from sandbox.usecases.planning import PlanResult
+    from sandbox.usecases.provisioning import UpResult
+    from sandbox.usecases.sandboxes import DownResult, ListResult, OpenResult, ShowResult
+    from sandbox.usecases.snapshots import SnapshotListResult, SnapshotResult
+    from sandbox.usecases.templates import (
+        TemplateBuildResult,
+        TemplateCheckResult,
+        TemplateListResult,
+        TemplateResult,
+    )
+    from sandbox.usecases.views import SandboxView
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of text: an emphasised label, then the rest."""
+    """One line of text: an emphasised label, then the rest, folded unless it is kept `raw`."""
 
     text: str
     label: str = ""
     style: str = ""
+    label_style: str = "bold"
+    raw: bool = False
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Rows under column names."""
+    """Rows under column names; where they do not fit, cells of `cut` end in an ellipsis."""
 
     columns: Sequence[str]
     rows: list[Sequence[Any]] = field(default_factory=list)
+    cut: frozenset[str] = frozenset()
 
 
-Block = Line | Grid
+Block: TypeAlias = Line | Grid
 
 
-def blocks(result: Result) -> list[Block]:
+_INDENT = " " * 10
+
+
+def blocks(result: "Result") -> list[Block]:
     """Return what to show for `result`."""
-    return _SHOWN[type(result)](result)
+    return _SHOWN[type(result).__name__](result)
 
 
-def findings(decision: Decision) -> list[Block]:
+def findings(decision: "Decision") -> list[Block]:
     """Return every rule that does not hold: value, limit, fix, and who can waive it."""
     shown: list[Block] = []
     for found in decision.findings:
@@ -59,10 +68,10 @@ def findings(decision: Decision) -> list[Block]:
         waiver = f"  waiver: {found.waived_by}" if found.waived_by else ""
         shown += [
             Line(f" {title}", label=f"  {found.mode:<8}{found.rule}"),
-            Line(f"          {clean(found.sentence.en)}"),
-            Line(f"          {clean(found.sentence.ja)}"),
-            Line(f"          fix: {clean(found.fix.en)}{waiver}"),
-            Line(f"          対処: {clean(found.fix.ja)}"),
+            Line(clean(found.sentence.en), label=_INDENT),
+            Line(clean(found.sentence.ja), label=_INDENT),
+            Line(f"fix: {clean(found.fix.en)}{waiver}", label=_INDENT),
+            Line(f"対処: {clean(found.fix.ja)}", label=_INDENT),
         ]
     return shown
 
@@ -96,7 +105,7 @@ def _size(count: float) -> str:
     return f"{count:.1f} GB"
 
 
-def _replica(replica: Snapshot) -> Line:
+def _replica(replica: "Snapshot") -> Line:
     manifest = replica.manifest
     assert manifest is not None
     return _named(
@@ -106,7 +115,7 @@ def _replica(replica: Snapshot) -> Line:
     )
 
 
-def _policy(decision: Decision, sandbox_steps: Any) -> Line:
+def _policy(decision: "Decision", sandbox_steps: Any) -> Line:
     steps = (
         f"extract {sandbox_steps.extract}, transform {sandbox_steps.transform}, "
         f"analyse {sandbox_steps.analyse}"
@@ -114,14 +123,14 @@ def _policy(decision: Decision, sandbox_steps: Any) -> Line:
     return _named("policy", f"{decision.held} of {decision.evaluated} rules hold; steps: {steps}")
 
 
-def _until(view: SandboxView) -> str:
+def _until(view: "SandboxView") -> str:
     if view.deadline is None or view.minutes_left is None:
         return ""
     when = view.deadline.astimezone().strftime("%a %d %b %H:%M")
     return f"until {when} ({spoken(timedelta(minutes=view.minutes_left))} left)"
 
 
-def _plan(result: PlanResult) -> list[Block]:
+def _plan(result: "PlanResult") -> list[Block]:
     decision, cost = result.decision, result.forecast
     verdict = {"allow": "would be made", "warn": "would be made, with warnings"}
     shown: list[Block] = [
@@ -138,7 +147,8 @@ def _plan(result: PlanResult) -> list[Block]:
         shown.append(_named("set", _parameters(result.spec.parameters)))
     if result.exists:
         shown.append(_named("note", "a sandbox of that name is there already"))
-    grid = Grid(("container", "image", "there", "memory", "CPUs"))
+    columns = ("container", "image", "there", "memory", "CPUs")
+    grid = Grid(columns, cut=frozenset({"image"}))
     for c in result.containers:
         grid.rows.append(
             (c.part, c.image, "yes" if c.built else "to build", f"{c.memory_mb} MB", c.cpus)
@@ -159,7 +169,7 @@ def _plan(result: PlanResult) -> list[Block]:
     return shown
 
 
-def _up(result: UpResult) -> list[Block]:
+def _up(result: "UpResult") -> list[Block]:
     view = result.sandbox
     known = "" if result.created else "it runs already; "
     return [
@@ -171,17 +181,18 @@ def _up(result: UpResult) -> list[Block]:
     ]
 
 
-def _list(result: ListResult) -> list[Block]:
+def _list(result: "ListResult") -> list[Block]:
     if not result.sandboxes:
         return [Line("No sandboxes. Make one with: sandbox up NAME --template T --purpose WHY")]
-    grid = Grid(("name", "state", "owner", "template", "data", "left", "purpose"))
+    columns = ("name", "state", "left", "owner", "template", "purpose")
+    grid = Grid(columns, cut=frozenset({"purpose"}))
     for s in result.sandboxes:
         left = spoken(timedelta(minutes=s.minutes_left or 0)) if s.state == "ready" else ""
-        grid.rows.append((s.name, s.state, s.owner, s.template, s.snapshot, left, s.purpose))
+        grid.rows.append((s.name, s.state, left, s.owner, s.template, s.purpose))
     return [grid]
 
 
-def _show(result: ShowResult) -> list[Block]:
+def _show(result: "ShowResult") -> list[Block]:
     s = result.sandbox
     shown: list[Block] = [
         _named("sandbox", f"{s.name} ({s.id}), {s.state}"),
@@ -199,7 +210,7 @@ def _show(result: ShowResult) -> list[Block]:
         shown.append(_named("reason", s.reason))
     if s.url:
         shown.append(_named("ready", f"{s.url}   {_until(s)}", style="green"))
-    shown.append(_named("allowed", ", ".join(s.allowed_actions) or "nothing"))
+    shown.append(_named("you can", ", ".join(_commands(s))))
     if result.parts:
         grid = Grid(("part", "kind", "runs", "name"))
         grid.rows.extend(
@@ -209,11 +220,17 @@ def _show(result: ShowResult) -> list[Block]:
     return shown
 
 
-def _open(result: OpenResult) -> list[Block]:
+def _commands(view: "SandboxView") -> list[str]:
+    """Return the commands that make sense now, as people type them."""
+    inside = ["open", "sql", "import", "exec", "logs"] if view.state == "ready" else []
+    return [*inside, "down" if "remove" in view.allowed_actions else "up"]
+
+
+def _open(result: "OpenResult") -> list[Block]:
     return [Line(result.link)]
 
 
-def _down(result: DownResult) -> list[Block]:
+def _down(result: "DownResult") -> list[Block]:
     counts = ", ".join(
         f"{count} {kind}" + ("" if count == 1 else "s")
         for kind in ("container", "network", "volume")
@@ -222,24 +239,24 @@ def _down(result: DownResult) -> list[Block]:
     return [_named("removed", f"{result.name}: {counts} and its route, in {result.seconds:.1f} s")]
 
 
-def _sql(result: SqlResult) -> list[Block]:
-    return [Grid(result.columns, list(result.rows))]
+def _sql(result: "SqlResult") -> list[Block]:
+    return [Grid(result.columns, list(result.rows), cut=frozenset(result.columns))]
 
 
-def _import(result: ImportResult) -> list[Block]:
+def _import(result: "ImportResult") -> list[Block]:
     grid = Grid(("column", "type"), [(c.name, c.type) for c in result.columns])
     return [_named("imported", f"lab.{result.table}, {result.rows:,} rows"), grid]
 
 
-def _nothing(result: ExecResult) -> list[Block]:
+def _nothing(result: "ExecResult") -> list[Block]:
     return []
 
 
-def _logs(result: LogsResult) -> list[Block]:
-    return [Line(line) for line in result.lines]
+def _logs(result: "LogsResult") -> list[Block]:
+    return [Line(line, raw=True) for line in result.lines]
 
 
-def _snapshot(result: SnapshotResult) -> list[Block]:
+def _snapshot(result: "SnapshotResult") -> list[Block]:
     snapshot = result.snapshot
     shown: list[Block] = [_named("snapshot", f"{snapshot.id}, {snapshot.state}")]
     if snapshot.manifest is None:
@@ -261,7 +278,7 @@ def _snapshot(result: SnapshotResult) -> list[Block]:
     ]
 
 
-def _snapshots(result: SnapshotListResult) -> list[Block]:
+def _snapshots(result: "SnapshotListResult") -> list[Block]:
     if not result.snapshots:
         return [Line("No snapshots. IT makes one with: sandbox snapshot build SOURCE")]
     grid = Grid(("snapshot", "state", "data as of", "rows", "size"))
@@ -272,7 +289,7 @@ def _snapshots(result: SnapshotListResult) -> list[Block]:
     return [grid]
 
 
-def _templates(result: TemplateListResult) -> list[Block]:
+def _templates(result: "TemplateListResult") -> list[Block]:
     grid = Grid(("template", "version", "family", "for", "needs", "images"))
     for t in result.templates:
         ready = "there" if t.ready else "to build"
@@ -280,7 +297,7 @@ def _templates(result: TemplateListResult) -> list[Block]:
     return [grid]
 
 
-def _template(result: TemplateResult) -> list[Block]:
+def _template(result: "TemplateResult") -> list[Block]:
     t = result.template
     services = Grid(("service", "port", "memory", "CPUs", "processes"))
     for name, s in t.services.items():
@@ -306,33 +323,35 @@ def _template(result: TemplateResult) -> list[Block]:
     ]
 
 
-def _template_built(result: TemplateBuildResult) -> list[Block]:
+def _template_built(result: "TemplateBuildResult") -> list[Block]:
     text = f"{len(result.built)} built, {len(result.images) - len(result.built)} were there"
     return [_named("images", f"{result.name}: {text}")]
 
 
-def _template_checked(result: TemplateCheckResult) -> list[Block]:
+def _template_checked(result: "TemplateCheckResult") -> list[Block]:
     verdict = "passed" if result.passed else "FAILED"
     shown = [_named("check", f"{result.name} {verdict} in {result.seconds:.1f} s")]
-    return [*shown, *(Line(f"  {line}") for line in result.lines)]
+    return [*shown, *(Line(f"  {line}", raw=True) for line in result.lines)]
 
 
-def _events(result: AuditListResult) -> list[Block]:
+def _events(result: "AuditListResult") -> list[Block]:
     grid = Grid(("no.", "when", "event", "subject", "by", "reason"))
     for e in result.events:
         grid.rows.append((e.seq, e.at, e.code, e.subject, e.actor, e.reason))
     return [grid]
 
 
-def _verified(result: AuditVerifyResult) -> list[Block]:
+def _verified(result: "AuditVerifyResult") -> list[Block]:
     if result.broken:
         shown = [_named("broken", f"at event {result.broken.seq}: {result.broken.why}", "red")]
     else:
         shown = [_named("holds", f"{result.events:,} events, each follows the one before", "green")]
+    if result.last:
+        shown.append(_named("last", f"event {result.last.seq}, {result.last.hash}"))
     return [*shown, *(_named("note", w) for w in result.warnings)]
 
 
-def _init(result: InitResult) -> list[Block]:
+def _init(result: "InitResult") -> list[Block]:
     what = "made" if result.created else "is there already; nothing was changed"
     shown: list[Block] = [_named("home", f"{result.home} {what}")]
     if result.demo_rows:
@@ -341,38 +360,38 @@ def _init(result: InitResult) -> list[Block]:
     return shown
 
 
-def _doctor(result: DoctorResult) -> list[Block]:
+def _doctor(result: "DoctorResult") -> list[Block]:
     grid = Grid(("check", "", "", "what to do"))
     grid.rows.extend([(c.name, c.status, c.said, c.fix) for c in result.checks])
     return [grid]
 
 
-def _uninstalled(result: UninstallResult) -> list[Block]:
+def _uninstalled(result: "UninstallResult") -> list[Block]:
     return [
         _named("removed", f"{len(result.removed)} objects of the engine; the home's files stay")
     ]
 
 
-_SHOWN: dict[type[Result], Callable[[Any], list[Block]]] = {
-    PlanResult: _plan,
-    UpResult: _up,
-    ListResult: _list,
-    ShowResult: _show,
-    OpenResult: _open,
-    DownResult: _down,
-    SqlResult: _sql,
-    ImportResult: _import,
-    ExecResult: _nothing,
-    LogsResult: _logs,
-    SnapshotResult: _snapshot,
-    SnapshotListResult: _snapshots,
-    TemplateListResult: _templates,
-    TemplateResult: _template,
-    TemplateBuildResult: _template_built,
-    TemplateCheckResult: _template_checked,
-    AuditListResult: _events,
-    AuditVerifyResult: _verified,
-    InitResult: _init,
-    DoctorResult: _doctor,
-    UninstallResult: _uninstalled,
+_SHOWN: dict[str, Callable[[Any], list[Block]]] = {
+    "PlanResult": _plan,
+    "UpResult": _up,
+    "ListResult": _list,
+    "ShowResult": _show,
+    "OpenResult": _open,
+    "DownResult": _down,
+    "SqlResult": _sql,
+    "ImportResult": _import,
+    "ExecResult": _nothing,
+    "LogsResult": _logs,
+    "SnapshotResult": _snapshot,
+    "SnapshotListResult": _snapshots,
+    "TemplateListResult": _templates,
+    "TemplateResult": _template,
+    "TemplateBuildResult": _template_built,
+    "TemplateCheckResult": _template_checked,
+    "AuditListResult": _events,
+    "AuditVerifyResult": _verified,
+    "InitResult": _init,
+    "DoctorResult": _doctor,
+    "UninstallResult": _uninstalled,
 }

@@ -41,6 +41,13 @@ class AuditEvent(Value):
         return NewEvent.model_validate_json(self.body)
 
 
+class Head(Value):
+    """The last event, as the registry notes it beside the chain."""
+
+    seq: int
+    hash: str
+
+
 class Break(Value):
     """The first event at which the chain does not hold, and why."""
 
@@ -62,8 +69,13 @@ def link(seq: int, prev: str, body: str) -> str:
     return hashlib.sha256(f"{seq}\n{prev}\n{body}".encode()).hexdigest()
 
 
-def first_break(rows: Iterable[tuple[int, str, str, str]]) -> tuple[int, Break | None]:
-    """Return how many `(seq, prev, hash, body)` rows hold, and the first break if there is one."""
+def first_break(
+    rows: Iterable[tuple[int, str, str, str]], head: Head | None
+) -> tuple[int, Break | None]:
+    """Return how many `(seq, prev, hash, body)` rows hold, and the first break if there is one.
+
+    The chain alone does not show that its end was cut off: it must end at `head`.
+    """
     expected, count = FIRST, 0
     for seq, prev, digest, body in rows:
         if seq > count + 1:
@@ -75,4 +87,9 @@ def first_break(rows: Iterable[tuple[int, str, str, str]]) -> tuple[int, Break |
         if digest != link(seq, prev, body):
             return count, Break(seq=seq, why="its text is not the text that was hashed")
         expected, count = digest, seq
+    if head is None:
+        return count, Break(seq=count + 1, why="the registry's note of its last event is gone")
+    if (count, expected) != (head.seq, head.hash):
+        why = f"the chain ends at event {count}, the registry wrote {head.seq}"
+        return count, Break(seq=count + 1, why=why)
     return count, None

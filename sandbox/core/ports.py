@@ -5,9 +5,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-from sandbox.core.audit import AuditEvent, NewEvent
+from sandbox.core.audit import AuditEvent, Head, NewEvent
 from sandbox.core.lifecycle import Sandbox, State
 from sandbox.core.objects import (
     BigFile,
@@ -41,8 +41,9 @@ class Progress(Protocol):
 class Engine(Protocol):
     """A container engine. Every call is idempotent where removing is concerned: gone is gone.
 
-    Raises Unavailable when the engine does not answer or refuses, Conflict when a name, port or
-    subnet is taken.
+    Every call raises Unavailable when the engine does not answer or refuses; those that make or
+    remove something raise Conflict when a name, port or subnet is taken or the object is in use;
+    those that need a container, network, volume or image raise NotFound when it is not there.
     """
 
     def facts(self) -> EngineFacts:
@@ -64,13 +65,13 @@ class Engine(Protocol):
         """Create a named volume."""
 
     def create_container(self, container: Container) -> None:
-        """Create a container without starting it."""
+        """Create a container without starting it; raises NotFound without its image."""
 
     def start(self, name: str) -> None:
-        """Start a created container."""
+        """Start a created container; raises NotFound if there is none, Conflict on a taken port."""
 
     def connect(self, network: str, container: str, address: str) -> None:
-        """Join a container to one more network at `address`."""
+        """Join a container to one more network at `address`; raises NotFound without either."""
 
     def disconnect(self, network: str, container: str) -> None:
         """Take a container off a network; gone already is success."""
@@ -79,10 +80,10 @@ class Engine(Protocol):
         """Remove an object (a running container is killed); gone already is success."""
 
     def put(self, container: str, folder: str, files: Iterable[File | BigFile]) -> None:
-        """Write files under `folder` of a container that exists, running or not."""
+        """Write files under `folder` of a container, running or not; raises NotFound without it."""
 
     def read(self, container: str, path: str) -> bytes:
-        """Return one regular file of a container (at most 64 MiB)."""
+        """Return one regular file of a container (at most 64 MiB); raises NotFound without it."""
 
     def run(
         self,
@@ -93,16 +94,25 @@ class Engine(Protocol):
         stdin: bytes | None = None,
         output: Callable[[str, bytes], None] | None = None,
     ) -> Ran:
-        """Run a command inside a running container and wait. With `output`, stream instead."""
+        """Run a command inside a container and wait. With `output`, stream instead.
+
+        Raises NotFound without the container, Conflict when it does not run.
+        """
 
     def logs(self, container: str, tail: int) -> bytes:
-        """Return the last `tail` lines that a container wrote."""
+        """Return the last `tail` lines that a container wrote; raises NotFound without it."""
 
     def is_running(self, container: str) -> bool:
         """Say whether a container exists and runs."""
 
+    def running_image(self, container: str) -> str | None:
+        """Return the tag that a running container was made from; None if it does not run."""
+
     def owned(self, installation: str, sandbox: str | None = None) -> list[Owned]:
         """Return everything labelled with `installation` (and `sandbox`, if given)."""
+
+
+GatewayState = Literal["off", "older", "current"]
 
 
 class Gateway(Protocol):
@@ -112,8 +122,14 @@ class Gateway(Protocol):
     def container(self) -> str:
         """The name of the gateway's container, which joins each sandbox's network."""
 
-    def ensure(self, progress: Progress) -> None:
-        """Have the gateway running; raises Conflict when its port is taken."""
+    def state(self) -> GatewayState:
+        """Say whether it runs, and whether from the image that this version wants."""
+
+    def start(self, progress: Progress) -> None:
+        """Start it in place of what was there; routes stay, connections do not.
+
+        Its image must be built. Raises Conflict when its port is taken.
+        """
 
     def open(self, route: Route) -> None:
         """Let `http://NAME.domain:port` reach the tool for who has the link."""
@@ -169,6 +185,9 @@ class Transaction(Protocol):
 
     def events(self, *, subject: str | None = None, last: int | None = None) -> list[AuditEvent]:
         """Return events in order: of one subject, and at most the `last` ones, if given."""
+
+    def head(self) -> Head | None:
+        """Return the last event as noted beside the chain; None if nothing was ever recorded."""
 
     def chain(self) -> Iterator[tuple[int, str, str, str]]:
         """Yield (seq, prev, hash, body) of every event in order, without reading the bodies."""
@@ -253,7 +272,8 @@ class SourceReader(Protocol):
         """Stream the listed columns, masked with `key`, into a new file `target`.
 
         One consistent state of the source. Masked plain text never reaches the disk. On any
-        failure the file is gone.
+        failure the file is gone. Raises Conflict when the file exists, InvalidInput when masks or
+        columns do not fit the live source, Denied when the login could write anything.
         """
 
 
@@ -288,14 +308,19 @@ class HomeFiles(Protocol):
     def access(self) -> HomeAccess:
         """Return who owns the state folder and whether anybody else can enter it."""
 
-    def build_path(self, name: str) -> Path:
-        """Return the path for a file under construction, in a folder that only we can enter."""
+    def workshop(self, name: str) -> AbstractContextManager[Path]:
+        """Hold the one folder in which files for `name` are under construction, empty at first.
+
+        Only we can enter it; whatever is in it at the end is removed with it. Raises Conflict
+        while another process holds it (one that was killed holds it no longer), Unavailable when
+        the disk refuses.
+        """
 
     def chunks(self, path: Path) -> Iterator[bytes]:
         """Yield a file's content in pieces of 1 MiB."""
 
-    def discard(self, path: Path) -> None:
-        """Remove a file under construction; gone already is success."""
+    def sweep(self, name: str) -> None:
+        """Remove what a killed process left in the workshop of `name`; a held one stays."""
 
 
 class DemoCore(Protocol):
@@ -303,6 +328,9 @@ class DemoCore(Protocol):
 
     def ensure(self, progress: Progress) -> Mapping[str, Any]:
         """Have it running and loaded; return host, port and row counts."""
+
+    def lacking(self) -> str:
+        """Return in a few words what keeps it from serving, "" if nothing. Changes nothing."""
 
 
 @dataclass(frozen=True)

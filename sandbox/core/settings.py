@@ -1,11 +1,27 @@
 """The settings of a home: `sandbox.yaml`. Every one has a default that works on one machine."""
 
+import re
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from sandbox.core.values import Value
+
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[A-Za-z0-9._~%+@=/-]*)?")
+
+
+def _plain_address(text: str) -> str:
+    """Return `text` if it can stand in a Dockerfile, a shell script and apt's list as it is."""
+    if text and not _ADDRESS.fullmatch(text):
+        raise ValueError(
+            "must be an address like https://packages.example/simple, without a login, "
+            "spaces, quotes, $ or other marks that a shell reads"
+        )
+    return text
+
+
+Address = Annotated[str, AfterValidator(_plain_address)]
 
 
 class GatewaySettings(Value):
@@ -19,12 +35,14 @@ class GatewaySettings(Value):
 class ImageSettings(Value):
     """What images are made from, for machines without a route to public registries.
 
-    `ca_bundle` is a file on this machine that is copied into images under a name of its own.
+    Addresses are empty or plain http(s) ones: they become part of Dockerfiles and scripts. A login
+    in one would stay in the image. `ca_bundle` is a file on this machine that is copied into
+    images under a name of its own.
     """
 
     base: str = "debian:bookworm-slim"
-    package_index: str = ""
-    debian_mirror: str = ""
+    package_index: Address = ""
+    debian_mirror: Address = ""
     ca_bundle: str = ""
     build_network: Literal["default", "host"] = "default"
 

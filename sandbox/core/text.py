@@ -37,7 +37,8 @@ def spreadsheet_safe(cell: str) -> str:
 
     Numbers stay numbers: `-3.5` starts no formula.
     """
-    starts = cell.startswith(_FORMULA_STARTS) or cell.strip().startswith(_FORMULA_STARTS)
+    seen = "".join(c for c in cell if unicodedata.category(c) != "Cf").strip()
+    starts = cell.startswith(_FORMULA_STARTS) or seen.startswith(_FORMULA_STARTS)
     return "'" + cell if starts and not _NUMBER.fullmatch(cell) else cell
 
 

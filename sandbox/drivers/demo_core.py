@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.core import demo
-from sandbox.core.errors import Conflict, InvalidInput, Unavailable
+from sandbox.core.errors import Conflict, InvalidInput, SandboxError, Unavailable
 from sandbox.core.objects import INSTALLATION, ROLE, Container, Kind, Mount, Network, Port
 from sandbox.core.ports import Engine, Progress
 from sandbox.core.text import clean
@@ -98,6 +98,17 @@ class PostgresDemo:
             counts = self._counts()
             progress.say("demo core", f"{sum(counts.values()):,} rows loaded")
         return {"host": HOST, "port": self._port, "rows": counts}
+
+    def lacking(self) -> str:
+        """Return in a few words what keeps it from serving, "" if nothing. Changes nothing."""
+        try:
+            if not self._engine.is_running(self.name):
+                return "its PostgreSQL server does not run"
+            counts = self._counts()
+        except SandboxError:
+            return "its PostgreSQL server does not answer, or has no database yet"
+        short = [table for table, rows in ROWS.items() if counts.get(table) != rows]
+        return f"not all rows are loaded: {', '.join(short)}" if short else ""
 
     def _start(self) -> None:
         existing = {(o.kind, o.name) for o in self._engine.owned(self._installation)}

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from sandbox.core.archive import tar_stream
 from sandbox.core.errors import Conflict, NotFound, SandboxError, Unavailable
 from sandbox.core.objects import (
     INSTALLATION,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 _LOG_LIMITS = {"max-size": "1m", "max-file": "2"}
 _READ_LIMIT = 64 * 1024 * 1024
-_BLOCK = tarfile.BLOCKSIZE
 _BUILD_STEP = re.compile(r"Step (\d+)/(\d+) : (.*)")
 
 
@@ -50,12 +50,19 @@ class DockerEngine:
     @cached_property
     def _api(self) -> "docker.APIClient":
         import docker  # 0.15 s: many commands never talk to the engine
+        from docker.constants import DEFAULT_UNIX_SOCKET
         from docker.utils import kwargs_from_env
 
         with _translated("the engine"):
             # kwargs_from_env falls back to os.environ on an empty mapping.
             settings = kwargs_from_env(environment=self._environment or {"_": ""})
+            _knock(settings.get("base_url") or DEFAULT_UNIX_SOCKET)
             return docker.APIClient(timeout=120, **settings)
+
+    def close(self) -> None:
+        """Close every connection to the engine; the next call opens them again."""
+        if api := self.__dict__.pop("_api", None):
+            api.close()
 
     def facts(self) -> EngineFacts:
         """Return version, storage driver, cgroups and free disk, as the engine says them."""
@@ -186,10 +193,8 @@ class DockerEngine:
     def disconnect(self, network: str, container: str) -> None:
         """Take a container off a network; gone already is success."""
         try:
-            with _translated(network):
+            with suppress(NotFound), _translated(network):
                 self._api.disconnect_container_from_network(container, network, force=True)
-        except NotFound:
-            return
         except SandboxError as error:
             if "is not connected" not in error.message:
                 raise
@@ -202,10 +207,8 @@ class DockerEngine:
             "volume": lambda: self._api.remove_volume(name),
         }
         try:
-            with _translated(name):
+            with suppress(NotFound), _translated(name):
                 removers[kind]()
-        except NotFound:
-            return
         except SandboxError as error:
             if "is already in progress" not in error.message:
                 raise
@@ -280,6 +283,15 @@ class DockerEngine:
         except NotFound:
             return False
 
+    def running_image(self, container: str) -> str | None:
+        """Return the tag that a running container was made from; None if it does not run."""
+        try:
+            with _translated(container):
+                found = self._api.inspect_container(container)
+        except NotFound:
+            return None
+        return str(found["Config"]["Image"]) if found["State"]["Running"] else None
+
     def owned(self, installation: str, sandbox: str | None = None) -> list[Owned]:
         """Return everything that carries the installation's label (and the sandbox's)."""
         labels = [f"{INSTALLATION}={installation}"]
@@ -296,20 +308,12 @@ class DockerEngine:
         ] + [Owned(kind, o["Name"], o["Labels"] or {}) for kind, objects in others for o in objects]
 
 
-def tar_stream(files: Iterable[File | BigFile]) -> Iterator[bytes]:
-    """Yield a tar archive of `files`; a path that ends in `/` is a folder."""
-    for file in files:
-        entry = tarfile.TarInfo(file.path)
-        entry.mode, entry.uid, entry.gid = file.mode, file.uid, file.gid
-        if file.path.endswith("/"):
-            entry.type = tarfile.DIRTYPE
-            yield entry.tobuf()
-            continue
-        entry.size = file.size if isinstance(file, BigFile) else len(file.content)
-        yield entry.tobuf()
-        yield from file.chunks if isinstance(file, BigFile) else (file.content,)
-        yield b"\0" * (-entry.size % _BLOCK)
-    yield b"\0" * (2 * _BLOCK)
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens on a Unix socket; the SDK would leave a socket open."""
+    scheme, _, path = address.rpartition("://")
+    if scheme in ("unix", "http+unix"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(path)
 
 
 @contextmanager
@@ -384,8 +388,7 @@ def _bounded(chunks: Iterable[bytes], limit: int, path: str) -> Iterator[bytes]:
 
 
 def _free_bytes(root: str) -> int | None:
-    try:
+    with suppress(OSError):
         disk = os.statvfs(root)
-    except OSError:
-        return None
-    return disk.f_bavail * disk.f_frsize
+        return disk.f_bavail * disk.f_frsize
+    return None

@@ -1,7 +1,7 @@
 """The gateway: one Caddy container per installation, whose configuration never changes.
 
 A route is one empty file in its `routes` volume, named by what opens it; see
-`sandbox/images/gateway/` for the configuration that reads them. Putting or replacing a file
+`sandbox/images/gateway/` for the configuration that reads them. Putting or removing a file
 touches no other route's connections.
 """
 
@@ -22,7 +22,7 @@ from sandbox.core.objects import (
     Port,
     Route,
 )
-from sandbox.core.ports import Engine, Progress
+from sandbox.core.ports import Engine, GatewayState, Progress
 from sandbox.core.settings import GatewaySettings
 
 _UID = 10003
@@ -49,27 +49,35 @@ class CaddyGateway:
         """The name of the gateway's container; its network and volume have the same."""
         return f"sandbox-gateway-{self._installation()}"
 
-    def ensure(self, progress: Progress) -> None:
-        """Have the gateway running; raises Conflict when its port is taken."""
-        if self._engine.is_running(self.container):
-            return
+    def state(self) -> GatewayState:
+        """Say whether it runs, and whether from the image that this version wants."""
+        found = self._engine.running_image(self.container)
+        if found is None:
+            return "off"
+        # A tag is named by what the image holds: another tag is another gateway.
+        return "current" if found == self._image().tag else "older"
+
+    def start(self, progress: Progress) -> None:
+        """Start it in place of what was there; routes stay, connections do not.
+
+        Its image must be built. Raises Conflict when its port is taken.
+        """
         progress.say("gateway", f"Starting the gateway on port {self._settings.port}")
-        image = self._image()
-        for each in (*image.needs, image):
-            if self._engine.image_id(each.tag) is None:
-                self._engine.build(each, progress)
         labels = {INSTALLATION: self._installation(), ROLE: "gateway"}
         self._engine.remove("container", self.container)
         self._engine.remove("network", self.container)
         self._engine.create_network(Network(self.container, labels, isolated=False))
         self._engine.create_volume(self.container, labels)
-        self._engine.create_container(self._container(image, labels))
-        self._start()
+        self._engine.create_container(self._container(labels))
+        self._publish()
+        # What `close` had to leave while it was stopped: of no harm, so no reason to fail.
+        with suppress(SandboxError):
+            self._as_root("find", _ROUTES, "-maxdepth", "1", "-type", "f", "-delete")
 
-    def _container(self, image: Image, labels: dict[str, str]) -> Container:
+    def _container(self, labels: dict[str, str]) -> Container:
         return Container(
             name=self.container,
-            image=image.tag,
+            image=self._image().tag,
             labels=labels,
             user=f"{_UID}:{_UID}",
             command=("/usr/bin/caddy", "run", "--config", "/etc/caddy/gateway.json"),
@@ -85,7 +93,7 @@ class CaddyGateway:
             restart=True,
         )
 
-    def _start(self) -> None:
+    def _publish(self) -> None:
         try:
             self._engine.start(self.container)
         except SandboxError as error:
@@ -101,7 +109,7 @@ class CaddyGateway:
 
     def open(self, route: Route) -> None:
         """Let the route's name reach its tool for who has the link."""
-        # The folder entry replaces the plain file that `close` may have left.
+        # The folder entry replaces the plain file that `close` may have left in a stopped one.
         files = [
             File(f"{route.name}/", b"", mode=0o755),
             File(f"{route.name}/{_token(route)}", b""),
@@ -109,10 +117,19 @@ class CaddyGateway:
         self._engine.put(self.container, _ROUTES, files)
 
     def close(self, name: str) -> None:
-        """Take a route away: a plain file in its place removes the folder with its tokens."""
-        # Also while it is stopped: the route would be back with it, and its address reused.
+        """Take a route away, also while the gateway is stopped: it would be back with it."""
         with suppress(NotFound):
-            self._engine.put(self.container, _ROUTES, [File(name, b"")])
+            try:
+                gone = self._as_root("rm", "-rf", f"{_ROUTES}/{name}")
+            except Conflict:  # nothing runs in a stopped container
+                gone = False
+            if not gone:
+                # A plain file in its place removes the folder with its tokens, too.
+                self._engine.put(self.container, _ROUTES, [File(name, b"")])
+
+    def _as_root(self, *command: str) -> bool:
+        """Run a command as the owner of the routes, whom Caddy's own user cannot act for."""
+        return self._engine.run(self.container, command, user="0:0").code == 0
 
     def url(self, name: str) -> str:
         """Return the address of a sandbox, without its secret."""

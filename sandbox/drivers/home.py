@@ -1,10 +1,12 @@
 """The folder of a home: making one, and the files that use cases need in it."""
 
+import fcntl
 import os
 import pwd
 import shutil
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sandbox.core.errors import Conflict, Unavailable
@@ -30,11 +32,59 @@ class HomeFolder:
             others_can_read=bool(state.st_mode & 0o077),
         )
 
-    def build_path(self, name: str) -> Path:
-        """Return the path for a file under construction, in a folder that only we can enter."""
-        folder = self._folder / STATE / "build"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        return folder / name
+    @contextmanager
+    def workshop(self, name: str) -> Iterator[Path]:
+        """Hold the one folder in which files for `name` are under construction, empty at first.
+
+        Only we can enter it; whatever is in it at the end is removed with it. Raises Conflict
+        while another process holds it, Unavailable when the disk refuses.
+        """
+        folder = self._folder / STATE / "build" / name
+        held = self._claim(folder)
+        try:
+            yield folder
+        finally:
+            with self._gate():
+                shutil.rmtree(folder, ignore_errors=True)
+            os.close(held)
+
+    def _claim(self, folder: Path) -> int:
+        """Return a descriptor whose lock the kernel drops with the process, however it ends."""
+        try:
+            with self._gate():
+                folder.mkdir(mode=0o700, exist_ok=True)
+                held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+                try:
+                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    _clear(folder, remove=False)
+                except OSError:
+                    os.close(held)
+                    raise
+        except BlockingIOError:
+            raise Conflict(
+                "Another process builds this just now.",
+                subject=folder.name,
+                hint="Let it end, then try again.",
+            ) from None
+        except OSError as error:
+            raise Unavailable(
+                f"The home's state cannot be written: {error.strerror}.",
+                subject=str(folder),
+                hint="Check the folder's owner and the free disk space.",
+            ) from error
+        return held
+
+    @contextmanager
+    def _gate(self) -> Iterator[None]:
+        """Let one process at a time make or remove workshops: else one could hold a removed one."""
+        build = self._folder / STATE / "build"
+        build.mkdir(mode=0o700, exist_ok=True)
+        descriptor = os.open(build, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def chunks(self, path: Path) -> Iterator[bytes]:
         """Yield a file's content in pieces of 1 MiB."""
@@ -42,9 +92,10 @@ class HomeFolder:
             while chunk := file.read(_CHUNK):
                 yield chunk
 
-    def discard(self, path: Path) -> None:
-        """Remove a file under construction; gone already is success."""
-        path.unlink(missing_ok=True)
+    def sweep(self, name: str) -> None:
+        """Remove what a killed process left in the workshop of `name`; a held one stays."""
+        with suppress(Conflict), self.workshop(name):
+            pass
 
 
 def is_home(folder: Path) -> bool:
@@ -98,7 +149,7 @@ def _clear(folder: Path, *, remove: bool) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         return
     for entry in folder.iterdir():
-        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink(missing_ok=True)
 
 
 def free_port() -> int:

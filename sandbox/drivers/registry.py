@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sandbox.core.audit import AuditEvent, NewEvent, chained
+from sandbox.core.audit import AuditEvent, Head, NewEvent, chained
 from sandbox.core.errors import Conflict, Unavailable
 from sandbox.core.lifecycle import LIVE, Sandbox, State
 from sandbox.core.snapshot import Snapshot
@@ -145,6 +145,9 @@ class SqlTransaction:
         last = self.events(last=1)
         stored = chained(event, last[0] if last else None)
         self._change(sa.insert(_EVENT).values(stored.model_dump()))
+        noted = {"key": "head", "value": Head(seq=stored.seq, hash=stored.hash).model_dump_json()}
+        if not self._change(sa.update(_META).where(_META.c.key == "head").values(noted)):
+            self._change(sa.insert(_META).values(noted))
         return stored
 
     def events(self, *, subject: str | None = None, last: int | None = None) -> list[AuditEvent]:
@@ -158,6 +161,12 @@ class SqlTransaction:
             query = query.limit(last)
         rows = self._connection.execute(query).all()
         return [AuditEvent.model_validate(row._asdict()) for row in reversed(rows)]
+
+    def head(self) -> Head | None:
+        """Return the last event as noted beside the chain; None if nothing was ever recorded."""
+        query = sa.select(_META.c.value).where(_META.c.key == "head")
+        noted = self._connection.execute(query).scalar()
+        return None if noted is None else Head.model_validate_json(noted)
 
     def chain(self) -> Iterator[tuple[int, str, str, str]]:
         """Yield (seq, prev, hash, body) of every event in order, without reading the bodies."""

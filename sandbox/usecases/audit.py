@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sandbox.core.audit import Break, first_break
+from sandbox.core.audit import Break, Head, first_break
 from sandbox.core.ports import Context
 from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.desk import answers
@@ -37,9 +37,13 @@ class AuditListRequest(Request[AuditListResult]):
 
 
 class AuditVerifyResult(Result):
-    """Whether the chain holds. `warnings` say what this verdict cannot prove."""
+    """Whether the chain holds.
+
+    `last` is what to keep elsewhere. `warnings` say what this verdict cannot prove.
+    """
 
     events: int
+    last: Head | None
     holds: bool
     broken: Break | None
     warnings: tuple[str, ...]
@@ -63,9 +67,11 @@ def list_events(context: Context, request: AuditListRequest) -> AuditListResult:
 def verify(context: Context, request: AuditVerifyRequest) -> AuditVerifyResult:
     """Recompute the whole chain from the stored bytes."""
     with context.registry.reading() as tx:
-        count, broken = first_break(tx.chain())
+        head = tx.head()
+        count, broken = first_break(tx.chain(), head)
     return AuditVerifyResult(
         events=count,
+        last=head,
         holds=broken is None,
         broken=broken,
         warnings=(

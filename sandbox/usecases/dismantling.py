@@ -1,31 +1,33 @@
-"""Taking a sandbox apart: by its labels, so that nothing depends on anybody's memory."""
+"""Taking things apart: by their labels, so that nothing depends on anybody's memory."""
 
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from sandbox.core.lifecycle import Sandbox
-from sandbox.core.objects import Kind, Owned
+from sandbox.core.objects import Owned
 from sandbox.core.ports import Context
 from sandbox.usecases.together import together
-
-_ORDER: tuple[Kind, ...] = ("container", "network", "volume")
 
 
 def dismantle(context: Context, sandbox: Sandbox) -> list[Owned]:
     """Remove everything of `sandbox` from engine and gateway; return what was found.
 
     Repeatable: what is gone already is success. The route goes first, so that its subnet can
-    never be reached through it again; volumes go last, when nothing uses them.
+    never be reached through it again.
     """
     context.gateway.close(sandbox.name)
     found = context.engine.owned(context.registry.installation(), sandbox.id)
-    remove, gateway = context.engine.remove, context.gateway.container
-    by_kind = {kind: [o.name for o in found if o.kind == kind] for kind in _ORDER}
-    together(
-        *(partial(remove, "container", name) for name in by_kind["container"]),
-        *(partial(context.engine.disconnect, name, gateway) for name in by_kind["network"]),
-    )
-    together(
-        *(partial(remove, "network", name) for name in by_kind["network"]),
-        *(partial(remove, "volume", name) for name in by_kind["volume"]),
-    )
+    gateway = context.gateway.container
+    networks = [o.name for o in found if o.kind == "network"]
+    leave = [partial(context.engine.disconnect, name, gateway) for name in networks]
+    remove_all(context, found, leave)
     return found
+
+
+def remove_all(
+    context: Context, objects: Iterable[Owned], meanwhile: Iterable[Callable[[], None]] = ()
+) -> None:
+    """Remove engine objects: containers (with `meanwhile`) first, then what they used."""
+    removals = [(o.kind, partial(context.engine.remove, o.kind, o.name)) for o in objects]
+    together(*(call for kind, call in removals if kind == "container"), *meanwhile)
+    together(*(call for kind, call in removals if kind != "container"))

@@ -7,10 +7,12 @@ from pydantic import Field
 
 from sandbox.core.errors import Conflict, SandboxError
 from sandbox.core.lifecycle import LIVE
-from sandbox.core.ports import Context
+from sandbox.core.ports import Context, Transaction
 from sandbox.core.snapshot import SnapshotState
 from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.desk import answers
+from sandbox.usecases.dismantling import remove_all
+from sandbox.usecases.gateway import ensure_gateway
 from sandbox.usecases.images import build_missing
 from sandbox.usecases.recording import record
 
@@ -74,10 +76,11 @@ class UninstallRequest(Request[UninstallResult]):
 def init(context: Context, request: InitRequest) -> InitResult:
     """Complete a home whose files are laid out: its first event, and the demo's core system."""
     home = context.files.access().path
+    installation = context.registry.installation()
     with context.registry.writing() as tx:
         created = not tx.events(last=1)
         if created:
-            record(context, tx, "home.created", home, demo=request.demo)
+            record(context, tx, "home.created", installation, path=home, demo=request.demo)
     if request.demo and not context.settings.demo:
         raise Conflict(
             "This home exists already, without the demo.",
@@ -87,7 +90,7 @@ def init(context: Context, request: InitRequest) -> InitResult:
     rows = _demo_core(context) if request.demo else {}
     return InitResult(
         home=home,
-        installation=context.registry.installation(),
+        installation=installation,
         created=created,
         demo_rows=dict(rows),
     )
@@ -96,7 +99,7 @@ def init(context: Context, request: InitRequest) -> InitResult:
 def _demo_core(context: Context) -> Mapping[str, int]:
     assert context.demo is not None
     build_missing(context, [context.catalogue.base_image(), context.catalogue.lab_image()])
-    context.gateway.ensure(context.progress)
+    ensure_gateway(context)
     rows: Mapping[str, int] = context.demo.ensure(context.progress)["rows"]
     return rows
 
@@ -107,14 +110,15 @@ def doctor(context: Context, request: DoctorRequest) -> DoctorResult:
     checks = _engine(context)
     works = checks[0].status == "ok"
     if works:
-        checks += [_base_image(context), _port(context)]
+        checks += [_base_image(context), _port(context), *_gateway(context), *_demo(context)]
     return DoctorResult(checks=(*checks, _home(context), _registry(context), _duties()))
 
 
 @answers(UninstallRequest)
 def uninstall(context: Context, request: UninstallRequest) -> UninstallResult:
     """Remove every engine object of this installation; raises Conflict while sandboxes live."""
-    with context.registry.reading() as tx:
+    # The records go first, so that no build that still runs can write `ready` afterwards.
+    with context.registry.writing() as tx:
         live = [s.name for s in tx.sandboxes(LIVE)]
         if live:
             raise Conflict(
@@ -122,18 +126,24 @@ def uninstall(context: Context, request: UninstallRequest) -> UninstallResult:
                 subject="home",
                 hint=f"End them first: sandbox down {live[0]}",
             )
+        sources = _give_up_snapshots(tx)
     found = context.engine.owned(context.registry.installation())
-    for kind in ("container", "network", "volume"):
-        for each in found:
-            if each.kind == kind:
-                context.engine.remove(each.kind, each.name)
+    remove_all(context, found)
+    path = context.files.access().path
     with context.registry.writing() as tx:
-        for snapshot in tx.snapshots():
-            if snapshot.state is not SnapshotState.REMOVED:
-                removed = {"state": SnapshotState.REMOVED}
-                tx.save_snapshot(snapshot.model_copy(update=removed))
-        record(context, tx, "home.uninstalled", context.registry.installation())
+        record(context, tx, "home.uninstalled", context.registry.installation(), path=path)
+    for source in sources:
+        context.files.sweep(source)
     return UninstallResult(removed=tuple(f"{o.kind} {o.name}" for o in found))
+
+
+def _give_up_snapshots(tx: Transaction) -> set[str]:
+    """Write every snapshot as removed; return the sources that had any."""
+    snapshots = [s for s in tx.snapshots() if s.state is not SnapshotState.REMOVED]
+    for snapshot in snapshots:
+        tx.save_snapshot(snapshot.model_copy(update={"state": SnapshotState.REMOVED}))
+        tx.forget_journal(snapshot.id)
+    return {s.source for s in snapshots}
 
 
 def _engine(context: Context) -> list[Check]:
@@ -191,6 +201,33 @@ def _port(context: Context) -> Check:
         said=f"{where} is taken by another program",
         fix="Free it, or set gateway.port in sandbox.yaml.",
     )
+
+
+def _gateway(context: Context) -> list[Check]:
+    if context.gateway.state() != "older":
+        return []
+    return [
+        Check(
+            name="gateway",
+            status="warn",
+            said="it runs an older image",
+            fix="Nothing: `sandbox up` replaces it as soon as no other sandbox is up.",
+        )
+    ]
+
+
+def _demo(context: Context) -> list[Check]:
+    if context.demo is None:
+        return []
+    lacking = context.demo.lacking()
+    return [
+        Check(
+            name="demo core",
+            status="fail" if lacking else "ok",
+            said=lacking or "its PostgreSQL server runs and all rows are loaded",
+            fix=f"sandbox init --demo {context.files.access().path}" if lacking else "",
+        )
+    ]
 
 
 def _home(context: Context) -> Check:

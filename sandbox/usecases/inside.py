@@ -21,6 +21,8 @@ _SQL_HINT = (
     "core is read-only, lab is yours and starts empty: open the notebook, or import a file. "
     "Tables: SELECT database_name, table_name FROM duckdb_tables()"
 )
+# How the program inside says that a table is there already (images/base/sandbox_import.py).
+_TAKEN = "a table of that name already"
 _TABLE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
@@ -131,9 +133,7 @@ def import_csv(context: Context, request: ImportRequest) -> ImportResult:
     question = {"table": table, "size": len(request.content)}
     answer = _ask(context, request.name, "sandbox_import", question, request.content)
     if "error" in answer:
-        raise InvalidInput(
-            f"The file was not imported: {clean(answer['error'])}", subject=clean(request.file)
-        )
+        raise _not_imported(request, table, clean(answer["error"]))
     with context.registry.writing() as tx:
         record(
             context,
@@ -169,6 +169,18 @@ def logs(context: Context, request: LogsRequest) -> LogsResult:
         part=request.part or "tool",
         lines=tuple(clean(line) for line in text.splitlines()),
     )
+
+
+def _not_imported(request: ImportRequest, table: str, said: str) -> InvalidInput:
+    message, hint = f"The file was not imported: {said}", "Correct the file, then import it again."
+    if _TAKEN in said:
+        # What the program inside proposes is SQL; people here type commands.
+        message = message[: message.index(_TAKEN) + len(_TAKEN)] + "."
+        hint = (
+            f'Remove the old one: sandbox sql {request.name} "DROP TABLE lab.{table}", '
+            "or give this one another name: --table OTHER"
+        )
+    return InvalidInput(message, subject=clean(request.file), hint=hint)
 
 
 def _table_name(request: ImportRequest) -> str:

@@ -24,6 +24,7 @@ from sandbox.core.snapshot import Snapshot, SnapshotState
 from sandbox.core.values import Request, Result
 from sandbox.usecases.desk import answers
 from sandbox.usecases.dismantling import dismantle
+from sandbox.usecases.gateway import ensure_gateway
 from sandbox.usecases.images import build_missing
 from sandbox.usecases.probing import attack, route_to, settle_lab, wait_for_tool
 from sandbox.usecases.recording import record
@@ -179,7 +180,7 @@ def _provision(context: Context, resolved: Resolved, sandbox: Sandbox, began: fl
     anatomy = _anatomy(context, resolved, sandbox)
     try:
         build_missing(context, resolved.images.all())
-        context.gateway.ensure(context.progress)
+        ensure_gateway(context)
         _make(context, sandbox, anatomy)
         return _finish(context, sandbox, anatomy, began)
     except BaseException as error:
@@ -197,19 +198,14 @@ def _make(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
     )
     context.progress.say("up", "Starting the tool, waiting for its first answer")
     together(
-        lambda: _start_services(context, sandbox, anatomy),
-        lambda: _start_lab(context, sandbox, anatomy),
-    )
-
-
-def _start_services(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
-    together(
         *(partial(_start, context, service) for service in anatomy.services.values()),
         lambda: _join_gateway(context, sandbox, anatomy),
     )
+    # The lab is up long before the tool has answered; started together, both would be slower.
     together(
         lambda: wait_for_tool(context, sandbox, anatomy),
         lambda: attack(context, sandbox, anatomy),
+        lambda: _start_lab(context, sandbox, anatomy),
     )
 
 

@@ -1,7 +1,5 @@
 """Snapshots: build, list, show, rm. From a source to a masked file in a read-only volume."""
 
-from contextlib import suppress
-
 from sandbox.core.errors import Conflict, InvalidInput, NotFound, SandboxError
 from sandbox.core.lifecycle import LIVE
 from sandbox.core.objects import INSTALLATION, ROLE, BigFile, Container, Mount
@@ -60,19 +58,21 @@ def build(context: Context, request: BuildSnapshotRequest) -> SnapshotResult:
     """Copy, mask and publish; on any failure nothing is published and nothing is left."""
     source = context.catalogue.source(request.source)
     password = context.keys.password(source)
-    _refuse_drift(context, source, password)
-    snapshot = _reserve(context, source)
-    target = context.files.build_path(f"{snapshot.volume}.duckdb")
-    try:
-        key = context.keys.mask_key(source.name)
-        built = context.reader.copy(source, password, key, target, context.progress)
-        _publish(context, source, snapshot, built)
-        return SnapshotResult(snapshot=_settle(context, source, snapshot, built))
-    except BaseException as error:
-        _unmake(context, snapshot, error)
-        raise
-    finally:
-        context.files.discard(target)
+    with context.files.workshop(source.name) as folder:
+        _end_killed(context, source)
+        _check_source(context, source, password)
+        snapshot = _reserve(context, source)
+        try:
+            key = context.keys.mask_key(source.name)
+            target = folder / f"{snapshot.volume}.duckdb"
+            built = context.reader.copy(source, password, key, target, context.progress)
+            _publish(context, source, snapshot, built)
+            return SnapshotResult(snapshot=_settle(context, source, snapshot, built))
+        except BaseException as error:
+            # Ctrl-C may come right after `ready` was committed, and is then too late.
+            if _state(context, snapshot) is not SnapshotState.READY:
+                _unmake(context, snapshot, _why(error))
+            raise
 
 
 @answers(ListSnapshotsRequest)
@@ -95,7 +95,10 @@ def show(context: Context, request: ShowSnapshotRequest) -> SnapshotResult:
 
 @answers(RemoveSnapshotRequest)
 def remove(context: Context, request: RemoveSnapshotRequest) -> SnapshotResult:
-    """Remove a snapshot's volume; raises Conflict while a sandbox uses it."""
+    """Remove a snapshot's volume; raises Conflict while a sandbox uses it.
+
+    Repeatable: a removal that the engine refused, or a build that was killed, ends here.
+    """
     snapshot = _find(context, request.id)
     used_by = _used_by(context, snapshot)
     if used_by:
@@ -105,23 +108,47 @@ def remove(context: Context, request: RemoveSnapshotRequest) -> SnapshotResult:
             hint=f"End them first: sandbox down {used_by[0]}",
             details={"used_by": list(used_by)},
         )
-    removed = snapshot.model_copy(update={"state": SnapshotState.REMOVED})
     # The record goes first: from here on no `up` chooses it. The engine refuses the volume's
     # removal while a container has it, should one have been made in between.
     with context.registry.writing() as tx:
         if any(s.spec.snapshot == snapshot.id for s in tx.sandboxes(LIVE)):
             raise Conflict("The snapshot was taken into use just now.", subject=snapshot.id)
-        tx.save_snapshot(removed)
-        record(context, tx, "snapshot.removed", snapshot.id)
-    # Repeatable: a removal that the engine refused, or a build that was killed, ends here.
-    context.engine.remove("container", snapshot.volume)
-    context.engine.remove("volume", snapshot.volume)
+        current = tx.snapshot(snapshot.id) or snapshot
+        removed = current.model_copy(update={"state": SnapshotState.REMOVED})
+        if current.state is not SnapshotState.REMOVED:
+            tx.save_snapshot(removed)
+            record(context, tx, "snapshot.removed", removed.id)
+    _take_apart(context, removed)
+    if removed.manifest is None:  # it was never ready: its build may have been killed
+        context.files.sweep(removed.source)
+    with context.registry.writing() as tx:
+        tx.forget_journal(removed.id)
     return SnapshotResult(snapshot=removed)
 
 
-def _refuse_drift(context: Context, source: Source, password: str) -> None:
+def _end_killed(context: Context, source: Source) -> None:
+    """Settle builds that were killed: whoever holds the workshop knows that no other one lives."""
+    with context.registry.reading() as tx:
+        found = tx.snapshots(source.name)
+    for snapshot in found:
+        if snapshot.state is SnapshotState.BUILDING:
+            _unmake(context, snapshot, "its process was killed")
+
+
+def _check_source(context: Context, source: Source, password: str) -> None:
     context.progress.say("snapshot", f"Reading the tables of {source.name}")
-    found = drift(source, context.reader.columns(source, password))
+    try:
+        _refuse_drift(source, context.reader.columns(source, password))
+    except SandboxError as error:
+        lacking = context.demo.lacking() if context.demo else ""
+        if lacking:
+            again = f"sandbox init --demo {context.files.access().path}"
+            error.hint += f" If this is the demo's core: {lacking}. Have it made again: {again}"
+        raise
+
+
+def _refuse_drift(source: Source, live: dict[str, list[str]]) -> None:
+    found = drift(source, live)
     if not found:
         return
     parts = [f"not in the file: {', '.join(found.new)}"] if found.new else []
@@ -194,22 +221,49 @@ def _settle(context: Context, source: Source, snapshot: Snapshot, built: Built) 
     )
     ready = snapshot.model_copy(update={"state": SnapshotState.READY, "manifest": manifest})
     with context.registry.writing() as tx:
+        current = tx.snapshot(snapshot.id)
+        if current is None or current.state is not SnapshotState.BUILDING:
+            raise Conflict(
+                "The snapshot was taken away while it was built.",
+                subject=snapshot.id,
+                hint=f"Build another: sandbox snapshot build {source.name}",
+            )
         tx.save_snapshot(ready)
         tx.forget_journal(ready.id)
         record(context, tx, "snapshot.built", ready.id, manifest=manifest.model_dump(mode="json"))
     return ready
 
 
-def _unmake(context: Context, snapshot: Snapshot, error: BaseException) -> None:
-    why = error.message if isinstance(error, SandboxError) else type(error).__name__
-    # The first error tells more than one of the engine's now; `snapshot rm` can finish this.
-    with suppress(SandboxError):
-        context.engine.remove("container", snapshot.volume)
-        context.engine.remove("volume", snapshot.volume)
+def _why(error: BaseException) -> str:
+    return error.message if isinstance(error, SandboxError) else type(error).__name__
+
+
+def _unmake(context: Context, snapshot: Snapshot, why: str) -> None:
+    try:
+        _take_apart(context, snapshot)
+    except SandboxError:
+        # The first error tells more. The record stays `building`, so the next build, or
+        # `snapshot rm`, finishes this.
+        return
     with context.registry.writing() as tx:
-        tx.save_snapshot(snapshot.model_copy(update={"state": SnapshotState.FAILED}))
+        current = tx.snapshot(snapshot.id)
+        if current is None or current.state is not SnapshotState.BUILDING:
+            return
+        tx.save_snapshot(current.model_copy(update={"state": SnapshotState.FAILED}))
         tx.forget_journal(snapshot.id)
         record(context, tx, "snapshot.failed", snapshot.id, why=clean(why))
+
+
+def _take_apart(context: Context, snapshot: Snapshot) -> None:
+    """Remove a snapshot from the engine; what is gone already is success."""
+    context.engine.remove("container", snapshot.volume)
+    context.engine.remove("volume", snapshot.volume)
+
+
+def _state(context: Context, snapshot: Snapshot) -> SnapshotState | None:
+    with context.registry.reading() as tx:
+        current = tx.snapshot(snapshot.id)
+    return current.state if current else None
 
 
 def _find(context: Context, id: str) -> Snapshot:

@@ -6,9 +6,9 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-from . import desk, hand, pull
+from . import desk, hand, pull, sizes
 from .house import demo_house
-from .table import Row, as_text, keep, not_run
+from .table import Row, as_text, keep
 
 _BIG = 5_000_000
 
@@ -40,13 +40,8 @@ def _measure(runs: int, *, full: bool) -> list[Row]:
     with demo_house() as house:
         rows = hand.rows(house, runs)
         rows += pull.rows(house, _BIG, 3) if full else pull.skipped(_BIG)
-        rows.append(_sizes())
+        rows += sizes.rows(house, runs) if full else sizes.skipped()
         return rows + desk.rows(house, runs) + desk.record_rows(house)
-
-
-def _sizes() -> Row:
-    why = "no source of that size is made yet"
-    return not_run("`up` with a 5 GB snapshot", "`up` with a 50 MB snapshot", why, "≤ 1.1 ×")
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:

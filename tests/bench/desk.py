@@ -11,7 +11,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
-from sandbox.core.audit import AuditEvent, NewEvent, chained, first_break
+from sandbox.core.audit import AuditEvent, Head, NewEvent, chained, first_break
 from sandbox.core.lifecycle import State
 from sandbox.core.policy import PolicySet, evaluate
 from sandbox.drivers.registry import FILE, SqlRegistry
@@ -113,6 +113,8 @@ def _append(registry: Path) -> None:
             last = chained(new.model_copy(update={"subject": f"record-{number}"}), last)
             row = (last.seq, last.prev, last.hash, last.body)
             raw.execute("INSERT INTO event (seq, prev, hash, body) VALUES (?, ?, ?, ?)", row)
+        head = Head(seq=last.seq, hash=last.hash).model_dump_json()
+        raw.execute("UPDATE meta SET value = ? WHERE key = 'head'", (head,))
     raw.close()
 
 
@@ -133,7 +135,7 @@ def _writers(house: House) -> Row:
         writer.join()
     rate = _WRITERS * _APPENDS / (time.perf_counter() - begun)
     with registry.reading() as tx:
-        count, broken = first_break(tx.chain())
+        count, broken = first_break(tx.chain(), tx.head())
     whole = count == _WRITERS * _APPENDS and broken is None
     text = f"{rate:.0f}/s, {_WRITERS * _APPENDS - count} lost, {'a' if broken else 'no'} fork"
     return Row("audit: 8 writers", "–", text, "≥ 200/s, none lost, no fork", whole and rate >= 200)

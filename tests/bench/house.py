@@ -38,10 +38,11 @@ class House:
         """Return the answer of a command of the product."""
         return json.loads(self.sandbox(*arguments, "-o", "json").out)
 
-    def up(self, name: str) -> Took:
+    def up(self, name: str, *options: str) -> Took:
         """Make a sandbox from the shipped template."""
         purpose = "How long does it take to make a sandbox?"
-        return self.sandbox("up", name, "--template", "segment-rfm", "--purpose", purpose)
+        asked = ("--template", "segment-rfm", "--purpose", purpose)
+        return self.sandbox("up", name, *asked, *options)
 
     def down(self, name: str) -> Took:
         """Remove a sandbox."""

@@ -1,6 +1,6 @@
 """The row of building a snapshot: masked against the same pull with every column kept."""
 
-import statistics
+from dataclasses import replace
 from pathlib import Path
 
 from .commands import Took, docker, say, took
@@ -26,7 +26,7 @@ CREATE TABLE big AS SELECT
   'K' || md5(n::text) AS card,
   DATE '1940-01-01' + (n % 25000) AS birth_date,
   'Name ' || (n % 50000) AS name,
-  ((n * 7919) % 100000) / 100.0::numeric(10,2) AS amount,
+  ((n::bigint * 7919 % 100000) / 100.0)::numeric(10,2) AS amount,
   DATE '2024-01-01' + (n % 700) AS bought_on
 FROM generate_series(1, {rows}) AS n;
 GRANT SELECT ON big TO core_reader;
@@ -34,33 +34,45 @@ GRANT SELECT ON big TO core_reader;
 
 
 def rows(house: House, count: int, runs: int) -> list[Row]:
-    """Build both snapshots of a table of `count` rows `runs` times; return the two rows."""
+    """Build both snapshots of a table of `count` rows `runs` times; return the three rows."""
     say(f"a table of {count:,} rows in the demo's core system")
-    _make_table(house, count)
+    psql = core_psql(house)
+    took([*psql, _TABLE.format(rows=count)])
     for name, kept in (("masked", False), ("kept", True)):
         _source_file(house.folder / "sources", name, kept=kept)
     masked: list[Took] = []
     plain: list[Took] = []
+    raw: list[Took] = []
     for number in range(runs):
-        say(f"snapshot build, masked and kept, round {number + 1} of {runs}")
+        say(f"snapshot build, masked and kept, and raw COPY, round {number + 1} of {runs}")
         masked.append(_build(house, "masked"))
         plain.append(_build(house, "kept"))
-    what = _WHAT.format(rows=count)
-    times = [t.seconds for t in masked], [t.seconds for t in plain]
-    peak = statistics.median(t.peak_mb for t in masked)
+        raw.append(took([*psql, r"\copy big TO /dev/null"]))
+    return _rows(house, _WHAT.format(rows=count), masked, plain, raw)
+
+
+def _rows(
+    house: House, what: str, masked: list[Took], plain: list[Took], raw: list[Took]
+) -> list[Row]:
+    times = [t.seconds for t in masked]
+    bare = ratio("the same", times, [t.seconds for t in raw], "raw `COPY TO STDOUT`", 3.0)
+    # The peak of a command is that of its largest process: here the one that reads, beside which
+    # the command itself waits with about what any other command takes.
+    peak = max(t.peak_mb for t in masked) + house.sandbox("snapshot", "list").peak_mb
     return [
-        ratio(what, *times, "every column kept", 3.0),
-        Row(f"{what}: peak memory", "–", f"{peak:.0f} MiB resident", "≤ 768 MB", peak <= 768),
+        ratio(what, times, [t.seconds for t in plain], "every column kept", 3.0),
+        replace(bare, goal="–", met=None),
+        Row("the same, peak memory", "–", f"{peak:.0f} MiB resident", "≤ 768 MB", peak <= 768),
     ]
 
 
-def _make_table(house: House, count: int) -> None:
+def core_psql(house: House) -> list[str]:
+    """Return the command that runs the SQL after it as the demo core's superuser."""
     chosen = "label=bimodal-sandbox.role=demo-core"
     port = _core_port(house)
     servers = docker("ps", "--quiet", "--filter", chosen, "--filter", f"publish={port}").split()
     psql = ("/usr/lib/postgresql/15/bin/psql", "-q", "-v", "ON_ERROR_STOP=1", "-h", "/tmp")
-    made = _TABLE.format(rows=count)
-    took(["docker", "exec", servers[0], *psql, "-U", "postgres", "-d", "core", "-c", made])
+    return ["docker", "exec", servers[0], *psql, "-U", "postgres", "-d", "core", "-c"]
 
 
 def _core_port(house: House) -> str:

@@ -1,12 +1,19 @@
 """What people wrote stays what it was: never markup, never an escape, never a formula."""
 
 import csv
+import importlib
 import io
 import json
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from sandbox.cli import render
+from sandbox import usecases
+from sandbox.cli import render, tables
+from sandbox.core.values import Result
 from sandbox.usecases.inside import LogsResult, SqlResult
 from sandbox.usecases.templates import TemplateLine, TemplateListResult
 
@@ -61,3 +68,56 @@ def test_long_cells_are_not_folded_in_a_pipe(capsys: pytest.CaptureFixture[str])
 def test_log_lines_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
     render.show(LogsResult(name="n", part="tool", lines=("[bold]x[/y]",)), "table")
     assert capsys.readouterr().out == "[bold]x[/y]\n"
+
+
+STARTS = ["=1+1", "+cmd", "-cmd", "@SUM(A1)", "  =1+1", "＝1+1", "\ufeff=1+1", "-1 day", "-inf"]
+NUMBERS = [-5, -3.5, "-5", "-5.00", "+7", "1E+5", "-0.5e-3", 0, True, None]
+
+
+def test_csv_escapes_formulas_and_leaves_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    render.show(rows(*STARTS, "\t=1+1", *NUMBERS), "csv")
+    found = [r[0] if r else "" for r in csv.reader(io.StringIO(capsys.readouterr().out))][1:]
+    assert found[: len(STARTS)] == [f"'{cell}" for cell in STARTS]
+    assert found[len(STARTS)] == "\ufffd=1+1"
+    assert found[len(STARTS) + 1 :] == [str(n) if n is not None else "" for n in NUMBERS]
+
+
+def test_a_bug_is_told_clean_and_as_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    render.show_bug(ZeroDivisionError("[/x]\n \x1b[31m"), as_json=False)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("Error Unexpected: ZeroDivisionError: [/x] \ufffd[31m\nThis is a fault")
+
+
+def test_a_formula_in_a_purpose_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    line = TemplateLine(name="=cmd", version="-1", family="@f", title="+x", needs=(), ready=True)
+    render.show(TemplateListResult(templates=(line,)), "table")
+    assert "=cmd      -1       @f      +x" in capsys.readouterr().out
+
+
+def test_every_result_has_a_look() -> None:
+    """Looks are found by the result's name, so that no command loads what it does not show."""
+    for module in pkgutil.iter_modules(usecases.__path__):
+        importlib.import_module(f"sandbox.usecases.{module.name}")
+    names = [kind.__name__ for kind in Result.__subclasses__()]
+    assert len(names) == len(set(names))
+    for_the_shell = {"NamesResult"}
+    assert set(names) - for_the_shell == set(tables._SHOWN)
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["--help"], ["audit", "list"]], ids=" ".join)
+def test_a_command_that_only_reads_loads_no_heavy_library(
+    lived_in: Path, arguments: list[str]
+) -> None:
+    told = (
+        "import sys; from sandbox.cli.app import main; main(sys.argv[1:]); "
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", told, *arguments],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    loaded = {name.split(".")[0] for name in ran.stderr.split()}
+    assert not loaded & {"docker", "requests", "jinja2", "duckdb", "alembic", "webbrowser"}
+    if arguments == ["list"]:
+        assert "sandbox.usecases.provisioning" not in ran.stderr.split()

@@ -73,5 +73,5 @@ def append(registry: SqlRegistry, count: int, subject: str = "a1", filling: str 
 def verified(registry: SqlRegistry) -> tuple[int, int | None]:
     """Return how many events hold and the number of the first that does not."""
     with registry.reading() as transaction:
-        count, broken = first_break(transaction.chain())
+        count, broken = first_break(transaction.chain(), transaction.head())
     return count, broken.seq if broken else None

@@ -143,12 +143,15 @@ def test_a_plain_file_replaces_a_folder_and_a_folder_a_plain_file(any_engine: En
 
 def test_running_and_not(any_engine: Engine) -> None:
     assert not any_engine.is_running(f"{RUN}-nobody")
+    assert any_engine.running_image(f"{RUN}-nobody") is None
     box = a_container(any_engine)
     assert not any_engine.is_running(box)
+    assert any_engine.running_image(box) is None
     with pytest.raises(Conflict):
         any_engine.run(box, ["true"])
     any_engine.start(box)
     assert any_engine.is_running(box)
+    assert any_engine.running_image(box) == IMAGE
     assert [o.running for o in any_engine.owned(RUN)] == [True]
     any_engine.run(box, ["true"])
     any_engine.remove("container", box)

@@ -51,7 +51,7 @@ def test_the_chain_is_read_in_order_however_long(registry: SqlRegistry) -> None:
     with registry.writing() as transaction:
         for _ in range(2500):
             transaction.record(an_event())
-        assert first_break(transaction.chain()) == (2500, None)
+        assert first_break(transaction.chain(), transaction.head()) == (2500, None)
 
 
 def test_the_database_refuses_a_fork(registry: SqlRegistry, tmp_path: Path) -> None:
@@ -96,6 +96,9 @@ _FORGED = "SELECT {seq}, '{prev}', 'forged', body FROM event WHERE seq = 4"
         ("DROP INDEX event_subject; UPDATE event SET body = CAST(x'ff' AS TEXT) WHERE seq = 5", 5),
         ("UPDATE event SET body = CAST(body AS BLOB) WHERE seq = 5", 5),
         (_rehash, 6),
+        ("DELETE FROM event WHERE seq = 10", 10),
+        ("DELETE FROM event", 1),
+        ("DELETE FROM meta WHERE key = 'head'", 11),
     ],
 )
 def test_tampering_is_found_at_its_event(

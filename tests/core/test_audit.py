@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from sandbox.core.audit import FIRST, AuditEvent, NewEvent, chained, first_break, link
+from sandbox.core.audit import FIRST, AuditEvent, Head, NewEvent, chained, first_break, link
 
 Row = tuple[int, str, str, str]
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -33,6 +33,10 @@ def a_chain(count: int) -> list[Row]:
         last = chained(an_event(details={"number": number}), last)
         rows.append((last.seq, last.prev, last.hash, last.body))
     return rows
+
+
+def head_of(rows: list[Row]) -> Head:
+    return Head(seq=rows[-1][0], hash=rows[-1][2])
 
 
 def test_the_first_event_follows_nothing() -> None:
@@ -69,9 +73,10 @@ def test_an_event_must_be_whole(changes: dict[str, Any]) -> None:
         an_event(**changes)
 
 
-@pytest.mark.parametrize("count", [0, 1, 50])
+@pytest.mark.parametrize("count", [1, 50])
 def test_an_untouched_chain_holds(count: int) -> None:
-    assert first_break(iter(a_chain(count))) == (count, None)
+    rows = a_chain(count)
+    assert first_break(iter(rows), head_of(rows)) == (count, None)
 
 
 def _edit(position: int, column: int, value: Any) -> Callable[[list[Row]], list[Row]]:
@@ -109,15 +114,26 @@ def _swapped(rows: list[Row]) -> list[Row]:
         (lambda rows: rows[:3] + rows[4:], 3, 4, "event 4 is missing"),
         (lambda rows: rows[:5] + rows[4:], 5, 5, "out of order"),
         (lambda rows: [rows[1], rows[0], *rows[2:]], 0, 1, "event 1 is missing"),
+        (lambda rows: rows[:6], 6, 7, "ends at event 6, the registry wrote 8"),
+        (lambda rows: [], 0, 1, "ends at event 0, the registry wrote 8"),
+        (lambda rows: [*rows, a_chain(9)[8]], 9, 10, "ends at event 9, the registry wrote 8"),
     ],
 )
 def test_the_first_break_is_named(
     tamper: Callable[[list[Row]], list[Row]], holding: int, seq: int, why: str
 ) -> None:
-    count, broken = first_break(tamper(a_chain(8)))
+    rows = a_chain(8)
+    count, broken = first_break(tamper(rows), head_of(rows))
     assert broken is not None
     assert (count, broken.seq) == (holding, seq)
     assert why in broken.why
+
+
+def test_without_a_head_nothing_holds() -> None:
+    count, broken = first_break(a_chain(3), None)
+    assert count == 3
+    assert broken is not None
+    assert "last event is gone" in broken.why
 
 
 def test_the_number_is_part_of_the_hash() -> None:

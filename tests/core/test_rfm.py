@@ -4,6 +4,7 @@ import importlib.util
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import date
+from functools import cache
 from importlib.metadata import distribution
 from itertools import product
 from pathlib import Path
@@ -19,6 +20,7 @@ from sandbox.core.template import Template, resolve_parameters
 
 FOLDER = Path(__file__).parents[2] / "templates" / "segment-rfm"
 AS_OF = date(2026, 3, 31)
+FEW = 3  # bins; their scores are bound one by one, which is most of a filling's time
 
 Row = tuple[str | None, str, float | None]
 
@@ -44,14 +46,15 @@ def connect(rows: Iterable[Row]) -> duckdb.DuckDBPyConnection:
         "CREATE TABLE core.purchases "
         "(customer_id TEXT, purchased_on DATE, quantity INTEGER, amount DECIMAL(10, 2))"
     )
-    bought = [{"c": customer, "d": day, "a": amount} for customer, day, amount in rows]
-    if bought:
-        con.execute(
-            "INSERT INTO core.purchases "
-            "SELECT c, d, 1, a FROM (SELECT unnest($bought, recursive := true))",
-            {"bought": bought},
-        )
+    # As text: DuckDB takes half a millisecond for each value that is bound.
+    values = ", ".join(f"({literal(c)}, {literal(d)}, 1, {literal(a)})" for c, d, a in rows)
+    if values:
+        con.execute(f"INSERT INTO core.purchases VALUES {values}")
     return con
+
+
+def literal(value: str | float | None) -> str:
+    return "NULL" if value is None else f"'{value}'"
 
 
 def segments(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[Any, ...]]:
@@ -102,19 +105,19 @@ def test_the_window_ends_with_its_last_day_and_has_its_length(
     window_days: int, customers: str
 ) -> None:
     con = connect(FIVE)
-    assert rfm.fill(con, rfm.Choice(AS_OF, window_days, 5)) == len(customers)
+    assert rfm.fill(con, rfm.Choice(AS_OF, window_days, FEW)) == len(customers)
     assert "".join(segments(con)) == customers
 
 
 def test_purchases_after_as_of_do_not_count() -> None:
     con = connect(FIVE)
-    rfm.fill(con, rfm.Choice(date(2026, 3, 15), 365, 5))
+    rfm.fill(con, rfm.Choice(date(2026, 3, 15), 365, FEW))
     assert segments(con)["a"][:3] == (14, 2, 200)
 
 
 def test_equal_behaviour_gives_equal_scores_whatever_the_token_and_the_order() -> None:
     rows: Sequence[Row] = [(c, "2026-03-01", 10) for c in "zyxwvut"] + [("s", "2026-03-30", 99)]
-    choice = rfm.Choice(AS_OF, 365, 5)
+    choice = rfm.Choice(AS_OF, 365, FEW)
     one, other = connect(rows), connect((f"t{ord(str(c))}", d, a) for c, d, a in reversed(rows))
     rfm.fill(one, choice)
     rfm.fill(other, choice)
@@ -125,35 +128,32 @@ def test_equal_behaviour_gives_equal_scores_whatever_the_token_and_the_order() -
 
 def test_purchases_without_customer_or_amount_do_no_harm() -> None:
     con = connect([*FIVE, (None, "2026-03-01", 7), ("f", "2026-03-30", None)])
-    assert rfm.fill(con, rfm.Choice(AS_OF, 365, 5)) == 6
+    assert rfm.fill(con, rfm.Choice(AS_OF, 365, FEW)) == 6
     assert segments(con)["f"][2] == 0
     assert segments(con)["f"][5] == 1
 
 
 def test_filling_again_replaces_everything() -> None:
     con = connect(FIVE)
-    rfm.fill(con, rfm.Choice(AS_OF, 365, 5))
-    rfm.fill(con, rfm.Choice(AS_OF, 12, 3))
+    rfm.fill(con, rfm.Choice(AS_OF, 365, FEW))
+    rfm.fill(con, rfm.Choice(AS_OF, 12, FEW))
     assert "".join(segments(con)) == "ab"
 
 
 def test_an_empty_window_says_so_and_keeps_the_table() -> None:
     con = connect(FIVE)
-    rfm.fill(con, rfm.Choice(AS_OF, 365, 5))
+    rfm.fill(con, rfm.Choice(AS_OF, 365, FEW))
     before = segments(con)
     with pytest.raises(ValueError, match="between 2020-03-02 and 2020-03-31"):
-        rfm.fill(con, rfm.Choice(date(2020, 3, 31), 30, 5))
+        rfm.fill(con, rfm.Choice(date(2020, 3, 31), 30, FEW))
     assert segments(con) == before
 
 
-def test_a_lab_that_refuses_is_an_error_and_keeps_the_table(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(rfm, "ATTEMPTS", 1)
+def test_a_lab_that_refuses_is_an_error_and_keeps_the_table() -> None:
     con = connect(FIVE)
     con.execute("CREATE TABLE lab.segments AS SELECT 1 AS mine")
     with pytest.raises(duckdb.Error):
-        rfm.fill(con, rfm.Choice(AS_OF, 365, 5))
+        rfm.replace(con, rfm.Choice(AS_OF, 365, FEW))  # what `fill` tries a few times
     assert con.execute("FROM lab.segments").fetchall() == [(1,)]
 
 
@@ -195,7 +195,7 @@ def test_summary_in_reading_order_adds_up() -> None:
 
 def test_summary_of_customers_who_spent_nothing_divides_by_nothing() -> None:
     con = connect([("a", "2026-03-01", 0)])
-    rfm.fill(con, rfm.Choice(AS_OF, 365, 5))
+    rfm.fill(con, rfm.Choice(AS_OF, 365, FEW))
     assert [row["revenue_percent"] for row in rfm.summary(con)] == [0]
 
 
@@ -238,6 +238,7 @@ def test_known_answer_on_cdnow() -> None:
     assert float(sum(row["revenue"] for row in rows.values())) == 2500315.63
 
 
+@cache
 def template() -> Template:
     return Template.model_validate(yaml.safe_load((FOLDER / "template.yaml").read_text("utf-8")))
 

@@ -165,6 +165,21 @@ def test_a_port_in_use_by_another_program(home: Home, tmp_path: Path) -> None:
         )
         assert ran.returncode == 6, ran.stderr
         assert json.loads(ran.stdout)["error"]["subject"] == f"127.0.0.1:{port}"
+        _the_demo_core_is_missing(folder)
         subprocess.run(
             [*command, "--home", str(folder), "uninstall"], check=True, capture_output=True
         )
+
+
+def _the_demo_core_is_missing(folder: Path) -> None:
+    """Check that after a failed `init --demo` others say what is missing, and what to do."""
+    again = f"sandbox init --demo {folder}"
+    here = [sys.executable, "-m", "sandbox", "--home", str(folder)]
+    looked = subprocess.run([*here, "doctor", "-o", "json"], capture_output=True, text=True)
+    checks = {c["name"]: c for c in json.loads(looked.stdout)["checks"]}
+    assert looked.returncode == 7
+    assert (checks["demo core"]["status"], checks["demo core"]["fix"]) == ("fail", again)
+    build = [*here, "snapshot", "build", "core", "-o", "json"]
+    built = subprocess.run(build, capture_output=True, text=True)
+    assert built.returncode == 7
+    assert again in json.loads(built.stdout)["error"]["hint"]

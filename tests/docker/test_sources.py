@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import resource
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -224,6 +225,34 @@ def test_odd_names_types_and_nulls_survive(demo_core: Any, tmp_path: Path) -> No
     assert b"flu" not in built.path.read_bytes()
 
 
+def test_numeric_that_cannot_arrive_exactly_is_marked_in_the_manifest(
+    demo_core: Any, tmp_path: Path
+) -> None:
+    keep = {"class": "internal", "mask": "keep"}
+    columns = dict.fromkeys(("free", "wide", "own", "list", "exact", "inexact"), keep)
+    columns["emptied"] = {"class": "internal", "mask": "null"}
+    with changed(
+        demo_core,
+        "CREATE DOMAIN price AS numeric; CREATE TABLE odd (free numeric, wide numeric(40,2), "
+        "own price, list numeric[], exact numeric(38,2), inexact float8, emptied numeric); "
+        "INSERT INTO odd VALUES (12345678901234567.89, 1, 1, '{1}', 1, 1, 1); "
+        "GRANT SELECT ON odd TO core_reader",
+        "DROP TABLE odd; DROP DOMAIN price",
+    ):
+        built = build(demo_core, tmp_path / "x.duckdb", source_of(demo_core, {"odd": columns}))
+    assert {c.name: c.type for c in built.tables[0].columns} == {
+        "free": "DOUBLE, rounded from numeric",
+        "wide": "DOUBLE, rounded from numeric",
+        "own": "VARCHAR",
+        "list": "DOUBLE[], rounded from numeric",
+        "exact": "DECIMAL(38,2)",
+        "inexact": "DOUBLE",
+        "emptied": "DOUBLE",
+    }
+    # It is so: this is what the mark warns of.
+    assert rows(built.path, "SELECT free::text FROM odd") == [("1.2345678901234568e+16",)]
+
+
 @pytest.mark.parametrize(
     ("column", "mask", "says"),
     [
@@ -247,6 +276,23 @@ def test_mask_that_does_not_fit_the_live_type_is_refused(
         build(demo_core, tmp_path / "x.duckdb", source)
     assert caught.value.subject == "odd.note"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_wide_rows_stay_within_the_memory_that_is_promised(demo_core: Any, tmp_path: Path) -> None:
+    columns = {"content": {"class": "internal", "mask": "keep"}}
+    kib = " || ".join(f"sha512((n || '-{part}')::bytea)" for part in range(16))
+    with changed(
+        demo_core,
+        f"CREATE TABLE wide AS SELECT {kib} AS content FROM generate_series(1, 500000) n; "
+        "GRANT SELECT ON wide TO core_reader",
+        "DROP TABLE wide",
+    ):
+        built = build(demo_core, tmp_path / "x.duckdb", source_of(demo_core, {"wide": columns}))
+    assert built.bytes > 500_000_000
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    # The command that waits for the reading process takes less than 100 MB itself.
+    assert peak < 768 - 100
 
 
 def test_all_tables_are_of_one_moment(demo_core: Any, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def codes(context: Context, subject: str | None = None) -> list[str]:
 
 def chain_holds(context: Context) -> bool:
     with context.registry.reading() as tx:
-        return first_break(tx.chain())[1] is None
+        return first_break(tx.chain(), tx.head())[1] is None
 
 
 def state(context: Context, name: str = "spring-coupon") -> str:

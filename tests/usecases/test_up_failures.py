@@ -1,18 +1,17 @@
 """Whatever fails while a sandbox is made, and whenever: nothing is left and the name is free."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from sandbox.core.errors import Unavailable
-from sandbox.core.ports import Context, Registry, Transaction
+from sandbox.core.ports import Context
 from sandbox.core.snapshot import Snapshot
 from sandbox.usecases.sandboxes import DownRequest, down
 from tests.fakes import FakeEngine, FakeGateway, Trap, unavailable
 from tests.usecases.asking_up import chain_holds, codes, journal, make, state
+from tests.usecases.interrupting import InterruptedAfterCommit
 
 pytestmark = pytest.mark.usefixtures("snapshot")
 
@@ -106,24 +105,6 @@ def test_when_even_unmaking_fails_down_ends_it(
     assert engine.listing() == before
     assert state(ctx) == "destroyed"
     assert chain_holds(ctx)
-
-
-class InterruptedAfterCommit:
-    """A registry: Ctrl-C comes right after the commit of the given number, counted from one."""
-
-    def __init__(self, registry: Registry, at: int) -> None:
-        self._registry, self._left = registry, at
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._registry, name)
-
-    @contextmanager
-    def writing(self) -> Iterator[Transaction]:
-        with self._registry.writing() as tx:
-            yield tx
-        self._left -= 1
-        if self._left == 0:
-            raise KeyboardInterrupt
 
 
 def test_ctrl_c_just_after_ready_is_too_late(

@@ -4,9 +4,6 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from sandbox.core.errors import InvalidInput
 from sandbox.core.objects import Image
 from sandbox.core.settings import ImageSettings
@@ -115,6 +112,10 @@ def render(shown: str, recipe: bytes, variables: Variables) -> str:
                 subject=shown,
                 hint=f"Correct {name} in sandbox.yaml or template.yaml.",
             )
+    # Late: most commands render no image.
+    from jinja2 import StrictUndefined, TemplateError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
     try:
         environment = ImmutableSandboxedEnvironment(
             undefined=StrictUndefined,
@@ -135,6 +136,8 @@ def render(shown: str, recipe: bytes, variables: Variables) -> str:
 
 
 def _line(error: Exception) -> int:
+    from jinja2 import TemplateSyntaxError
+
     if isinstance(error, TemplateSyntaxError):
         return error.lineno
     frames = traceback.extract_tb(error.__traceback__)

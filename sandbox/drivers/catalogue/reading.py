@@ -27,6 +27,8 @@ _MUST_BE: Mapping[str, str] = {
     "string_too_short": "is empty",
 }
 
+_NO_GROUP = frozenset({"model_type", "model_attributes_type"})
+
 
 def load_as(model: type[M], file: str, raw: bytes) -> M:
     """Return `raw` as a `model`; `file` is its path inside the home.
@@ -53,11 +55,15 @@ def _refuse(
     model: type[BaseModel], file: str, document: Document, errors: list[ErrorDetails]
 ) -> NoReturn:
     problems = {_place(document, e): e for e in reversed(errors)}
+    groups = {_place(document, e): e["loc"] for e in errors if e["type"] in _NO_GROUP}
     # What is said of a group because of something inside it only repeats the inner problem.
     places = [p for p in problems if not any(o != p and o[: len(p)] == p for o in problems)]
     # What is missing stands nowhere, so it comes after what stands there and is wrong.
     first = min(places, key=lambda p: (problems[p]["type"] == "missing", document.position(p)))
     told = _told(model, problems[first], _name(first))
+    if first in groups and problems[first]["type"] == "literal_error":
+        # A word or a group: pydantic tells of each form what is wrong with it.
+        told = f"{told[:-1]} or a group of keys: {', '.join(_known_keys(model, groups[first]))}."
     refuse(file, document.position(first), told, more=len(places) - 1)
 
 

@@ -25,7 +25,7 @@ Path = tuple[str | int, ...]
 Position = tuple[int, int]
 
 # libyaml reads a policy file sixteen times faster; both give the same events.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _WORDS: Mapping[str, Any] = {"true": True, "false": False, "null": None, "~": None, "": None}
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"-?(0|[1-9][0-9]{0,17})\.[0-9]{1,18}")
@@ -43,6 +43,7 @@ _PLAIN_WORDS: Mapping[str, str] = {
     "did not find expected key": "this line does not fit the lines above; look at its indentation",
     "did not find expected '-'": "this line does not fit the list above; look at its indentation",
     "did not find expected ',' or": "a list or group in brackets is not closed, or lacks a comma",
+    "did not find expected node content": "a value is missing here, before this character",
     "cannot start any token": "a text cannot begin with this character; put it in quotes "
     "(a tab cannot indent: use spaces)",
 }
@@ -68,9 +69,12 @@ class Document:
         return self.positions.get(self.reached(path), (1, 1))
 
 
-def load(file: str, raw: bytes) -> Document:
-    """Return what `raw` says; raises InvalidInput naming `file`, line and column otherwise."""
-    return _Reader(file).read(_decoded(file, raw))
+def load(file: str, raw: bytes, parser: Any = PARSER) -> Document:
+    """Return what `raw` says; raises InvalidInput naming `file`, line and column otherwise.
+
+    `parser` is one of PyYAML's two, of which a machine may have only the slow one.
+    """
+    return _Reader(file).read(_decoded(file, raw), parser)
 
 
 def refuse(file: str, position: Position, problem: str, hint: str = "", more: int = 0) -> NoReturn:
@@ -114,16 +118,20 @@ def _place(mark: Any) -> Position:
 
 
 class _Reader:
-    """Builds one document from the parser's events."""
+    """Builds one document from the parser's events.
+
+    Each method takes the event that begins its part, and reads on to the one that ends it.
+    `path` is where in the document it is.
+    """
 
     def __init__(self, file: str) -> None:
         self._file = file
         self._positions: dict[Path, Position] = {}
 
-    def read(self, text: str) -> Document:
+    def read(self, text: str, parser: Any) -> Document:
+        """Return the one document in `text`; whatever else it is, is refused with its place."""
         try:
-            events = yaml.parse(text, Loader=_LOADER)
-            content = self._document(events)
+            content = self._document(yaml.parse(text, Loader=parser))
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             self._refuse(mark, _plain(error.problem or "this is not YAML"))
@@ -135,14 +143,14 @@ class _Reader:
         refuse(self._file, _place(mark) if mark else (1, 1), problem, hint)
 
     def _document(self, events: Iterator[Any]) -> Any:
-        next(events)
+        next(events)  # the stream begins
         start = next(events)
         if isinstance(start, yaml.StreamEndEvent):
             self._refuse(start.start_mark, "the file is empty.", "Write its content.")
         if start.version or start.tags:
             self._refuse(start.start_mark, "directives (%YAML, %TAG) are not used here.")
         content = self._value(next(events), events, ())
-        next(events)
+        next(events)  # the document ends
         if not isinstance(end := next(events), yaml.StreamEndEvent):
             self._refuse(end.start_mark, "a file holds one document; a second one starts here.")
         return content
@@ -156,6 +164,7 @@ class _Reader:
         return self._mapping(events, path)
 
     def _admit(self, event: Any, depth: int) -> None:
+        """Refuse what one event can bring in: anchors, aliases, tags, too deep a nesting."""
         mark = event.start_mark
         if isinstance(event, yaml.AliasEvent) or event.anchor:
             self._refuse(
@@ -195,6 +204,7 @@ class _Reader:
         return found
 
     def _key(self, event: Any, depth: int) -> str:
+        """Return a key of a mapping: a plain text, and nothing that YAML could read otherwise."""
         self._admit(event, depth)
         if not isinstance(event, yaml.ScalarEvent):
             self._refuse(event.start_mark, "a key must be a text, not a list or a group.")
@@ -208,6 +218,7 @@ class _Reader:
         return key
 
     def _scalar(self, event: Any) -> Any:
+        """Return a single value: a quoted text as it stands, a plain word by the module's rules."""
         text: str = event.value
         if event.style:
             if found := _CONTROL.search(text):

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 _INEXACT = ("DOUBLE", "FLOAT")
 _DATES = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
+_ROUNDED = "rounded from numeric"
+_NUMERICS = """
+SELECT relname::text AS relation, attname::text AS attribute
+FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+WHERE relnamespace = {schema}::regnamespace AND attnum > 0 AND NOT attisdropped
+  AND atttypid IN ('numeric'::regtype, 'numeric[]'::regtype)
+"""
 
 
 def copy_tables(
@@ -32,6 +39,7 @@ def copy_tables(
     _set_key(con, key)
     selects = {name: _masked(con, source, name) for name in source.tables}
     counts = {name: _count(con, source, name) for name in source.tables}
+    numerics = _numerics(con, source)
     meter.total = sum(counts.values())
     for name, select in selects.items():
         meter.begin(name, counts[name])
@@ -40,7 +48,7 @@ def copy_tables(
     con.execute("COMMIT")
     # What a checkpoint moves out of the write-ahead log was masked before it came there.
     con.execute(f"CHECKPOINT {SNAPSHOT}")
-    copies = tuple(_copied(con, name, source.tables[name]) for name in source.tables)
+    copies = tuple(_copied(con, name, table, numerics) for name, table in source.tables.items())
     con.execute(f"DETACH {SNAPSHOT}")
     _check_counts(source, counts, copies)
     return copies
@@ -112,20 +120,34 @@ def _count(con: "DuckDBPyConnection", source: Source, name: str) -> int:
     return int(ask(con, f"SELECT count(*) AS rows FROM {table}")[0][0])  # noqa: S608
 
 
-def _copied(con: "DuckDBPyConnection", name: str, table: Table) -> TableCopy:
+def _numerics(con: "DuckDBPyConnection", source: Source) -> set[tuple[str, str]]:
+    """Return (table, column) of everything that is `numeric` in the source."""
+    schema = literal(quoted(source.connection.db_schema))
+    return {(row[0], row[1]) for row in ask(con, _NUMERICS.format(schema=schema))}
+
+
+def _copied(
+    con: "DuckDBPyConnection", name: str, table: Table, numerics: set[tuple[str, str]]
+) -> TableCopy:
     stored = quoted(SNAPSHOT, "main", name)
     rows = con.execute(f"SELECT count(*) FROM {stored}").fetchone()  # noqa: S608
     assert rows is not None
     columns = tuple(
         ColumnCopy(
             name=column,
-            type=kind,
+            type=_type_of(kind, table.columns[column].mask, (name, column) in numerics),
             data_class=table.columns[column].data_class,
             mask=described(table.columns[column].mask),
         )
         for column, kind, *_ in con.execute(f"DESCRIBE {stored}").fetchall()
     )
     return TableCopy(name=name, rows=rows[0], columns=columns)
+
+
+def _type_of(kind: str, mask: Mask, numeric: bool) -> str:
+    # DuckDB's reader makes DOUBLE of a numeric without precision, or with more than 38 digits.
+    rounded = numeric and mask.method == "keep" and kind.startswith("DOUBLE")
+    return f"{kind}, {_ROUNDED}" if rounded else kind
 
 
 def _check_counts(source: Source, counts: Mapping[str, int], copies: tuple[TableCopy, ...]) -> None:

@@ -7,6 +7,7 @@ db.sql("SELECT count(*) FROM core.purchases")
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,17 @@ import duckdb
 REPLICAS = Path("/replica")
 RUN = Path("/run/sandbox")
 SCRATCH = Path("/work/.tmp")
+# Where the kernel says how much memory the container may use: cgroups v2 and v1.
+LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+UNLIMITED = 1 << 60  # v1 says that there is no limit by a number near 2^63
+# A notebook and one question beside it may both be full, and the tool needs room of its own.
+SHARE = 3
+SPILL = "2GB"
+LONGEST_LINE = 300
+MOST_LINES = 8
 # Nothing is fetched at run time: there is no way out, and a failed download takes seconds.
 OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
@@ -27,16 +39,27 @@ def connect() -> duckdb.DuckDBPyConnection:
     """Return a DuckDB connection with every replica attached read-only and `lab` to write to.
 
     A replica is attached under the name of its folder (`core`). `lab` is the sandbox's own
-    PostgreSQL; it is missing when the template has none. Raises duckdb.Error when the lab does
-    not answer; its password is in no message.
+    PostgreSQL, where tables are made by default; it is missing when the template has none.
+    A query that needs more than a third of the container's memory goes on in /work/.tmp, and
+    fails with duckdb.OutOfMemoryException where that does not help. Raises duckdb.Error when the
+    lab does not answer; its password is in no message.
     """
-    connection = duckdb.connect(config=OFFLINE | {"temp_directory": _scratch()})
+    connection = duckdb.connect(config=OFFLINE | _bounds())
     for file in replicas():
         connection.execute(f"ATTACH {literal(str(file))} AS {identifier(file.stem)} (READ_ONLY)")
     login = RUN / "lab.json"
     if login.exists():
         _attach_lab(connection, json.loads(login.read_text("utf-8")))
     return connection
+
+
+def memory_mb() -> int | None:
+    """Return the memory that the container may use, in MiB; None where there is no limit."""
+    for file in LIMITS:
+        if file.exists():
+            limit = file.read_text("ascii").strip()
+            return int(limit) >> 20 if limit.isdecimal() and int(limit) < UNLIMITED else None
+    return None
 
 
 def parameters() -> dict[str, Any]:
@@ -60,13 +83,24 @@ def literal(text: str) -> str:
     return str(duckdb.ConstantExpression(text))
 
 
-def first_line(error: Exception) -> str:
-    """Return the first line of an error, without the lab's password should it stand there."""
-    line = str(error).strip().partition("\n")[0]
+def told(error: Exception) -> str:
+    """Return what an error says, in a few lines, without the lab's password should it stand there.
+
+    What the lab was sent is left out; what it answered stays.
+    """
+    text = str(error)
     login = RUN / "lab.json"
     if login.exists():
-        line = line.replace(json.loads(login.read_text("utf-8"))["password"], "***")
-    return line
+        text = text.replace(json.loads(login.read_text("utf-8"))["password"], "***")
+    text = re.sub(r'^Failed to execute query ".*": (?=ERROR:)', "", text, flags=re.DOTALL)
+    lines = [line.rstrip()[:LONGEST_LINE] for line in text.splitlines() if line.strip()]
+    return "\n".join(lines[:MOST_LINES])
+
+
+def _bounds() -> dict[str, str | bool | int | float | list[str]]:
+    limit = memory_mb()
+    bounds = {"temp_directory": _scratch(), "max_temp_directory_size": SPILL}
+    return bounds | ({"memory_limit": f"{limit // SHARE}MiB"} if limit else {})
 
 
 def _scratch() -> str:
@@ -92,9 +126,11 @@ def _attach_lab(connection: duckdb.DuckDBPyConnection, login: dict[str, Any]) ->
     try:
         connection.execute("ATTACH '' AS lab (TYPE postgres, SECRET lab_login)")
     except duckdb.Error as error:
-        raise type(error)(first_line(error)) from None
+        raise type(error)(told(error)) from None
     finally:
         connection.execute("DROP SECRET lab_login")
+    # Otherwise a table without a place would go into memory and be lost.
+    connection.execute("USE lab")
 
 
 def _extension() -> Path:

@@ -1,0 +1,73 @@
+"""The command line in this process, in a home of its own, without an engine."""
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.cli.app import main
+from sandbox.core.ports import Context
+from sandbox.core.snapshot import Snapshot
+from tests.fakes import Clock
+from tests.usecases.asking_up import make
+
+Cli = Callable[..., tuple[int, str, str]]
+DEAD = "unix:///nonexistent/docker.sock"
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.setenv("DOCKER_HOST", DEAD)
+    monkeypatch.delenv("SANDBOX_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)
+    kept = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, kept)
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
+    def run(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main(list(arguments))
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        assert "\x1b" not in out + err
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture
+def made(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "h"
+    code, out, err = cli("init", str(folder))
+    assert (code, err) == (0, "")
+    assert "made" in out
+    monkeypatch.setenv("SANDBOX_HOME", str(folder))
+    return folder
+
+
+def error(out: str) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(out)["error"]
+    assert set(body) >= {"code", "message", "subject", "hint"}
+    return body
+
+
+@pytest.fixture
+def stocked(home: Path, snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with a snapshot on record, so that `up` gets as far as the engine."""
+    monkeypatch.setenv("SANDBOX_HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def lived_in(stocked: Path, ctx: Context, clock: Clock) -> Path:
+    """A home with the sandbox `spring-coupon` on record; its objects stood in a fake engine."""
+    clock.moment = datetime.now(UTC)
+    make(ctx, purpose="休眠顧客のうち誰がクーポン[/x]に反応しますか。")
+    return stocked

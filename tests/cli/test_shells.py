@@ -1,0 +1,123 @@
+"""What the command does with other programs: completion in a real shell, a real browser program."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+
+# Fills in COMP_WORDS as a press of TAB does, and prints what bash would offer.
+PRESS_TAB = """
+eval "$(sandbox --show-completion bash)" || exit 1
+COMP_WORDS=("$@")
+COMP_CWORD=$(( $# - 1 ))
+_sandbox_completion sandbox
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+IN_ZSH = """
+autoload -Uz compinit && compinit -u -D
+eval "$(sandbox --show-completion zsh)" || exit 1
+print -r -- "${_comps[sandbox]}"
+"""
+
+
+@pytest.fixture
+def command_path(tmp_path: Path) -> str:
+    """A search path on which `sandbox` is this checkout's command."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    program = folder / "sandbox"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m sandbox "$@"\n')
+    program.chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+def offered(path: str, *words: str) -> list[str]:
+    ran = subprocess.run(
+        ["bash", "--norc", "-c", PRESS_TAB, "bash", "sandbox", *words],
+        capture_output=True, text=True, timeout=120, check=True, env={**os.environ, "PATH": path},
+    )  # fmt: skip
+    assert ran.stderr == ""
+    return ran.stdout.split()
+
+
+def test_bash_completes_verbs_and_options(lived_in: Path, command_path: str) -> None:
+    assert {"list", "open", "sql", "snapshot"} <= set(offered(command_path, ""))
+    assert offered(command_path, "snap") == ["snapshot"]
+    assert offered(command_path, "snapshot", "b") == ["build"]
+    assert offered(command_path, "list", "--a") == ["--all"]
+
+
+@pytest.mark.parametrize("verb", ["open", "show", "down", "sql", "import", "exec", "logs"])
+def test_bash_completes_live_names(lived_in: Path, command_path: str, verb: str) -> None:
+    assert offered(command_path, verb, "") == ["spring-coupon"]
+
+
+def test_bash_offers_only_names_that_fit_and_none_without_a_home(
+    lived_in: Path, command_path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert offered(command_path, "open", "spr") == ["spring-coupon"]
+    assert offered(command_path, "open", "x") == []
+    monkeypatch.delenv("SANDBOX_HOME")
+    assert offered(command_path, "open", "") == []
+    assert offered(command_path, "--home", str(lived_in), "open", "") == ["spring-coupon"]
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh here")
+def test_zsh_takes_the_completion(lived_in: Path, command_path: str) -> None:
+    ran = subprocess.run(
+        ["zsh", "-f", "-c", IN_ZSH],
+        capture_output=True, text=True, timeout=120, check=True,
+        env={**os.environ, "PATH": command_path},
+    )  # fmt: skip
+    assert ran.stdout.strip() == "_sandbox_completion"
+
+
+@pytest.fixture
+def browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program that stands where the browser would, and keeps what it was asked to open."""
+    program, kept = tmp_path / "browser", tmp_path / "opened"
+    program.write_text(f'#!/bin/sh\nprintf %s "$1" > "{kept}"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("BROWSER", str(program))
+    return kept
+
+
+def test_browse_opens_the_link_that_it_prints(lived_in: Path, browser: Path) -> None:
+    ran = ran_here("open", "spring-coupon", "--browse")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.strip() == browser.read_text()
+    assert browser.read_text().startswith("http://spring-coupon.localhost:8700/")
+
+
+def test_without_browse_none_is_opened(lived_in: Path, browser: Path, cli: Cli) -> None:
+    code, out, _ = cli("open", "spring-coupon")
+    assert code == 0
+    assert out.startswith("http://spring-coupon")
+    assert not browser.exists()
+
+
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_without_a_browser_the_link_is_still_printed(
+    lived_in: Path, monkeypatch: pytest.MonkeyPatch, output: str
+) -> None:
+    monkeypatch.setenv("BROWSER", "/nonexistent/browser")
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    ran = ran_here("open", "spring-coupon", "--browse", "-o", output)
+    assert ran.returncode == 7
+    assert "http://spring-coupon.localhost:8700/" in ran.stdout
+    assert "No browser could be started here." in ran.stderr
+    assert "Open the link yourself" in ran.stderr
+    assert "error" not in ran.stdout
+
+
+def ran_here(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sandbox", *arguments],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
