@@ -37,11 +37,11 @@ demo: setup ## The whole story on real data (KEEP=1 leaves the sandbox up)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" KEEP="$(KEEP)" .ci/demo "$(DEMO)"
 
 test: setup ## Everything but what is marked slow
-	@$(BIN)/python -m pytest -q -m "not docker"
+	@$(BIN)/python -m pytest -q -n auto -m "not docker"
 	@$(BIN)/python -m pytest -q -m "docker and not slow"
 
 test-fast: $(STAMP) ## What needs no engine
-	@$(BIN)/python -m pytest -q -m "not docker"
+	@$(BIN)/python -m pytest -q -n auto -m "not docker"
 
 test-all: setup ## Also what takes minutes
 	@$(BIN)/python -m pytest -q

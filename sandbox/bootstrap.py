@@ -12,9 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 import sandbox
-from sandbox.core.errors import NotFound
+from sandbox.core.errors import InvalidInput, NotFound
 from sandbox.core.ports import Actor, Context, DemoCore, Engine, Progress
+from sandbox.core.settings import ImageSettings
 from sandbox.core.values import Request, Result
 from sandbox.drivers.catalogue.home import HomeCatalogue
 from sandbox.drivers.engine import DockerEngine
@@ -75,14 +78,12 @@ def _create(folder: Path, request: InitRequest) -> None:
     from sandbox.drivers.catalogue.new_home import demo_source, settings_file
 
     ca_bundle = next((os.environ[n] for n in _CA_BUNDLES if os.environ.get(n)), "")
-    index = os.environ.get(_INDEX, "")
     files = {
         SETTINGS: settings_file(
             demo=request.demo,
             port=request.gateway_port,
             ca_bundle=ca_bundle,
-            # An address with a password in it stays where it is, in this machine's environment.
-            package_index="" if "@" in index else index,
+            package_index=_package_index(),
         )
     }
     if request.demo:
@@ -90,6 +91,22 @@ def _create(folder: Path, request: InitRequest) -> None:
         files[_DEMO_PASSWORD] = secrets.token_urlsafe(24) + "\n"
     lay_out(folder, shipped(), files)
     _keys(folder).create()
+
+
+def _package_index() -> str:
+    """Return the environment's package index, "" if it holds a login; raises InvalidInput."""
+    index = os.environ.get(_INDEX, "")
+    if "@" in index.partition("//")[2].partition("/")[0]:
+        # A login stays where it is, in this machine's environment.
+        return ""
+    try:
+        return ImageSettings(package_index=index).package_index
+    except ValidationError as error:
+        raise InvalidInput(
+            f"The package index {error.errors()[0]['ctx']['error']}.",
+            subject=f"${_INDEX}",
+            hint=f"Correct it, or unset {_INDEX} and set images.package_index in sandbox.yaml.",
+        ) from None
 
 
 def _keys(folder: Path) -> FileKeys:

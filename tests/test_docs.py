@@ -30,8 +30,12 @@ _HEAD = """# Commands
 
 Written from the commands themselves: `python -m tests.test_docs --write`. Do not edit by hand.
 
-`-o json` prints the result for programs; progress and errors go to stderr. Exit codes stand in
-the [README](../README.md#exit-codes).
+Results go to stdout, progress and errors to stderr. With `-o json` both the result and an error
+are one JSON document on stdout (an error is `{"error": {"code", "message", "subject", "hint"}}`);
+progress stays on stderr. Exit codes stand in the [README](../README.md#exit-codes).
+
+`sandbox --install-completion` switches on completion of commands and live names in your shell
+from the next login on; `sandbox --show-completion` prints the script instead.
 """
 # Click's own; every command has it.
 _OWN = {"help"}
@@ -58,7 +62,11 @@ def commands_text() -> str:
 
 def _section(words: tuple[str, ...], command: Any) -> str:
     parameters = [p for p in command.params if p.name not in _OWN]
-    usage = " ".join(["sandbox", *words, *(_usage(p) for p in parameters)])
+    ordered = parameters
+    if not command.context_settings.get("allow_interspersed_args", True):
+        # What follows the first argument belongs to the command that is run inside.
+        ordered = sorted(parameters, key=_is_option, reverse=True)
+    usage = " ".join(["sandbox", *words, *(_usage(p) for p in ordered)])
     if hasattr(command, "commands"):
         usage += " COMMAND"
     level = "##" if len(words) < 2 else "###"
@@ -182,6 +190,12 @@ def test_commands_are_documented_as_they_are() -> None:
     assert COMMANDS.read_text("utf-8") == commands_text(), (
         "docs/commands.md is old: python -m tests.test_docs --write"
     )
+
+
+def test_options_of_exec_stand_where_they_are_read() -> None:
+    usage = re.search(r"^    (sandbox exec .*)$", commands_text(), re.MULTILINE)
+    assert usage
+    assert usage[1].index("--part") < usage[1].index("NAME") < usage[1].index("-- COMMAND")
 
 
 def test_every_command_has_help() -> None:

@@ -120,10 +120,21 @@ def _print_other(error: Exception, wants_json: bool) -> int:
     from sandbox.cli import render
 
     if hasattr(error, "format_message"):
-        render.show_usage(error, as_json=wants_json)
+        render.show_usage(error, _known_templates(error), as_json=wants_json)
         return EXIT_USAGE
     render.show_bug(error, as_json=wants_json)
     return EXIT_INTERNAL
+
+
+def _known_templates(error: Exception) -> str:
+    """Return which templates there are, if `--template` is what `error` lacks."""
+    context = getattr(error, "ctx", None)
+    if context is None or getattr(getattr(error, "param", None), "name", "") != "template":
+        return ""
+    from sandbox.usecases.templates import TemplateNamesRequest
+
+    found = quiet_ask(TemplateNamesRequest(), context.find_root().params.get("home") or "")
+    return f"Templates: {', '.join(found.names)}. " if found and found.names else ""
 
 
 def _check_text(arguments: Sequence[str]) -> None:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from sandbox.core.values import Request, Result
 
 
+# More rows than this are no longer read but processed: in SQL, or from a file.
+MOST_ROWS = 1_000_000
+
+
 class Output(StrEnum):
     """How a result is printed: for people, or for programs."""
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
-from sandbox.cli.asking import Output, SqlOutput
+from sandbox.cli.asking import MOST_ROWS, Output, SqlOutput
+from sandbox.cli.blocks import Block, Line
 from sandbox.cli.layout import folded, in_columns, width_of
-from sandbox.cli.tables import Block, Line, blocks, cell, findings
+from sandbox.cli.tables import blocks, cell, findings
 from sandbox.core.errors import SandboxError
 from sandbox.core.text import clean, spreadsheet_safe
 from sandbox.core.values import Result
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _UNFOLDED = 100_000
 _NARROWEST = 20
 _FOUND = 4
+_PLANNED = {"denied": 4, "taken": 6}  # as `up` would end
 _CANNOT_WORK = 7
 
 
@@ -104,7 +106,8 @@ def _hints(result: Any, *, cut: bool) -> list[str]:
     rows = type(result).__name__ == "SqlResult"
     said = []
     if rows and result.more:
-        said.append(f"Only the first {result.limit:,} rows are shown; ask for more with --limit.")
+        more = "ask for more with --limit" if result.limit < MOST_ROWS else "narrow it with WHERE"
+        said.append(f"Only the first {result.limit:,} rows are shown; {more}.")
     if cut:
         whole = "-o json or -o csv" if rows else "-o json"
         said.append(f"Cells that end in … are cut to fit here; {whole} shows all of them.")
@@ -117,6 +120,8 @@ def exit_code(result: Any) -> int:
     match type(result).__name__:
         case "ExecResult":
             return int(result.code)
+        case "PlanResult":
+            return _PLANNED.get(result.answer, 0)
         case "AuditVerifyResult":
             return 0 if result.holds else _FOUND
         case "TemplateCheckResult":
@@ -147,17 +152,18 @@ def _failed(message: str) -> Line:
     return Line(message, label="Error ", label_style="bold red")
 
 
-def show_usage(error: Exception, *, as_json: bool) -> None:
-    """Print a mistake in the command line itself."""
+def show_usage(error: Exception, known: str = "", *, as_json: bool) -> None:
+    """Print a mistake in the command line itself; `known` begins the hint."""
     message = clean(error.format_message())  # type: ignore[attr-defined]
     if not message:
         return  # nothing was typed but the group's name: its help is on the screen
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "sandbox"
+    hint = f"{clean(known)}See: {path} --help"
     if as_json:
-        _write_error("usage", message, path, f"See: {path} --help", {})
+        _write_error("usage", message, path, hint, {})
         return
-    _print([_failed(message), Line(f"See: {path} --help", style="dim")], stderr=True)
+    _print([_failed(message), Line(hint, style="dim")], stderr=True)
 
 
 def show_bug(error: Exception, *, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sandbox.cli.asking import Asked, Returned, SqlOutput, command
+from sandbox.cli.asking import MOST_ROWS, Asked, Returned, SqlOutput, command
 from sandbox.core.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def sql(
     name: Name,
     statement: Annotated[str, typer.Argument(metavar="SQL", help="One statement; - reads stdin.")],
     limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, max=1_000_000, help="Rows at most.")
+        int, typer.Option("--limit", "-n", min=1, max=MOST_ROWS, help="Rows at most.")
     ] = 1000,
     output: Annotated[
         SqlOutput, typer.Option("--output", "-o", help="How rows are printed.")

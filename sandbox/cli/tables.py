@@ -1,10 +1,10 @@
 """What people see of each result, as plain lines and grids. `render` gives them their looks."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
+from sandbox.cli.blocks import Block, Grid, Line
 from sandbox.core.lease import spoken
 from sandbox.core.text import clean
 
@@ -27,30 +27,6 @@ if TYPE_CHECKING:
         TemplateResult,
     )
     from sandbox.usecases.views import SandboxView
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of text: an emphasised label, then the rest, folded unless it is kept `raw`."""
-
-    text: str
-    label: str = ""
-    style: str = ""
-    label_style: str = "bold"
-    raw: bool = False
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Rows under column names; where they do not fit, cells of `cut` end in an ellipsis."""
-
-    columns: Sequence[str]
-    rows: list[Sequence[Any]] = field(default_factory=list)
-    cut: frozenset[str] = frozenset()
-
-
-Block: TypeAlias = Line | Grid
-
 
 _INDENT = " " * 10
 
@@ -132,9 +108,8 @@ def _until(view: "SandboxView") -> str:
 
 def _plan(result: "PlanResult") -> list[Block]:
     decision, cost = result.decision, result.forecast
-    verdict = {"allow": "would be made", "warn": "would be made, with warnings"}
     shown: list[Block] = [
-        _named("plan", f"{result.name} {verdict.get(decision.verdict, 'would be denied')}"),
+        _named("plan", f"{result.name} {_answered(result)}"),
         _named("purpose", result.spec.purpose or "(none)"),
         _policy(decision, result.spec.steps),
         *findings(decision),
@@ -145,8 +120,6 @@ def _plan(result: "PlanResult") -> list[Block]:
     ]
     if result.spec.parameters:
         shown.append(_named("set", _parameters(result.spec.parameters)))
-    if result.exists:
-        shown.append(_named("note", "a sandbox of that name is there already"))
     columns = ("container", "image", "there", "memory", "CPUs")
     grid = Grid(columns, cut=frozenset({"image"}))
     for c in result.containers:
@@ -167,6 +140,12 @@ def _plan(result: "PlanResult") -> list[Block]:
         ),
     ]
     return shown
+
+
+def _answered(result: "PlanResult") -> str:
+    said = f"refused: {result.why} {result.hint}" if result.answer == "taken" else result.answer
+    warned = ", with warnings" if (said, result.decision.verdict) == ("made", "warn") else ""
+    return "runs already and would be returned" if said == "runs" else f"would be {said}{warned}"
 
 
 def _up(result: "UpResult") -> list[Block]:
@@ -245,7 +224,8 @@ def _sql(result: "SqlResult") -> list[Block]:
 
 def _import(result: "ImportResult") -> list[Block]:
     grid = Grid(("column", "type"), [(c.name, c.type) for c in result.columns])
-    return [_named("imported", f"lab.{result.table}, {result.rows:,} rows"), grid]
+    imported = _named("imported", f"lab.{result.table}, {result.rows:,} rows")
+    return [imported, *(_named("note", each) for each in result.notes), grid]
 
 
 def _nothing(result: "ExecResult") -> list[Block]:

@@ -4,6 +4,7 @@ A use case fills the value, `as_document` makes the plain form that the evaluato
 Decision keeps.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -16,6 +17,21 @@ from sandbox.core.values import Value
 
 # Classes that may be seen as they are; every other class needs a mask that changes it.
 _OPEN_CLASSES = frozenset({"public", "internal"})
+
+# What people call the fields that rules of the house judge most, in English and Japanese.
+WORDS: Mapping[str, tuple[str, str]] = {
+    "ttl_hours": ("the time to live (hours)", "有効期間（時間）"),
+    "purpose.words": ("the number of different words in the purpose", "目的の語数"),
+    "owner_totals.sandboxes": ("the number of your sandboxes", "あなたのサンドボックスの数"),
+    "owner_totals.memory_mb": (
+        "your sandboxes' memory together (MB)",
+        "あなたのサンドボックスのメモリ合計（MB）",
+    ),
+    "steps.extract": ("the person for the step extract", "抽出工程の担当者"),
+    "steps.transform": ("the person for the step transform", "加工工程の担当者"),
+    "steps.analyse": ("the person for the step analyse", "分析工程の担当者"),
+    "template.name": ("the template", "テンプレート"),
+}
 
 
 class PurposeInput(Value):

@@ -10,7 +10,10 @@ from sandbox.core.errors import InvalidInput
 from sandbox.core.text import clean
 from sandbox.core.values import Value
 
-_PART = re.compile(r"(\d{1,7})\s*([mhdw])", re.IGNORECASE)
+_PART = re.compile(r"(?<!\d)(\d+)\s*([mhdw])", re.IGNORECASE)
+# More digits are more than ten years in any unit, and more than a timedelta can hold.
+_MOST_DIGITS = 8
+_SHOWN = 40
 _UNIT = {
     "m": timedelta(minutes=1),
     "h": timedelta(hours=1),
@@ -18,6 +21,8 @@ _UNIT = {
     "w": timedelta(weeks=1),
 }
 LONGEST = timedelta(days=3650)
+_NONE = timedelta()
+_EXAMPLES = "Write minutes, hours, days or weeks: 90m, 72h, 3d, 1w, 1d12h."
 
 
 class Lease(Value):
@@ -36,21 +41,29 @@ class Lease(Value):
 def parse_ttl(text: str) -> timedelta:
     """Return the duration that `text` says: `90m`, `72h`, `3d`, `1w`, `1d12h`.
 
-    Raises InvalidInput when it is anything else, is zero, or is longer than ten years.
+    Raises InvalidInput, each told apart, when it is anything else, is nothing, or is longer than
+    ten years.
     """
     # Japanese keyboards type full-width digits and letters; NFKC makes them plain.
     compact = unicodedata.normalize("NFKC", text).strip()
     parts = _PART.findall(compact)
     units = [unit.lower() for _, unit in parts]
-    total = sum((int(n) * _UNIT[u.lower()] for n, u in parts), timedelta())
-    nonsense = _PART.sub("", compact).strip() or len(set(units)) != len(units)
-    if nonsense or not timedelta() < total <= LONGEST:
-        raise InvalidInput(
-            "The time to live is not a duration.",
-            subject=clean(text),
-            hint="Write minutes, hours, days or weeks: 90m, 72h, 3d, 1w, 1d12h.",
-        )
+    if not parts or _PART.sub("", compact).strip() or len(set(units)) != len(units):
+        raise _refused("is not a duration", text, _EXAMPLES)
+    numbers = [n.lstrip("0") or "0" for n, _ in parts]
+    huge = any(len(n) > _MOST_DIGITS for n in numbers)
+    total = sum((int(n) * _UNIT[u] for n, u in zip(numbers, units, strict=True) if not huge), _NONE)
+    if huge or total > LONGEST:
+        raise _refused("is longer than ten years", text, f"At most {LONGEST.days}d. {_EXAMPLES}")
+    if total == _NONE:
+        raise _refused("is nothing: it would end at once", text, _EXAMPLES)
     return total
+
+
+def _refused(why: str, text: str, hint: str) -> InvalidInput:
+    said = clean(text)
+    subject = said if len(said) <= _SHOWN else said[: _SHOWN - 1] + "…"
+    return InvalidInput(f"The time to live {why}.", subject=subject, hint=hint)
 
 
 def spoken(span: timedelta) -> str:

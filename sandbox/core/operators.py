@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from sandbox.core.judged import WORDS
 from sandbox.core.text import clean
 
 Language = Literal["en", "ja"]
@@ -63,7 +64,9 @@ class Operator:
     def says(self, language: Language, field: str, actual: Any, expected: Any) -> str:
         """Return the sentence for a value that does not hold."""
         text = self.words(expected)[LANGUAGES.index(language)]
-        return text.format(field=field, actual=shown(actual), expected=shown(expected))
+        return text.format(
+            field=in_words(field, language), actual=shown(actual), expected=shown(expected)
+        )
 
 
 def shown(value: Any) -> str:
@@ -247,10 +250,19 @@ def check(name: str, expected: Any, field: str, scope: Mapping[str, Any]) -> Mis
     return Miss(field, en, ja, False, name, expected, actual)
 
 
+def in_words(field: str, language: Language) -> str:
+    """Return what people call `field`, or the field itself."""
+    return WORDS[field][LANGUAGES.index(language)] if field in WORDS else field
+
+
 def missing(field: str) -> Miss:
     """Return that `field` is not in the request."""
+    en, ja = (in_words(field, language) for language in LANGUAGES)
+    kind_en, kind_ja = ("", "") if field in WORDS else ("field ", "項目 ")
     return Miss(
-        field, f"field {field} is missing from the request", f"申請に項目 {field} がありません"
+        field,
+        f"{kind_en}{en} is missing from the request",
+        f"申請に{kind_ja}{ja} がありません",
     )
 
 
@@ -259,6 +271,6 @@ def wrong_kind(field: str, actual: Any, accepted: tuple[str, ...]) -> Miss:
     found = kind(actual)
     needed_en = " or ".join(kind_name(one, "en") for one in accepted)
     needed_ja = "か".join(kind_name(one, "ja") for one in accepted)
-    en = f"{field} is {kind_name(found, 'en')}, the rule needs {needed_en}"
-    ja = f"{field} は{kind_name(found, 'ja')}ですが、規則には{needed_ja}が必要です"
+    en = f"{in_words(field, 'en')} is {kind_name(found, 'en')}, the rule needs {needed_en}"
+    ja = f"{in_words(field, 'ja')} は{kind_name(found, 'ja')}ですが、規則には{needed_ja}が必要です"
     return Miss(field, en, ja, actual=actual)

@@ -63,6 +63,14 @@ def _tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+class _Misplaced(ValueError):
+    """What is wrong inside a list, and with which of its items: pydantic names only the list."""
+
+    def __init__(self, problem: str, *place: int | str) -> None:
+        super().__init__(problem)
+        self.place = place
+
+
 class Condition(Value):
     """One test of one field (`owner_totals.memory_mb`) by exactly one operator."""
 
@@ -149,8 +157,9 @@ class PolicySet(Value):
     @classmethod
     def _ids_once(cls, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
         ids = [rule.id for rule in rules]
-        if twice := sorted({i for i in ids if ids.count(i) > 1}):
-            raise ValueError(f"rule ids are used more than once: {', '.join(twice)}")
+        for number, name in enumerate(ids):
+            if name in ids[:number]:
+                raise _Misplaced(f"the rule id {name} is used more than once", number, "id")
         return rules
 
     def canonical(self) -> str:

@@ -295,18 +295,32 @@ class Keys(Protocol):
 
 @dataclass(frozen=True)
 class HomeAccess:
-    """Who can enter a home's state folder."""
+    """Where a home is, and who owns its state folder."""
 
     path: str
     owner: str
-    others_can_read: bool
+
+
+@dataclass(frozen=True)
+class Exposed:
+    """A path of the home with which others can do too much.
+
+    `secret`: they can read or enter it, or change it, and should do neither. Otherwise it decides
+    something, and they can change it.
+    """
+
+    path: str
+    secret: bool
 
 
 class HomeFiles(Protocol):
     """The files of the home that use cases need."""
 
     def access(self) -> HomeAccess:
-        """Return who owns the state folder and whether anybody else can enter it."""
+        """Return where the home is and who owns its state folder."""
+
+    def exposed(self) -> list[Exposed]:
+        """Return the paths that others can read or change and should not, sorted."""
 
     def workshop(self, name: str) -> AbstractContextManager[Path]:
         """Hold the one folder in which files for `name` are under construction, empty at first.

@@ -25,6 +25,8 @@ def clean(text: str, *, keep_newlines: bool = False) -> str:
     What people, files, databases and containers say reaches a terminal only through this.
     Each such character becomes U+FFFD, so that it stays visible that something was there.
     """
+    if text.isprintable():  # most text is; none of the characters below are
+        return text
     allowed = "\n\t" if keep_newlines else ""
     return "".join(
         c if c in allowed or not (unicodedata.category(c) in _UNSAFE or c in _BIDI) else "\ufffd"

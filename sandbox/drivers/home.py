@@ -5,16 +5,20 @@ import os
 import pwd
 import shutil
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sandbox.core.errors import Conflict, Unavailable
-from sandbox.core.ports import HomeAccess
+from sandbox.core.ports import Exposed, HomeAccess
 
 STATE = ".sandbox"
 SETTINGS = "sandbox.yaml"
 _CHUNK = 1024 * 1024
+# What is in these folders decides what leaves the core, what runs, and who may.
+_DECIDING = ("policies", "sources", "templates")
+_OTHERS, _OTHERS_WRITE = 0o077, 0o022
 
 
 class HomeFolder:
@@ -24,13 +28,27 @@ class HomeFolder:
         self._folder = folder
 
     def access(self) -> HomeAccess:
-        """Return who owns the state folder and whether anybody else can enter it."""
+        """Return where the home is and who owns its state folder."""
         state = (self._folder / STATE).stat()
         return HomeAccess(
             path=str(self._folder),
             owner=_user_name(state.st_uid),
-            others_can_read=bool(state.st_mode & 0o077),
         )
+
+    def exposed(self) -> list[Exposed]:
+        """Return the paths that others can read or change and should not, sorted."""
+        state = self._folder / STATE
+        secret = [state, *_tree(state / "keys"), *_tree(state / "secrets")]
+        settings = self._folder / SETTINGS
+        deciding = [
+            self._folder,
+            settings,
+            *(p for n in _DECIDING for p in _tree(self._folder / n)),
+        ]
+        return [
+            *(Exposed(str(p), secret=True) for p in secret if _mode(p) & _OTHERS),
+            *(Exposed(str(p), secret=False) for p in deciding if _mode(p) & _OTHERS_WRITE),
+        ]
 
     @contextmanager
     def workshop(self, name: str) -> Iterator[Path]:
@@ -142,6 +160,21 @@ def _fill(folder: Path, shipped: Path, files: dict[str, str]) -> None:
         mode = 0o600 if path.startswith(STATE) else 0o644
         with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
             file.write(text)
+    # Shipped files bring the modes of wherever they were unpacked.
+    for entry in _tree(folder):
+        entry.chmod(_mode(entry) & ~_OTHERS_WRITE)
+
+
+def _tree(folder: Path) -> list[Path]:
+    return [folder, *sorted(folder.rglob("*"))]
+
+
+def _mode(path: Path) -> int:
+    """Return the permissions of what `path` leads to, 0 if it leads nowhere."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return 0
 
 
 def _clear(folder: Path, *, remove: bool) -> None:

@@ -1,5 +1,6 @@
 """The home itself: init, doctor, uninstall."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Literal
 
@@ -7,7 +8,7 @@ from pydantic import Field
 
 from sandbox.core.errors import Conflict, SandboxError
 from sandbox.core.lifecycle import LIVE
-from sandbox.core.ports import Context, Transaction
+from sandbox.core.ports import Context, Exposed, Transaction
 from sandbox.core.snapshot import SnapshotState
 from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.desk import answers
@@ -19,6 +20,7 @@ from sandbox.usecases.recording import record
 _GB = 1_000_000_000
 _LOW_DISK = 5 * _GB
 _NO_DISK = 1 * _GB
+_MOST_EXPOSED = 8
 
 
 class InitResult(Result):
@@ -111,7 +113,7 @@ def doctor(context: Context, request: DoctorRequest) -> DoctorResult:
     works = checks[0].status == "ok"
     if works:
         checks += [_base_image(context), _port(context), *_gateway(context), *_demo(context)]
-    return DoctorResult(checks=(*checks, _home(context), _registry(context), _duties()))
+    return DoctorResult(checks=(*checks, *_home(context), _registry(context), _duties()))
 
 
 @answers(UninstallRequest)
@@ -230,18 +232,26 @@ def _demo(context: Context) -> list[Check]:
     ]
 
 
-def _home(context: Context) -> Check:
-    access = context.files.access()
-    if access.others_can_read:
-        return Check(
-            name="home",
-            status="fail",
-            said=f"others can enter {access.path}/.sandbox",
-            fix=f"chmod 700 {access.path}/.sandbox",
-        )
-    return Check(
-        name="home", status="ok", said=f"{access.path}, state readable by {access.owner} only"
-    )
+def _home(context: Context) -> list[Check]:
+    found = context.files.exposed()
+    if not found:
+        access = context.files.access()
+        said = f"{access.path}: {access.owner} alone reads its secrets and changes its rules"
+        return [Check(name="home", status="ok", said=said)]
+    checks = [_open_to_others(one) for one in found[:_MOST_EXPOSED]]
+    if (rest := len(found) - _MOST_EXPOSED) > 0:
+        fix = "Mend those above, then run doctor again."
+        checks.append(Check(name="home", status="fail", said=f"and {rest} more", fix=fix))
+    return checks
+
+
+def _open_to_others(found: Exposed) -> Check:
+    path = shlex.quote(found.path)
+    if found.secret:
+        said, fix = f"others can read or enter {found.path}", f"chmod go-rwx {path}"
+    else:
+        said, fix = f"others can change {found.path}", f"chmod go-w {path}"
+    return Check(name="home", status="fail", said=said, fix=fix)
 
 
 def _registry(context: Context) -> Check:

@@ -2,11 +2,14 @@
 
 import json
 import re
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import PurePath
 from typing import Any
 
 from sandbox.core.anatomy import PYTHON, container_name
-from sandbox.core.errors import Conflict, InvalidInput, NotFound, Unavailable
+from sandbox.core.errors import Conflict, InvalidInput, NotFound, SandboxError, Unavailable
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.ports import Context
 from sandbox.core.text import clean, closest
@@ -21,9 +24,12 @@ _SQL_HINT = (
     "core is read-only, lab is yours and starts empty: open the notebook, or import a file. "
     "Tables: SELECT database_name, table_name FROM duckdb_tables()"
 )
-# How the program inside says that a table is there already (images/base/sandbox_import.py).
-_TAKEN = "a table of that name already"
-_TABLE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_TABLE = re.compile(r"[^\W\d]\w*")
+_LONGEST_TABLE = 63  # bytes; PostgreSQL cuts off the rest without a word
+_KILLED = 137
+_EXAMPLE = '"SELECT count(*) FROM core.purchases"'
+# How engines report, in place of the command's output, that they could not start it.
+_NOT_STARTED = b"OCI runtime exec failed"
 
 
 class SqlResult(Result):
@@ -52,12 +58,13 @@ class ImportedColumn(Value):
 
 
 class ImportResult(Result):
-    """A table that was made in the lab."""
+    """A table that was made in the lab; `notes` tell each name that differs from the file's."""
 
     name: str
     table: str
     rows: int
     columns: tuple[ImportedColumn, ...]
+    notes: tuple[str, ...] = ()
 
 
 class ImportRequest(Request[ImportResult]):
@@ -107,23 +114,19 @@ def sql(context: Context, request: SqlRequest) -> SqlResult:
         raise InvalidInput(
             "There is no SQL.",
             subject=request.name,
-            hint='For example: sandbox sql NAME "SELECT count(*) FROM core.purchases"',
+            hint=f"For example: sandbox sql {request.name} {_EXAMPLE}",
         )
     question = {"sql": request.sql, "limit": request.limit}
     answer = _ask(context, request.name, "sandbox_query", question)
     if "error" in answer:
-        raise InvalidInput(
-            f"SQL: {clean(answer['error'])}",
-            subject=request.name,
-            hint=_SQL_HINT,
-        )
+        raise _not_answered(request, answer)
     return SqlResult(**answer, limit=request.limit)
 
 
 @answers(ImportRequest)
 def import_csv(context: Context, request: ImportRequest) -> ImportResult:
     """Load a CSV file into a new table of the lab."""
-    table = _table_name(request)
+    table, notes = _table_name(request)
     if len(request.content) > IMPORT_LIMIT:
         raise InvalidInput(
             f"The file is larger than {IMPORT_LIMIT >> 20} MiB.",
@@ -133,7 +136,7 @@ def import_csv(context: Context, request: ImportRequest) -> ImportResult:
     question = {"table": table, "size": len(request.content)}
     answer = _ask(context, request.name, "sandbox_import", question, request.content)
     if "error" in answer:
-        raise _not_imported(request, table, clean(answer["error"]))
+        raise _not_imported(request, table, answer)
     with context.registry.writing() as tx:
         record(
             context,
@@ -146,7 +149,10 @@ def import_csv(context: Context, request: ImportRequest) -> ImportResult:
             bytes=len(request.content),
         )
     columns = tuple(ImportedColumn(name=n, type=t) for n, t in answer["columns"])
-    return ImportResult(name=request.name, table=table, rows=answer["rows"], columns=columns)
+    notes += [clean(note) for note in answer.get("notes", [])]
+    return ImportResult(
+        name=request.name, table=table, rows=answer["rows"], columns=columns, notes=tuple(notes)
+    )
 
 
 @answers(ExecRequest)
@@ -154,8 +160,18 @@ def execute(context: Context, request: ExecRequest) -> ExecResult:
     """Run a command inside, passing its output on live; its exit code is the answer."""
     sandbox = running(context, request.name)
     container = _container(sandbox, request.part)
-    ran = context.engine.run(container, request.command, output=context.progress.output)
-    return ExecResult(name=request.name, code=ran.code)
+    refused = False
+
+    def pass_on(stream: str, chunk: bytes) -> None:
+        nonlocal refused
+        refused = refused or chunk.startswith(_NOT_STARTED)
+        held.append(chunk) if refused else context.progress.output(stream, chunk)
+
+    held: list[bytes] = []
+    with _named(request.name):
+        ran = context.engine.run(container, request.command, output=pass_on)
+    code = _not_started(context, request, b"".join(held)) if refused else ran.code
+    return ExecResult(name=request.name, code=code)
 
 
 @answers(LogsRequest)
@@ -171,28 +187,90 @@ def logs(context: Context, request: LogsRequest) -> LogsResult:
     )
 
 
-def _not_imported(request: ImportRequest, table: str, said: str) -> InvalidInput:
-    message, hint = f"The file was not imported: {said}", "Correct the file, then import it again."
-    if _TAKEN in said:
-        # What the program inside proposes is SQL; people here type commands.
-        message = message[: message.index(_TAKEN) + len(_TAKEN)] + "."
-        hint = (
-            f'Remove the old one: sandbox sql {request.name} "DROP TABLE lab.{table}", '
-            "or give this one another name: --table OTHER"
+def _not_started(context: Context, request: ExecRequest, said: bytes) -> int:
+    """Say why a command could not be started; return the exit code that a shell gives for it."""
+    missing = b"not found" in said or b"no such file" in said
+    why = "there is no such command inside" if missing else "this cannot be executed"
+    line = f"Error {request.name}: {clean(request.command[0])}: {why}\n"
+    context.progress.output("stderr", line.encode())
+    return 127 if missing else 126
+
+
+def _not_answered(request: SqlRequest, answer: dict[str, Any]) -> InvalidInput:
+    kind = answer.get("kind", "")
+    if kind == "memory":
+        return _too_big(request.name, answer.get("memory_mb"))
+    first, _, rest = clean(answer["error"], keep_newlines=True).partition("\n")
+    hints = [rest, _SQL_HINT if kind == "catalogue" else ""]
+    hint = "\n".join(h for h in hints if h)
+    return InvalidInput(f"SQL: {first}", subject=request.name, hint=hint)
+
+
+def _too_big(name: str, memory_mb: int | None) -> InvalidInput:
+    has = f"; the sandbox has {memory_mb} MB" if memory_mb else ""
+    return InvalidInput(
+        f"The query needs more memory than there is{has}.",
+        subject=name,
+        hint="Aggregate earlier, add a LIMIT, or take fewer columns or rows.",
+        details={"memory_mb": memory_mb} if memory_mb else {},
+    )
+
+
+def _not_imported(request: ImportRequest, table: str, answer: dict[str, Any]) -> SandboxError:
+    if answer.get("kind") == "taken":
+        return Conflict(
+            f"The lab has a table {table} already.",
+            subject=request.name,
+            hint=f"Remove it: sandbox sql {request.name} 'DROP TABLE lab.{table}'\n"
+            "Or give the new one another name: --table OTHER",
         )
-    return InvalidInput(message, subject=clean(request.file), hint=hint)
+    first, _, rest = clean(answer["error"], keep_newlines=True).partition("\n")
+    hint = "Correct the file, then import it again."
+    return InvalidInput(
+        f"The file was not imported: {first}",
+        subject=clean(request.file),
+        hint=f"{rest}\n{hint}" if rest else hint,
+    )
 
 
-def _table_name(request: ImportRequest) -> str:
-    stem = PurePath(request.file).stem
-    name = request.table or re.sub(r"[^a-z0-9_]+", "_", stem.lower()).strip("_")
-    if _TABLE.fullmatch(name):
+def _table_name(request: ImportRequest) -> tuple[str, list[str]]:
+    """Return a name for the table, and a note where the file's name could not be taken over."""
+    if request.table:
+        return _checked(request.table), []
+    stem = unicodedata.normalize("NFKC", PurePath(request.file).stem).lower()
+    name = re.sub(r"\W+", "_", stem).strip("_") or "imported"
+    fits = name if _TABLE.fullmatch(name) else f"t_{name}"
+    fits = fits.encode()[:_LONGEST_TABLE].decode(errors="ignore")
+    note = f"The file's name is no name for a table; it is named {fits}."
+    taken_over = fits == name and name != "imported"
+    return fits, [] if taken_over else [note]
+
+
+def _checked(name: str) -> str:
+    fits = len(name.encode(errors="replace")) <= _LONGEST_TABLE and name == name.lower()
+    if fits and _TABLE.fullmatch(name):
         return name
     raise InvalidInput(
         "This is not a name for a table.",
-        subject=clean(name or request.file),
+        subject=clean(name),
         hint="Give one with --table: lower-case letters, digits and _",
     )
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Let what goes wrong inside be told of the sandbox: nobody knows its containers' names."""
+    try:
+        yield
+    except Conflict as error:
+        raise Unavailable(
+            "The sandbox's tool does not run.",
+            subject=name,
+            hint=f"See: sandbox logs {name}, or make it again",
+        ) from error
+    except SandboxError as error:
+        error.subject, error.hint = name, error.hint.replace("NAME", name)
+        raise
 
 
 def _ask(
@@ -202,15 +280,11 @@ def _ask(
     sandbox = running(context, name)
     container = _container(sandbox, "")
     line = json.dumps(question, ensure_ascii=False).encode() + b"\n"
-    try:
+    with _named(name):
         ran = context.engine.run(container, [PYTHON, "-m", program], stdin=line + content)
-    except Conflict as error:
-        raise Unavailable(
-            "The sandbox's tool does not run.",
-            subject=name,
-            hint=f"See: sandbox logs {name}, or make it again",
-        ) from error
-    return read_json(ran, container)
+        if ran.code == _KILLED and context.engine.is_running(container):
+            raise _too_big(name, None)
+        return read_json(ran, container)
 
 
 def _container(sandbox: Sandbox, part: str) -> str:

@@ -1,9 +1,11 @@
 """`plan`: everything that `up` would do, what it would cost, and what policy would say."""
 
 import statistics
+from typing import Literal
 
 from sandbox.core.anatomy import LAB_SEED_MB
-from sandbox.core.lifecycle import LIVE, Spec
+from sandbox.core.errors import Conflict
+from sandbox.core.lifecycle import Spec
 from sandbox.core.policy import Decision
 from sandbox.core.ports import Context, Transaction
 from sandbox.core.resolving import Wish
@@ -11,6 +13,7 @@ from sandbox.core.snapshot import Snapshot
 from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.desk import answers
 from sandbox.usecases.images import missing
+from sandbox.usecases.provisioning import running_already
 from sandbox.usecases.wishes import Resolved, decide, resolve_wish
 
 
@@ -34,16 +37,25 @@ class Forecast(Value):
     lab_bytes: int
 
 
+Answer = Literal["made", "runs", "taken", "denied"]
+
+
 class PlanResult(Result):
-    """Everything `up` would do. Nothing was touched."""
+    """Everything `up` would do. Nothing was touched.
+
+    `answer`: it would be made; it runs already and would be returned; its name is taken, `why`
+    and `hint` being what `up` would say; policy denies it.
+    """
 
     name: str
+    answer: Answer
+    why: str = ""
+    hint: str = ""
     spec: Spec
     decision: Decision
     containers: tuple[PlannedContainer, ...]
     forecast: Forecast
     replica: Snapshot
-    exists: bool
 
 
 class PlanRequest(Request[PlanResult]):
@@ -57,19 +69,34 @@ def plan(context: Context, request: PlanRequest) -> PlanResult:
     """Return what `up` would do with the same wish, touching nothing."""
     resolved = resolve_wish(context, request.wish)
     with context.registry.reading() as tx:
-        decision = decide(context, tx, resolved)
-        existing = tx.sandbox(request.wish.name)
+        answer, decision, refusal = _answer(context, tx, resolved)
         past = _past_seconds(tx, resolved.template.name)
     to_build = {image.tag for image in missing(context, resolved.images.all())}
     return PlanResult(
         name=request.wish.name,
+        answer=answer,
+        why=refusal.message if refusal else "",
+        hint=refusal.hint if refusal else "",
         spec=resolved.spec,
         decision=decision,
         containers=_planned_containers(resolved, to_build),
         forecast=_forecast(resolved, past, len(to_build)),
         replica=resolved.snapshot,
-        exists=existing is not None and existing.state in LIVE,
     )
+
+
+def _answer(
+    context: Context, tx: Transaction, resolved: Resolved
+) -> tuple[Answer, Decision, Conflict | None]:
+    """Return what `up` would answer, by the same steps in the same order."""
+    try:
+        running = running_already(context, tx, resolved)
+    except Conflict as refusal:
+        return "taken", decide(context, tx, resolved), refusal
+    if running is not None:
+        return "runs", Decision.model_validate(running.decision), None
+    decision = decide(context, tx, resolved)
+    return "denied" if decision.verdict == "deny" else "made", decision, None
 
 
 def _planned_containers(resolved: Resolved, to_build: set[str]) -> tuple[PlannedContainer, ...]:

@@ -21,6 +21,7 @@ from sandbox.core.policy import Decision
 from sandbox.core.ports import Context, Transaction
 from sandbox.core.resolving import Wish, differences
 from sandbox.core.snapshot import Snapshot, SnapshotState
+from sandbox.core.text import clean
 from sandbox.core.values import Request, Result
 from sandbox.usecases.desk import answers
 from sandbox.usecases.dismantling import dismantle
@@ -74,10 +75,9 @@ def _reserve(context: Context, resolved: Resolved) -> tuple[Sandbox, Decision, b
     """Write the sandbox as provisioning, or as denied; or find the one that runs already."""
     foreign = overlapped(context.settings.network.range, context.engine.subnets())
     with context.registry.writing() as tx:
-        existing = tx.sandbox(resolved.wish.name)
-        if existing is not None and existing.state in LIVE:
-            same = _same_or_conflict(context, resolved, existing)
-            return same, Decision.model_validate(same.decision), False
+        running = running_already(context, tx, resolved)
+        if running is not None:
+            return running, Decision.model_validate(running.decision), False
         _still_there(tx, resolved)
         decision = decide(context, tx, resolved)
         denied = decision.verdict == "deny"
@@ -121,7 +121,14 @@ def _still_there(tx: Transaction, resolved: Resolved) -> None:
         )
 
 
-def _same_or_conflict(context: Context, resolved: Resolved, existing: Sandbox) -> Sandbox:
+def running_already(context: Context, tx: Transaction, resolved: Resolved) -> Sandbox | None:
+    """Return the running sandbox that is what is wished for, None if the name is free.
+
+    Raises Conflict, saying what differs, when something else has the name.
+    """
+    existing = tx.sandbox(resolved.wish.name)
+    if existing is None or existing.state not in LIVE:
+        return None
     state = existing.state_at(context.now())
     if state is not State.READY:
         raise Conflict(
@@ -273,8 +280,15 @@ def _is_ready(context: Context, sandbox: Sandbox) -> bool:
     return current is not None and current.id == sandbox.id and current.state is State.READY
 
 
+def why_it_ended(error: BaseException) -> str:
+    """Return the reason that the record keeps of what `error` ended."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted (Ctrl-C)"
+    return clean(error.message) if isinstance(error, SandboxError) else type(error).__name__
+
+
 def _unmake(context: Context, sandbox: Sandbox, error: BaseException) -> None:
-    why = error.message if isinstance(error, SandboxError) else type(error).__name__
+    why = why_it_ended(error)
     context.progress.say("up", "Removing what was made")
     try:
         dismantle(context, sandbox)
@@ -288,4 +302,4 @@ def _unmake(context: Context, sandbox: Sandbox, error: BaseException) -> None:
         failed = transition(current.state, Action.FAIL)
         tx.save_sandbox(current.model_copy(update={"state": failed, "reason": why}))
         tx.forget_journal(sandbox.id)
-        record(context, tx, "sandbox.failed", sandbox.name, id=sandbox.id, why=why)
+        record(context, tx, "sandbox.failed", sandbox.name, reason=why, id=sandbox.id)

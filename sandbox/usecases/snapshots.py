@@ -6,11 +6,12 @@ from sandbox.core.objects import INSTALLATION, ROLE, BigFile, Container, Mount
 from sandbox.core.ports import Built, Context
 from sandbox.core.snapshot import Manifest, Snapshot, SnapshotState, check_id, next_id
 from sandbox.core.source import Source, drift
-from sandbox.core.text import clean, closest
+from sandbox.core.text import closest
 from sandbox.core.values import Request, Result
 from sandbox.core.version import VERSION
 from sandbox.usecases.desk import answers
 from sandbox.usecases.images import build_missing
+from sandbox.usecases.provisioning import why_it_ended
 from sandbox.usecases.recording import record
 
 _FOLDER = "/replica"
@@ -71,7 +72,7 @@ def build(context: Context, request: BuildSnapshotRequest) -> SnapshotResult:
         except BaseException as error:
             # Ctrl-C may come right after `ready` was committed, and is then too late.
             if _state(context, snapshot) is not SnapshotState.READY:
-                _unmake(context, snapshot, _why(error))
+                _unmake(context, snapshot, why_it_ended(error))
             raise
 
 
@@ -234,10 +235,6 @@ def _settle(context: Context, source: Source, snapshot: Snapshot, built: Built) 
     return ready
 
 
-def _why(error: BaseException) -> str:
-    return error.message if isinstance(error, SandboxError) else type(error).__name__
-
-
 def _unmake(context: Context, snapshot: Snapshot, why: str) -> None:
     try:
         _take_apart(context, snapshot)
@@ -251,7 +248,7 @@ def _unmake(context: Context, snapshot: Snapshot, why: str) -> None:
             return
         tx.save_snapshot(current.model_copy(update={"state": SnapshotState.FAILED}))
         tx.forget_journal(snapshot.id)
-        record(context, tx, "snapshot.failed", snapshot.id, why=clean(why))
+        record(context, tx, "snapshot.failed", snapshot.id, reason=why)
 
 
 def _take_apart(context: Context, snapshot: Snapshot) -> None:

@@ -35,6 +35,16 @@ class ListTemplatesRequest(Request[TemplateListResult]):
     """Ask which templates there are."""
 
 
+class TemplateNamesResult(Result):
+    """Names, sorted."""
+
+    names: tuple[str, ...]
+
+
+class TemplateNamesRequest(Request[TemplateNamesResult]):
+    """Ask for names only; neither the files nor the engine are looked at."""
+
+
 class TemplateResult(Result):
     """One template, and which of its images are still to be built."""
 
@@ -76,6 +86,12 @@ class CheckTemplateRequest(Request[TemplateCheckResult]):
     """Ask to prove a template in a real sandbox, which is removed afterwards."""
 
     name: str
+
+
+@answers(TemplateNamesRequest)
+def names(context: Context, request: TemplateNamesRequest) -> TemplateNamesResult:
+    """Return the names of the templates."""
+    return TemplateNamesResult(names=tuple(context.catalogue.templates()))
 
 
 @answers(ListTemplatesRequest)

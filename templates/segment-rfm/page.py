@@ -9,8 +9,8 @@ import sys
 from marimo._cli.cli import main
 from marimo._server.api.endpoints.ws.ws_session_connector import SessionConnector
 
-# Only where a session is new does marimo look at this. No setting of it does the same; the smoke
-# test says when a newer marimo no longer heeds it.
+# Only where a session is new does marimo look at this. No setting of it does the same. An
+# engine test (tests/docker/test_inside.py) says when a newer marimo no longer heeds it.
 SessionConnector._is_run_mode = True  # type: ignore[assignment, method-assign]
 
 if __name__ == "__main__":

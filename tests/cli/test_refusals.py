@@ -148,28 +148,6 @@ def test_a_command_that_is_interrupted_says_so(
     assert b"Traceback" not in err
 
 
-def test_an_import_into_a_table_that_is_there_names_both_ways_out(
-    ctx: Context, lived_in: Path
-) -> None:
-    from sandbox.core.errors import InvalidInput
-    from sandbox.core.objects import Ran
-    from sandbox.usecases.inside import ImportRequest, import_csv
-    from tests.fakes import FakeEngine
-
-    assert isinstance(ctx.engine, FakeEngine)
-    said = (
-        "The lab has a table of that name already. "
-        "Choose another name or drop it: DROP TABLE lab.public.budgets"
-    )
-    ctx.engine.programs["sandbox_import"] = Ran(0, json.dumps({"error": said}).encode(), b"")
-    request = ImportRequest(name="spring-coupon", file="budgets.csv", content=b"a\n1\n")
-    with pytest.raises(InvalidInput) as caught:
-        import_csv(ctx, request)
-    assert caught.value.message.endswith("The lab has a table of that name already.")
-    assert 'sandbox sql spring-coupon "DROP TABLE lab.budgets"' in caught.value.hint
-    assert "--table OTHER" in caught.value.hint
-
-
 def nothing_on_record(cli: Cli) -> bool:
     return not json.loads(cli("list", "--all", "-o", "json")[1])["sandboxes"]
 

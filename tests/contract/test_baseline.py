@@ -63,17 +63,27 @@ def test_a_request_at_every_limit_is_allowed() -> None:
 
 
 BREAKS = [
-    ("ttl-max", "ttl_hours", 2160, "ttl_hours is 2160, the limit is 168"),
-    ("sandboxes-per-owner", "owner_totals.sandboxes", 6, "owner_totals.sandboxes is 6"),
-    ("memory-per-owner", "owner_totals.memory_mb", 8193, "owner_totals.memory_mb is 8193"),
+    ("ttl-max", "ttl_hours", 2160, "the time to live (hours) is 2160, the limit is 168"),
+    ("sandboxes-per-owner", "owner_totals.sandboxes", 6, "the number of your sandboxes is 6"),
+    (
+        "memory-per-owner",
+        "owner_totals.memory_mb",
+        8193,
+        "your sandboxes' memory together (MB) is 8193",
+    ),
     ("replica-masked", "replicas.0.masked", False, "replicas core@2026-11-23.1: masked is false"),
     ("replica-masked", "replicas.0.access", "read-write", "access is read-write, it must be"),
     ("replica-masked", "replicas.0.rules_digest", "", "rules_digest is empty"),
-    ("purpose-said", "purpose.words", 3, "purpose.words is 3, at least 4 is needed"),
-    ("steps-owned", "steps.extract", "", "steps.extract is empty"),
-    ("steps-owned", "steps.transform", " ", "steps.transform is empty"),
-    ("steps-owned", "steps.analyse", "", "steps.analyse is empty"),
-    ("template-reviewed", "template.name", "other", "template.name is other, allowed: segment-rfm"),
+    (
+        "purpose-said",
+        "purpose.words",
+        3,
+        "the number of different words in the purpose is 3, at least 4 is",
+    ),
+    ("steps-owned", "steps.extract", "", "the person for the step extract is empty"),
+    ("steps-owned", "steps.transform", " ", "the person for the step transform is empty"),
+    ("steps-owned", "steps.analyse", "", "the person for the step analyse is empty"),
+    ("template-reviewed", "template.name", "other", "the template is other, allowed: segment-rfm"),
 ]
 
 
@@ -97,6 +107,22 @@ def test_an_empty_request_breaks_every_rule() -> None:
     decision = decide({})
     assert decision.held == 0
     assert {f.rule for f in decision.findings} == {r.id for r in POLICIES.rules}
+
+
+@pytest.mark.parametrize("step", ["extract", "transform", "analyse"])
+def test_the_fix_names_the_step_that_nobody_answers_for(step: str) -> None:
+    (finding,) = decide(changed(f"steps.{step}", "")).findings
+    assert f"--owner {step}=" in finding.fix.en
+    assert f"--owner {step}=" in finding.fix.ja
+
+
+def test_every_field_of_the_baseline_has_words_in_both_languages() -> None:
+    fields = {c.field for r in POLICIES.rules if not r.for_each for c in r.asserts}
+    for field in fields:
+        finding = decide(changed(field, None)).findings[0]
+        assert finding.field == field
+        for said in (finding.sentence.en, finding.sentence.ja):
+            assert field not in said, said
 
 
 def test_every_rule_is_tested() -> None:

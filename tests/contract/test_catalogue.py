@@ -1,6 +1,7 @@
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,14 +128,16 @@ def test_unknown_names_propose_the_nearest(catalogue: Catalogue) -> None:
     assert "Did you mean tool?" in error.message
 
 
-@pytest.mark.parametrize("name", ["../demo", "/etc", "..", "", "demo/../demo", "Demo", "a\0b", "."])
-def test_names_that_could_be_paths_are_refused(home: Path, catalogue: Catalogue, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["../demo", "/etc", "..", "", "demo/../demo", "Demo", "a\0b", ".", "分析", "../sources"]
+)
+def test_names_that_are_none_lead_nowhere(home: Path, catalogue: Catalogue, name: str) -> None:
+    """Only what stands in the folder becomes a path; whoever types another hears what there is."""
     write(home / "demo/template.yaml", TEMPLATE)
-    for act in (catalogue.template, catalogue.template_digest, catalogue.source):
-        with pytest.raises(InvalidInput, match="A name is lower-case"):
-            act(name)
-    with pytest.raises(InvalidInput, match="A name is lower-case"):
-        catalogue.service_image(name, "tool")
+    for act in (catalogue.template, catalogue.template_digest):
+        assert "Known: " in failure(partial(act, name), NotFound).hint
+    assert "Known: " in failure(partial(catalogue.source, name), NotFound).hint
+    failure(lambda: catalogue.service_image(name, "tool"), NotFound)
 
 
 @pytest.mark.parametrize(

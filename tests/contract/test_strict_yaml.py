@@ -192,7 +192,7 @@ def test_settings_are_validated_in_place(raw: bytes, said: str) -> None:
         ("owner: it-governance", "", "the key `metadata.owner` is missing.", "metadata:"),
         ('version: "2026.11.1"', "version: 2026.11", "`metadata.version` must be", "version: 2026"),
         (':00+09:00"', ':00"', "`effective_from` must name its time zone", "effective_from:"),
-        ("id: ttl-max", "id: memory-per-owner", "used more than once: memory-per-owner", "rules:"),
+        ("id: ttl-max", "id: memory-per-owner", "`rules[2].id`: the rule", "id: memory-per"),
         (
             "exceptions: never",
             "exceptions: nevr",
@@ -212,6 +212,15 @@ def test_policies_are_validated_in_place(old: str, new: str, said: str, at: str)
     line, column = caught.value.details["line"], caught.value.details["column"]
     assert caught.value.message.startswith(f"policies/baseline.yaml:{line}:{column}: ")
     assert broken.splitlines()[line - 1][column - 1 :].startswith(at)
+
+
+def test_a_rule_id_used_twice_is_told_where_it_stands_again() -> None:
+    text = BASELINE.decode().replace("id: ttl-max", "id: purpose-said", 1)
+    with pytest.raises(InvalidInput, match="the rule id purpose-said is used more") as caught:
+        load_as(PolicySet, "policies/baseline.yaml", text.encode())
+    lines = [n for n, line in enumerate(text.splitlines(), 1) if "id: purpose-said" in line]
+    assert len(lines) == 2
+    assert caught.value.details["line"] == lines[1]
 
 
 def test_a_list_is_no_settings_file() -> None:

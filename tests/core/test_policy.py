@@ -341,7 +341,7 @@ def test_wrong_rules_are_refused(fields: dict[str, Any]) -> None:
 
 
 def test_rule_ids_are_unique() -> None:
-    with pytest.raises(ValidationError, match="used more than once: some-rule"):
+    with pytest.raises(ValidationError, match="some-rule is used more than once"):
         policy_set(rule(), rule())
 
 

@@ -96,8 +96,8 @@ def test_wrong_password_says_where_and_never_what(demo_core: Any, tmp_path: Path
     ("change", "says"),
     [
         ({"host": "nowhere.invalid"}, "could not|not known|resolve"),
-        ({"database": "nothing"}, "does not answer"),
-        ({"user": "nobody"}, "does not answer|refuses"),
+        ({"database": "nothing"}, "refuses the connection: .*nothing"),
+        ({"user": "nobody"}, "refuses"),
     ],
 )
 def test_source_that_is_not_there_is_unavailable(

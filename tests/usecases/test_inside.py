@@ -48,7 +48,7 @@ def test_sql_asks_inside_and_returns_rows(ctx: Context, engine: FakeEngine) -> N
     ("ran", "error", "words"),
     [
         (said({"error": "no table \x1b[31mx"}), InvalidInput, "no table \ufffd[31mx"),
-        (Ran(137, b"", b"Killed"), Unavailable, "Killed"),
+        (Ran(137, b"", b"Killed"), InvalidInput, "more memory"),
         (Ran(1, b"[1, 2]", b""), Unavailable, "exit 1"),
         (Ran(0, b"\xff\xfe", b""), Unavailable, "exit 0"),
     ],
@@ -95,8 +95,12 @@ def test_nothing_runs_in_a_sandbox_that_is_gone(ctx: Context) -> None:
         ("Budget 2026 (final).csv", "", "budget_2026_final"),
         ("x.csv", "my_table", "my_table"),
         ("../../etc/passwd.csv", "", "passwd"),
-        ("2026.csv", "", None),
-        ("予算.csv", "", None),
+        ("2026.csv", "", "t_2026"),
+        ("!!.csv", "", "imported"),
+        ("予算.csv", "", "予算"),
+        ("予算 2026.csv", "", "予算_2026"),
+        ("\u4e88\u7b97" * 30 + ".csv", "", "予算" * 10 + "予"),
+        ("x.csv", "予算", "予算"),
         ("x.csv", "Bad", None),
         ("x.csv", "a; DROP TABLE b", None),
         ("x.csv", 'a"b', None),
@@ -116,7 +120,9 @@ def test_table_names(
             import_csv(ctx, request)
         assert "lab.imported" not in codes(ctx)
         return
-    assert import_csv(ctx, request).table == expected
+    result = import_csv(ctx, request)
+    assert result.table == expected
+    assert bool(result.notes) == (expected in ("t_2026", "imported", "予算" * 10 + "予"))
     question, _, content = (engine.asked[-1][2] or b"").partition(b"\n")
     assert json.loads(question) == {"table": expected, "size": 6}
     assert content == b"a\n1\n2\n"
@@ -139,6 +145,75 @@ def test_an_import_that_fails_is_told_and_not_recorded(ctx: Context, engine: Fak
     with pytest.raises(InvalidInput, match="line 3 has 4 cells"):
         import_csv(ctx, ImportRequest(name=NAME, file="x.csv", content=b"a"))
     assert "lab.imported" not in codes(ctx)
+
+
+def test_a_column_that_was_renamed_is_told(ctx: Context, engine: FakeEngine) -> None:
+    make(ctx)
+    note = "Column 2 is named a_1.\x1b"
+    engine.programs["sandbox_import"] = said({"rows": 1, "columns": [], "notes": [note]})
+    result = import_csv(ctx, ImportRequest(name=NAME, file="x.csv", content=b"a,a\n1,2\n"))
+    assert result.notes == ("Column 2 is named a_1.\ufffd",)
+
+
+def test_a_table_that_is_there_already_is_a_conflict(ctx: Context, engine: FakeEngine) -> None:
+    make(ctx)
+    engine.programs["sandbox_import"] = said({"error": "taken", "kind": "taken"})
+    with pytest.raises(Conflict) as raised:
+        import_csv(ctx, ImportRequest(name=NAME, file="bom.csv", content=b"a\n1\n"))
+    assert raised.value.subject == NAME
+    assert f"sandbox sql {NAME} 'DROP TABLE lab.bom'" in raised.value.hint
+    assert "--table OTHER" in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("kind", "tables"), [("catalogue", True), ("", False)], ids=["catalogue", "other"]
+)
+def test_an_sql_error_keeps_its_position(
+    ctx: Context, engine: FakeEngine, kind: str, tables: bool
+) -> None:
+    make(ctx)
+    error = "Catalog Error: no x\nDid you mean y?\nLINE 1: FROM x\n             ^"
+    engine.programs["sandbox_query"] = said({"error": error, "kind": kind})
+    with pytest.raises(InvalidInput) as raised:
+        sql(ctx, SqlRequest(name=NAME, sql="FROM x"))
+    assert (raised.value.subject, raised.value.message) == (NAME, "SQL: Catalog Error: no x")
+    assert raised.value.hint.startswith("Did you mean y?\nLINE 1: FROM x\n             ^")
+    assert ("duckdb_tables()" in raised.value.hint) == tables
+
+
+def test_too_big_for_memory_says_how_much_there_is(ctx: Context, engine: FakeEngine) -> None:
+    make(ctx)
+    engine.programs["sandbox_query"] = said({"error": "x", "kind": "memory", "memory_mb": 768})
+    with pytest.raises(InvalidInput, match="the sandbox has 768 MB") as raised:
+        sql(ctx, SqlRequest(name=NAME, sql="FROM x"))
+    assert "LIMIT" in raised.value.hint
+
+
+def test_what_fails_inside_names_the_sandbox(ctx: Context, engine: FakeEngine) -> None:
+    make(ctx)
+    engine.programs["sandbox_query"] = Ran(1, b"", b"broken")
+    with pytest.raises(Unavailable) as raised:
+        sql(ctx, SqlRequest(name=NAME, sql="SELECT 1"))
+    assert (raised.value.subject, raised.value.hint) == (NAME, f"See: sandbox logs {NAME}")
+
+
+@pytest.mark.parametrize(
+    ("why", "code", "words"),
+    [
+        (b'"nix": executable file not found in $PATH: unknown', 127, "no such command"),
+        (b'exec: "/nix": stat /nix: no such file or directory: unknown', 127, "no such command"),
+        (b'exec: "nix": permission denied: unknown', 126, "cannot be executed"),
+    ],
+)
+def test_a_command_that_cannot_start(
+    ctx: Context, engine: FakeEngine, said: Said, why: bytes, code: int, words: str
+) -> None:
+    make(ctx)
+    engine.programs["nix"] = Ran(126, b"OCI runtime exec failed: exec failed: " + why, b"")
+    assert execute(ctx, ExecRequest(name=NAME, command=("nix",))).code == code
+    assert [stream for stream, _ in said.passed] == ["stderr"]
+    assert words in said.passed[0][1].decode()
+    assert b"OCI" not in said.passed[0][1]
 
 
 def test_exec_passes_output_and_exit_code_on(ctx: Context, engine: FakeEngine, said: Said) -> None:

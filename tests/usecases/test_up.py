@@ -243,7 +243,7 @@ def test_plan_touches_nothing(ctx: Context, engine: FakeEngine) -> None:
     assert state(ctx) == "none"
     assert planned.decision.verdict == "allow"
     assert planned.forecast.seconds is None
-    assert not planned.exists
+    assert planned.answer == "made"
     assert [c.part for c in planned.containers] == ["tool", "lab"]
     assert not any(c.built for c in planned.containers)
 
@@ -263,7 +263,7 @@ def test_plan_and_up_resolve_alike(ctx: Context) -> None:
     assert found is not None
     assert found.spec == planned.spec
     after = plan(ctx, PlanRequest(wish=wish()))
-    assert after.exists
+    assert after.answer == "runs"
     assert after.forecast.seconds is not None
     assert after.forecast.images_to_build == 0
 

@@ -12,7 +12,7 @@ from sandbox.core.policy import PolicyMetadata, PolicySet, Rule
 from sandbox.core.settings import Settings
 from sandbox.core.source import Source
 from sandbox.core.template import Template, check_template
-from sandbox.core.text import check_name, clean, closest
+from sandbox.core.text import clean, closest
 from sandbox.drivers.catalogue.files import digest, read_file, read_tree, unreadable
 from sandbox.drivers.catalogue.images import ImageContexts
 from sandbox.drivers.catalogue.reading import load_placed
@@ -154,8 +154,7 @@ class HomeCatalogue:
         return [name for name in names if name.endswith(".yaml") and not name.startswith(".")]
 
     def _known(self, kind: str, name: str, names: Callable[[], list[str]]) -> None:
-        # The form is checked before the disk is touched: `../x` never becomes a path.
-        check_name(name)
+        # Only what a listing of the folder holds becomes a path: `../x` never does.
         if name not in (known := names()):
             _unknown(kind, name, known)
 
@@ -164,7 +163,7 @@ def _unknown(kind: str, name: str, known: Iterable[str]) -> NoReturn:
     listed = ", ".join(sorted(known)) or "none"
     raise NotFound(
         f"There is no such {kind}.{closest(name, known)}",
-        subject=clean(name),
+        subject=clean(name) or kind,
         hint=f"Known: {listed}",
     )
 

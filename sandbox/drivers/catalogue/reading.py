@@ -69,7 +69,9 @@ def _refuse(
 
 def _place(document: Document, error: ErrorDetails) -> Path:
     """Return the path as the author sees it: pydantic names forms of unions in between."""
-    reached = document.reached(error["loc"])
+    # A check of a whole list may say which of its items fails.
+    inside = getattr(error.get("ctx", {}).get("error"), "place", ())
+    reached = document.reached((*error["loc"], *inside))
     return (*reached, error["loc"][-1]) if error["type"] == "missing" else reached
 
 

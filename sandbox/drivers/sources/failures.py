@@ -9,6 +9,8 @@ LOCK_SECONDS = 10
 STATEMENT_SECONDS = 1800
 # Of DuckDB's own count; what it does not count came to some 250 MB more on rows of 1 KiB.
 MEMORY_LIMIT = "320MB"
+# A server that says FATAL has answered; with these it may serve the same login a moment later.
+_NOT_SERVING = ("starting up", "shutting down", "recovery", "too many", "connection slots")
 _DISK_FULL = ("no space left", "could not write", "disk quota exceeded", "file too large")
 
 
@@ -84,6 +86,13 @@ def login_error(source: Source, said: str, password: str) -> Unavailable:
     # Only the server's own last words; the rest of the text is how we called it.
     reason = clean(said.strip().splitlines()[0].rpartition(": ")[2].strip())[:200]
     reason = "" if password and password in reason else reason
+    if "FATAL:" in said and not any(words in said for words in _NOT_SERVING):
+        return Unavailable(
+            "The source refuses the connection" + (f": {reason}." if reason else "."),
+            subject=f"{source.name} ({where})",
+            hint=f"Check database and user in sources/{source.name}.yaml, and that the server's "
+            "pg_hba.conf lets this user in from here.",
+        )
     return Unavailable(
         "The source does not answer" + (f": {reason}." if reason else "."),
         subject=f"{source.name} ({where})",

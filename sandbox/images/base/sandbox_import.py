@@ -1,9 +1,11 @@
 """Loads a CSV into the lab: a JSON line {"table", "size"}, then `size` bytes of CSV, on stdin.
 
-Out: {"table", "rows", "columns": [[name, type], ...]} or {"error"}.
+Out: {"table", "rows", "columns": [[name, type], ...], "notes"} or {"error", "kind"}; the kind is
+"taken" when there is a table of that name.
 """
 
 import codecs
+import csv
 import json
 import sys
 import tempfile
@@ -15,11 +17,18 @@ import sandbox_kit
 
 CHUNK = 1 << 20
 LONGEST_NAME = 63  # bytes; PostgreSQL cuts off the rest without a word
+LONGEST_CELL = 1 << 17
+MARKS = ",;\t|"
+EXCEL = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 FOREIGN = {"cp932": "Shift_JIS (CP932)", "euc_jp": "EUC-JP"}
 
 
 class Refused(Exception):
     """The file cannot be loaded; the text says why and what to do."""
+
+    def __init__(self, text: str, kind: str = "") -> None:
+        super().__init__(text)
+        self.kind = kind
 
 
 def main() -> None:
@@ -27,9 +36,9 @@ def main() -> None:
     try:
         answer = load(sys.stdin.buffer)
     except Refused as error:
-        answer = {"error": str(error)}
+        answer = {"error": str(error), "kind": error.kind}
     except duckdb.Error as error:
-        answer = {"error": sandbox_kit.first_line(error)}
+        answer = {"error": sandbox_kit.told(error)}
     except (ValueError, KeyError, TypeError) as error:
         answer = {"error": f"The request is not valid: {error!r}"}
     except OSError as error:
@@ -46,6 +55,7 @@ def load(stream: BinaryIO) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "import.csv"
         receive(stream, int(asked["size"]), file)
+        check_kind(file)
         check_encoding(file)
         return create(sandbox_kit.connect(), table, file)
 
@@ -59,6 +69,19 @@ def receive(stream: BinaryIO, size: int, file: Path) -> None:
                 raise Refused("The file ended before all of it arrived.")
             out.write(chunk)
             size -= len(chunk)
+
+
+def check_kind(file: Path) -> None:
+    """Raise Refused when `file` is empty or an Excel file."""
+    with file.open("rb") as stream:
+        start = stream.read(4)
+    if not start:
+        raise Refused("The file is empty.")
+    if start in EXCEL:
+        raise Refused(
+            "This is an Excel file, not CSV. In Excel choose File, Save As, "
+            '"CSV UTF-8 (Comma delimited)" and import that file.'
+        )
 
 
 def check_encoding(file: Path) -> None:
@@ -89,40 +112,93 @@ def create(connection: duckdb.DuckDBPyConnection, table: str, file: Path) -> dic
     """Create `lab.TABLE` from `file` and return its shape. Raises Refused or duckdb.Error."""
     if not connection.execute("FROM duckdb_databases() WHERE database_name = 'lab'").fetchall():
         raise Refused("This sandbox has no lab to import into.")
-    if not file.stat().st_size:
-        raise Refused("The file is empty.")
-    sniffed = connection.execute(
-        "SELECT HasHeader FROM sniff_csv($file, sample_size = -1)", {"file": str(file)}
-    ).fetchone()
+    mark = find_mark(file)
+    heading = check_cells(file, mark)
+    fixed = """quote = '"', escape = '"', sample_size = -1"""
+    options = f"{sandbox_kit.literal(str(file))}, delim = {sandbox_kit.literal(mark)}, {fixed}"
+    sniffed = connection.sql(f"FROM sniff_csv({options})").project("HasHeader").fetchone()
     if not sniffed or not sniffed[0]:
         raise Refused("The first line must name the columns, but it looks like values.")
-    source = f"read_csv({sandbox_kit.literal(str(file))}, header = true, sample_size = -1)"
-    check_columns(connection.sql(f"FROM {source}").columns)
+    source = f"read_csv({options}, header = true)"
+    names = connection.sql(f"FROM {source}").columns
+    for name in names:
+        check_name("column", name)
     target = sandbox_kit.identifier("lab", "public", table)
     try:
         connection.execute(f"CREATE TABLE {target} AS FROM {source}")
     except duckdb.Error as error:
         if "already exists" not in str(error):
             raise
-        hint = f"Choose another name or drop it: DROP TABLE {target}"
-        raise Refused(f"The lab has a table of that name already. {hint}") from None
+        raise Refused("The lab has a table of that name already.", "taken") from None
+    return shape(connection, table, target) | {"notes": renamed(heading, names)}
+
+
+def shape(connection: duckdb.DuckDBPyConnection, table: str, target: str) -> dict[str, Any]:
+    """Return the name, the number of rows and the columns of a table of the lab."""
     stored = connection.sql(f"FROM {target}")
     found = stored.aggregate("count(*)").fetchone()
+    kinds = zip(stored.columns, stored.types, strict=True)
     return {
         "table": table,
         "rows": found[0] if found else 0,
-        "columns": [
-            [name, str(kind)] for name, kind in zip(stored.columns, stored.types, strict=True)
-        ],
+        "columns": [[name, str(kind)] for name, kind in kinds],
     }
 
 
-def check_columns(names: list[str]) -> None:
-    """Raise Refused when the columns are not what a person would have meant."""
-    for name in names:
-        check_name("column", name)
-    if len(names) == 1 and any(mark in names[0] for mark in ",;\t"):
-        raise Refused("The lines of the file do not all have the same number of columns.")
+def find_mark(file: Path) -> str:
+    """Return what stands between the cells: the mark that is most often in the first line."""
+    with file.open(encoding="utf-8-sig") as text:
+        first = text.readline(LONGEST_CELL)
+    return max(MARKS, key=first.count)
+
+
+def check_cells(file: Path, mark: str) -> list[str]:
+    """Return the cells of the first line. Raises Refused, with the line, unless every line has as
+    many and every quote is closed."""
+    heading: list[str] = []
+    csv.field_size_limit(LONGEST_CELL)
+    with file.open(encoding="utf-8-sig", newline="") as text:
+        reader = csv.reader(text, delimiter=mark, strict=True)
+        line = 1
+        try:
+            for cells in reader:
+                heading = heading or cells
+                if cells and len(cells) != len(heading):
+                    raise Refused(
+                        f"Line {line} has {counted(len(cells), 'cell')}, but the first line names "
+                        f"{counted(len(heading), 'column')}."
+                    )
+                line = reader.line_num + 1
+        except csv.Error as error:
+            raise Refused(f"Line {line}: {wrong(str(error))}") from None
+    return heading
+
+
+def counted(count: int, what: str) -> str:
+    """Return a count with its noun."""
+    return f"{count} {what}" + ("" if count == 1 else "s")
+
+
+def wrong(said: str) -> str:
+    """Return in plain words what Python's reader of CSV complains about."""
+    if "end of data" in said:
+        return 'a quote (") is opened and never closed.'
+    if "field larger" in said:
+        return f"a cell has more than {LONGEST_CELL:,} characters; perhaps a quote is not closed."
+    if "expected after" in said:
+        return 'a quote (") ends in the middle of a cell; inside a cell write "" for a quote.'
+    return said + "."
+
+
+def renamed(heading: list[str], names: list[str]) -> list[str]:
+    """Return one sentence for every column that is not named as the file's first line says."""
+    return [
+        f"Column {number} has no heading; it is named {name}."
+        if not said.strip()
+        else f'Column {number}, "{said[:LONGEST_NAME]}", is named {name}.'
+        for number, (said, name) in enumerate(zip(heading, names, strict=False), 1)
+        if said != name
+    ]
 
 
 def check_name(what: str, name: str) -> None:

@@ -1,0 +1,61 @@
+"""What a connection that failed means: refused by the server, or not answered at all."""
+
+import pytest
+
+from sandbox.core.source import Source
+from sandbox.drivers.catalogue.new_home import demo_source
+from sandbox.drivers.catalogue.reading import load_as
+from sandbox.drivers.sources.failures import login_error
+
+SOURCE = load_as(Source, "sources/core.yaml", demo_source(5432).encode())
+CALLED = 'IO Error: Unable to connect to Postgres at "dbname=core": '
+AT = 'connection to server at "127.0.0.1", port 5432 failed: '
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (
+            'FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "x", database "y"',
+            "pg_hba.conf",
+        ),
+        ('FATAL:  database "nothing" does not exist', 'database "nothing" does not exist'),
+        ('FATAL:  role "nobody" does not exist', 'role "nobody" does not exist'),
+        ('FATAL:  permission denied for database "core"', "permission denied"),
+        ('FATAL:  role "x" is not permitted to log in', "not permitted to log in"),
+        ('FATAL:  データベース"x"は存在しません', "存在しません"),
+    ],
+)
+def test_a_server_that_answered_and_refused_is_told_as_that(said: str, words: str) -> None:
+    error = login_error(SOURCE, CALLED + AT + said, "secret")
+    assert error.message.startswith("The source refuses the connection")
+    assert words in error.message
+    for place in ("database", "user", "pg_hba.conf"):
+        assert place in error.hint
+    assert "running" not in error.hint
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Connection refused\n\tIs the server running on that host and accepting connections?",
+        "timeout expired",
+        "server closed the connection unexpectedly",
+        # It answered, but no login of anybody would help: it is not ready.
+        "FATAL:  the database system is starting up",
+        "FATAL:  the database system is shutting down",
+        "FATAL:  sorry, too many clients already",
+    ],
+)
+def test_a_server_that_does_not_serve_is_told_as_that(said: str) -> None:
+    error = login_error(SOURCE, CALLED + AT + said, "secret")
+    assert error.message.startswith("The source does not answer")
+    assert "running and reachable" in error.hint
+
+
+def test_a_wrong_password_is_told_without_it() -> None:
+    said = CALLED + AT + 'FATAL:  password authentication failed for user "core_reader"'
+    error = login_error(SOURCE, said, "secret")
+    assert "user or password is wrong" in error.message
+    leaking = CALLED + AT + 'FATAL:  database "secret" does not exist'
+    assert "secret" not in login_error(SOURCE, leaking, "secret").message
