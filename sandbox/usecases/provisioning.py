@@ -206,6 +206,7 @@ def _make(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
     context.progress.say("up", "Starting the tool, waiting for its first answer")
     together(
         *(partial(_start, context, service) for service in anatomy.services.values()),
+        *([partial(context.engine.create_container, anatomy.lab)] if anatomy.lab else []),
         lambda: _join_gateway(context, sandbox, anatomy),
     )
     # The lab is up long before the tool has answered; started together, both would be slower.
@@ -218,7 +219,7 @@ def _make(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
 
 def _start_lab(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
     if anatomy.lab:
-        _start(context, anatomy.lab)
+        context.engine.start(anatomy.lab.name)
         settle_lab(context, sandbox, anatomy.lab)
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.core.ports import Context
 from tests.cli.conftest import Cli, error
 
 PURPOSE = "Which lapsed customers react to a coupon?"

@@ -55,8 +55,8 @@ def test_the_way_out_of_a_taken_table_works_as_printed(
     file = tmp_path / "budgets.csv"
     file.write_text("segment,budget\nlapsed,5\n")
     home.run("import", shell, str(file))
-    refused = home.json("import", shell, str(file), code=3)["error"]
-    printed = re.search(r'sandbox (sql \w+ ".+?")', refused["hint"])
+    refused = home.json("import", shell, str(file), code=6)["error"]
+    printed = re.search(r"sandbox (sql \w+ '.+?')", refused["hint"])
     assert printed is not None
     home.run(*shlex.split(printed[1]))
     assert home.json("import", shell, str(file))["rows"] == 1
