@@ -33,6 +33,7 @@ class Told:
 
     def __init__(self) -> None:
         self.rows: list[tuple[str, int | None, int | None]] = []
+        self.interrupted = 0.0
 
     def say(self, step: str, text: str, done: int | None = None, total: int | None = None) -> None:
         self.rows.append((text, done, total))

@@ -138,6 +138,16 @@ def test_table_that_may_not_be_read_is_named_as_such(demo_core: Any, tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
+def interrupt_at(phase: str, told: Told) -> None:
+    """Send Ctrl-C to this process as soon as `told` speaks of `phase`; gives up after a minute."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not (told.rows and phase in told.rows[-1][0]):
+        time.sleep(0.05)
+    time.sleep(0.3)
+    told.interrupted = time.monotonic()
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 @pytest.mark.parametrize(
     ("volatility", "phase"),
     # The server must evaluate a volatile column to count rows, a stable one only to copy them.
@@ -150,16 +160,15 @@ def test_interrupt_ends_the_build_at_once_and_leaves_nothing(
     source = source_of(demo_core, {"slow": {"id": keep, "pad": keep}})
     told = Told()
     with changed(demo_core, NAP.format(volatility), "DROP VIEW slow; DROP FUNCTION nap"):
-        timer = threading.Timer(2.0, os.kill, (os.getpid(), signal.SIGINT))
-        started = time.monotonic()
-        timer.start()
+        watcher = threading.Thread(target=interrupt_at, args=(phase, told))
+        watcher.start()
         try:
             with pytest.raises(KeyboardInterrupt):
                 PostgresReader().copy(source, demo_core.password, KEY, tmp_path / "x.duckdb", told)
+            ended = time.monotonic()
         finally:
-            timer.cancel()
-            timer.join()
-        assert time.monotonic() - started < 6
+            watcher.join()
+        assert ended - told.interrupted < 4
         # The core system works for nobody any more: no query of ours goes on there.
         sessions = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'core_reader'"
         until = time.monotonic() + 5

@@ -10,11 +10,13 @@ import os
 import sys
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
-from sandbox.core.errors import InvalidInput, SandboxError
+from sandbox.core.errors import InvalidInput, SandboxError, Unavailable
+from sandbox.core.masking import pads
 from sandbox.core.source import Source, drift
 from sandbox.core.text import clean
 from sandbox.drivers.sources.connection import SNAPSHOT, ask, attached, begin, literal
@@ -44,6 +46,10 @@ ORDER BY nspname, relname, attnum
 
 def main() -> None:
     """Do the one order on stdin, answer, and end."""
+    # Before DuckDB is loaded. It writes blocks whole, also what it never filled. Unless its
+    # allocator gives back at once what it frees, so that the kernel hands out zeroes, plain text
+    # of rows long masked, and once the key, stood in the gaps of the file.
+    os.environ["DUCKDB_JE_MALLOC_CONF"] = "dirty_decay_ms:0,muzzy_decay_ms:0"
     order = json.loads(sys.stdin.buffer.readline())
     Thread(target=_end_with_parent, args=(order.get("target"),), daemon=True).start()
     source = Source.model_validate(order["source"])
@@ -81,6 +87,7 @@ def _copy(con: "DuckDBPyConnection", source: Source, key: bytes, target: Path) -
     done.set()
     ticker.join()
     meter.end()
+    _refuse_remains(target, key)
     return {
         "tables": [table.model_dump(mode="json") for table in tables],
         "data_as_of": as_of.isoformat(),
@@ -121,6 +128,18 @@ def _check_columns(source: Source, live: dict[str, list[str]]) -> None:
 def _transaction_time(con: "DuckDBPyConnection") -> datetime:
     query = "SELECT (extract(epoch FROM transaction_timestamp()) * 1000000)::bigint AS at"
     return _EPOCH + timedelta(microseconds=ask(con, query)[0][0])
+
+
+def _refuse_remains(target: Path, key: bytes) -> None:
+    """Raise Unavailable if the key, as it stood in memory, is anywhere in the file."""
+    with target.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        found = any(content.find(secret) >= 0 for secret in (key, key.hex().encode(), *pads(key)))
+    if found:
+        raise Unavailable(
+            "The snapshot's file holds remains of memory that must not be in it.",
+            subject=target.name,
+            hint="Nothing was kept. Build it again, and report it if it comes back.",
+        )
 
 
 def _digest(path: Path) -> str:
