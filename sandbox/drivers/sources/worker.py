@@ -49,7 +49,7 @@ def main() -> None:
     # Before DuckDB is loaded. It writes blocks whole, also what it never filled. Unless its
     # allocator gives back at once what it frees, so that the kernel hands out zeroes, plain text
     # of rows long masked, and once the key, stood in the gaps of the file.
-    os.environ["DUCKDB_JE_MALLOC_CONF"] = "dirty_decay_ms:0,muzzy_decay_ms:0"
+    os.putenv("DUCKDB_JE_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")
     order = json.loads(sys.stdin.buffer.readline())
     Thread(target=_end_with_parent, args=(order.get("target"),), daemon=True).start()
     source = Source.model_validate(order["source"])
