@@ -72,10 +72,11 @@ def test_an_interrupted_up(home: Home, how: signal.Signals, moment: float) -> No
     time.sleep(moment)
     running.send_signal(how)
     said = running.communicate(timeout=60)
-    assert running.returncode in (0, 130), said
+    # Python answers no signal once it ends: then the system ends it, after all was said.
+    assert running.returncode in (0, 130, -how), said
     assert "Traceback" not in said[1]
     left = home.json("list")["sandboxes"]
-    if running.returncode == 0 or left:  # it was faster than the signal: then it is whole
+    if running.returncode != 130 or left:  # it was faster than the signal: then it is whole
         assert [s["state"] for s in left] == ["ready"]
         home.run("sql", "halted", "SELECT count(*) FROM core.customers")
         home.run("down", "halted")
