@@ -3,10 +3,11 @@
 import re
 import unicodedata
 from datetime import datetime, timedelta
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
-from sandbox.core.errors import InvalidInput
+from sandbox.core.errors import Denied, InvalidInput
 from sandbox.core.text import clean
 from sandbox.core.values import Value
 
@@ -25,17 +26,155 @@ _NONE = timedelta()
 _EXAMPLES = "Write minutes, hours, days or weeks: 90m, 72h, 3d, 1w, 1d12h."
 
 
+class LeaseLimits(Value):
+    """What a lease may become. Copied from the settings at request: later edits touch new ones.
+
+    `extension` is the longest single extension, `longest` the time from the start to the last end
+    that any extension can reach. `warnings` are times before the end.
+    """
+
+    extensions: Annotated[int, Field(ge=0, le=100)] = 3
+    extension: timedelta = timedelta(hours=72)
+    longest: timedelta = timedelta(days=14)
+    grace: timedelta = timedelta(hours=72)
+    warnings: tuple[timedelta, ...] = (timedelta(hours=24), timedelta(hours=1))
+
+
+class Move(Value):
+    """One change of a lease's end: `span` was added to it.
+
+    `credit` gives back the time that a sandbox was frozen, and takes nothing from the budget.
+    """
+
+    kind: Literal["extend", "restore", "credit"]
+    at: AwareDatetime
+    by: str
+    reason: str
+    span: timedelta
+
+
+class Warned(Value):
+    """A warning that was given: which one, and for which end."""
+
+    before: timedelta
+    deadline: AwareDatetime
+
+
+class Left(Value):
+    """What is left of a lease's budget: so many extensions, the next of at most `span`."""
+
+    extensions: int
+    span: timedelta
+
+
 class Lease(Value):
     """Who holds a sandbox and until when. Times are UTC; the clock starts when it is ready."""
 
     owner: str
     ttl: timedelta
+    limits: LeaseLimits = LeaseLimits()
     started: AwareDatetime | None = None
+    moves: tuple[Move, ...] = ()
+    warned: tuple[Warned, ...] = ()
 
     @property
     def deadline(self) -> datetime | None:
         """When its containers stop, or None while it is not ready yet."""
-        return self.started + self.ttl if self.started else None
+        if self.started is None:
+            return None
+        return self.started + self.ttl + sum((m.span for m in self.moves), timedelta())
+
+    @property
+    def grace_ends(self) -> datetime | None:
+        """Until when an expired sandbox is kept and can be restored."""
+        return self.deadline + self.limits.grace if self.deadline else None
+
+    def left(self, now: datetime) -> Left:
+        """Return what is left of the budget at `now`: never negative, nothing before the start."""
+        if self.started is None or self.deadline is None:
+            return Left(extensions=0, span=timedelta())
+        used = sum(move.kind != "credit" for move in self.moves)
+        extensions = max(0, self.limits.extensions - used)
+        room = max(timedelta(), self.started + self.limits.longest - max(self.deadline, now))
+        span = min(room, self.limits.extension) if extensions else timedelta()
+        return Left(extensions=extensions if span else 0, span=span)
+
+    def extended(self, span: timedelta, *, by: str, reason: str, now: datetime) -> "Lease":
+        """Return the lease with `span` more; raises Denied with what is left beyond its limits."""
+        return self._moved(Move(kind="extend", at=now, by=by, reason=reason, span=span), span)
+
+    def restored(self, span: timedelta, *, by: str, reason: str, now: datetime) -> "Lease":
+        """Return the lease of an expired sandbox with its end `span` from now; raises Denied.
+
+        A restore is an extension of the budget; the time that it lay expired counts for nothing
+        but the longest time from the start.
+        """
+        assert self.deadline is not None
+        whole = _whole_second(now) + span - self.deadline
+        return self._moved(Move(kind="restore", at=now, by=by, reason=reason, span=whole), span)
+
+    def credited(self, span: timedelta, *, by: str, reason: str, now: datetime) -> "Lease":
+        """Return the lease with the time given back that its sandbox was frozen."""
+        move = Move(kind="credit", at=now, by=by, reason=reason, span=span)
+        return self.model_copy(update={"moves": (*self.moves, move)})
+
+    def due_warning(self, now: datetime) -> Warned | None:
+        """Return the most urgent warning that is due and not given yet, or None.
+
+        One that would have been due when the end was last set is left out: whoever set it knew.
+        """
+        deadline, last = self.deadline, self._last_set()
+        if deadline is None or last is None or now >= deadline:
+            return None
+        due = [w for w in self.limits.warnings if last < deadline - w <= now]
+        if not due:
+            return None
+        nearest = Warned(before=min(due), deadline=deadline)
+        given = [w.before for w in self.warned if w.deadline == deadline]
+        return nearest if all(nearest.before < before for before in given) else None
+
+    def warned_of(self, warning: Warned) -> "Lease":
+        """Return the lease with `warning` noted as given."""
+        return self.model_copy(update={"warned": (*self.warned, warning)})
+
+    def _last_set(self) -> datetime | None:
+        return self.moves[-1].at if self.moves else self.started
+
+    def _moved(self, move: Move, asked: timedelta) -> "Lease":
+        moved = self.model_copy(update={"moves": (*self.moves, move)})
+        left = self.left(move.at)
+        assert self.started is not None
+        assert moved.deadline is not None
+        beyond = moved.deadline > self.started + self.limits.longest
+        if not left.extensions or asked > self.limits.extension or beyond:
+            raise Denied(
+                _too_much(left, self.limits, asked),
+                hint=f"At most: --ttl {ttl_text(left.span)}" if left.extensions else _AT_THE_END,
+                details={
+                    "extensions_left": left.extensions,
+                    "minutes_left_to_ask": int(left.span.total_seconds()) // 60,
+                },
+            )
+        return moved
+
+
+_AT_THE_END = "Save what you need, or ask for a new sandbox; what has proven itself is promoted."
+
+
+def _too_much(left: Left, limits: LeaseLimits, asked: timedelta) -> str:
+    if not left.extensions:
+        return (
+            f"Its lease cannot be extended any more: it allows {limits.extensions} extensions and "
+            f"{spoken(limits.longest)} in all."
+        )
+    return (
+        f"{spoken(asked)} more is beyond what its lease allows: {spoken(left.span)} now, "
+        f"{left.extensions} of {limits.extensions} extensions left."
+    )
+
+
+def _whole_second(moment: datetime) -> datetime:
+    return (moment + timedelta(microseconds=999_999)).replace(microsecond=0)
 
 
 def parse_ttl(text: str) -> timedelta:

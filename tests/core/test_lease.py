@@ -2,8 +2,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sandbox.core.errors import InvalidInput
-from sandbox.core.lease import LONGEST, Lease, parse_ttl, spoken, ttl_text
+from sandbox.core.errors import Denied, InvalidInput
+from sandbox.core.lease import (
+    LONGEST,
+    Lease,
+    LeaseLimits,
+    Left,
+    Warned,
+    parse_ttl,
+    spoken,
+    ttl_text,
+)
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -124,3 +133,120 @@ def test_the_deadline_counts_from_the_start() -> None:
     started = lease.model_copy(update={"started": NOON})
     assert started.deadline == datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
     assert Lease.model_validate_json(started.model_dump_json()) == started
+
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+
+
+def a_lease(ttl: timedelta = 3 * DAY, **limits: object) -> Lease:
+    return Lease(owner="anna", ttl=ttl, started=NOON, limits=LeaseLimits(**limits))  # type: ignore[arg-type]
+
+
+def extend(lease: Lease, span: timedelta, now: datetime = NOON + HOUR) -> Lease:
+    return lease.extended(span, by="anna", reason="holiday", now=now)
+
+
+def test_an_extension_moves_the_end_and_is_kept() -> None:
+    lease = extend(a_lease(), DAY)
+    assert lease.deadline == NOON + 4 * DAY
+    assert lease.moves[0].by == "anna"
+    assert lease.grace_ends == NOON + 7 * DAY
+    assert Lease.model_validate_json(lease.model_dump_json()) == lease
+
+
+@pytest.mark.parametrize(
+    ("limits", "asked", "message", "hint", "extensions", "minutes"),
+    [
+        ({"extension": DAY}, 2 * DAY, "2 d more is beyond", "--ttl 24h", 3, 1440),
+        ({"longest": 4 * DAY}, DAY + HOUR, "1 d 1 h more", "--ttl 24h", 3, 1440),
+        ({"longest": 3 * DAY}, HOUR, "cannot be extended any more", "new sandbox", 0, 0),
+        ({"extensions": 0}, HOUR, "allows 0 extensions", "new sandbox", 0, 0),
+    ],
+)
+def test_beyond_the_limits_is_denied_and_never_cut(
+    limits: dict[str, object],
+    asked: timedelta,
+    message: str,
+    hint: str,
+    extensions: int,
+    minutes: int,
+) -> None:
+    lease = a_lease(**limits)
+    with pytest.raises(Denied) as denied:
+        extend(lease, asked)
+    said = denied.value
+    assert message.replace("1 d 1 h", "25 h").replace("2 d more", "48 h more") in said.message
+    assert hint in said.hint
+    assert said.details == {"extensions_left": extensions, "minutes_left_to_ask": minutes}
+    assert lease.moves == ()
+
+
+def test_the_budget_is_counted() -> None:
+    lease = a_lease(extensions=2)
+    for left in (2, 1):
+        assert lease.left(NOON).extensions == left
+        lease = extend(lease, HOUR)
+    assert lease.left(NOON) == Left(extensions=0, span=timedelta())
+    with pytest.raises(Denied, match="allows 2 extensions"):
+        extend(lease, HOUR)
+
+
+def test_exactly_what_is_left_is_granted() -> None:
+    lease = a_lease(longest=4 * DAY)
+    assert extend(lease, lease.left(NOON).span).deadline == NOON + 4 * DAY
+
+
+def test_a_restore_counts_from_now_and_from_the_budget() -> None:
+    late = NOON + 3 * DAY + 5 * HOUR
+    lease = a_lease().restored(DAY, by="anna", reason="forgot", now=late)
+    assert lease.deadline == late + DAY
+    assert lease.left(late).extensions == 2
+    with pytest.raises(Denied) as denied:
+        a_lease(longest=4 * DAY).restored(DAY, by="anna", reason="forgot", now=late)
+    assert "--ttl 19h" in denied.value.hint
+
+
+def test_credit_takes_nothing_from_the_budget() -> None:
+    lease = a_lease(longest=3 * DAY).credited(2 * HOUR, by="it", reason="we froze it", now=NOON)
+    assert lease.deadline == NOON + 3 * DAY + 2 * HOUR
+    assert lease.left(NOON).extensions == 0  # beyond the longest already: nothing, never negative
+
+
+def test_nothing_is_left_before_the_start() -> None:
+    lease = Lease(owner="anna", ttl=DAY)
+    assert lease.left(NOON) == Left(extensions=0, span=timedelta())
+    assert lease.due_warning(NOON) is None
+
+
+def test_each_warning_comes_once_for_each_end() -> None:
+    lease = a_lease()
+    end = NOON + 3 * DAY
+    assert lease.due_warning(end - 25 * HOUR) is None
+    first = lease.due_warning(end - DAY)
+    assert first == Warned(before=DAY, deadline=end)
+    lease = lease.warned_of(first)
+    assert lease.due_warning(end - 2 * HOUR) is None
+    second = lease.due_warning(end - HOUR)
+    assert second == Warned(before=HOUR, deadline=end)
+    lease = lease.warned_of(second)
+    assert lease.due_warning(end - timedelta(minutes=1)) is None
+    assert lease.due_warning(end) is None
+    again = extend(lease, DAY, now=end - timedelta(minutes=1))
+    assert again.due_warning(end - timedelta(seconds=30)) is None
+    assert again.due_warning(end) == Warned(before=DAY, deadline=end + DAY)  # armed again
+    assert again.due_warning(end + 23 * HOUR) == Warned(before=HOUR, deadline=end + DAY)
+
+
+def test_of_two_missed_warnings_only_the_urgent_one_comes() -> None:
+    lease = a_lease()
+    end = NOON + 3 * DAY
+    urgent = lease.due_warning(end - timedelta(minutes=30))
+    assert urgent == Warned(before=HOUR, deadline=end)
+    assert lease.warned_of(urgent).due_warning(end - timedelta(minutes=20)) is None
+
+
+def test_a_short_lease_is_not_warned_a_day_before() -> None:
+    lease = a_lease(ttl=2 * HOUR)
+    assert lease.due_warning(NOON + timedelta(minutes=1)) is None
+    assert lease.due_warning(NOON + HOUR) == Warned(before=HOUR, deadline=NOON + 2 * HOUR)
