@@ -1,0 +1,203 @@
+"""The states of a sandbox, what each of them knows, and the one function that leads on.
+
+A phase is a state with all that belongs to it, and nothing that does not: a frozen sandbox has a
+reason, a destroyed one its certificate. `expired` may be read from the clock before anybody has
+written it down (see `Sandbox.state_at`).
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field
+
+from sandbox.core.certificate import Certificate
+from sandbox.core.errors import Conflict
+from sandbox.core.values import Value
+
+
+class State(StrEnum):
+    """Where a sandbox stands."""
+
+    DENIED = "denied"
+    AWAITING_APPROVAL = "awaiting-approval"
+    POOLED = "pooled"
+    PROVISIONING = "provisioning"
+    READY = "ready"
+    FROZEN = "frozen"
+    EXPIRED = "expired"
+    REMOVING = "removing"
+    DESTROYED = "destroyed"
+    FAILED = "failed"
+
+
+class Action(StrEnum):
+    """What can happen to a sandbox."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    FINISH = "finish"
+    POOL = "pool"
+    CLAIM = "claim"
+    FAIL = "fail"
+    EXTEND = "extend"
+    EXPIRE = "expire"
+    RESTORE = "restore"
+    FREEZE = "freeze"
+    RESUME = "resume"
+    REMOVE = "remove"
+    DESTROY = "destroy"
+
+
+class _Since(Value):
+    since: AwareDatetime
+
+
+class Denied(_Since):
+    """Policy said no; the decision is in the record."""
+
+    state: Literal[State.DENIED] = State.DENIED
+
+
+class AwaitingApproval(_Since):
+    """Policy asks for somebody's yes first."""
+
+    state: Literal[State.AWAITING_APPROVAL] = State.AWAITING_APPROVAL
+    roles: tuple[str, ...]
+
+
+class Pooled(_Since):
+    """Made ahead, claimed by nobody."""
+
+    state: Literal[State.POOLED] = State.POOLED
+
+
+class Provisioning(_Since):
+    """Being made."""
+
+    state: Literal[State.PROVISIONING] = State.PROVISIONING
+
+
+class Ready(_Since):
+    """It answers, and its lease runs."""
+
+    state: Literal[State.READY] = State.READY
+
+
+class Frozen(_Since):
+    """Stopped by IT or by a rule: volumes kept, route closed, the lease runs on."""
+
+    state: Literal[State.FROZEN] = State.FROZEN
+    by: str
+    reason: str
+
+
+class Expired(_Since):
+    """Its lease is over; kept for the grace period."""
+
+    state: Literal[State.EXPIRED] = State.EXPIRED
+
+
+class Removing(_Since):
+    """Being taken apart. Repeatable: a removal that was cut off is asked for again."""
+
+    state: Literal[State.REMOVING] = State.REMOVING
+    by: str
+    why: str
+
+
+class Destroyed(_Since):
+    """Gone, with its certificate."""
+
+    state: Literal[State.DESTROYED] = State.DESTROYED
+    certificate: Certificate
+
+
+class Failed(_Since):
+    """It was never ready; everything that was made is removed."""
+
+    state: Literal[State.FAILED] = State.FAILED
+    why: str
+
+
+Phase = Annotated[
+    Denied
+    | AwaitingApproval
+    | Pooled
+    | Provisioning
+    | Ready
+    | Frozen
+    | Expired
+    | Removing
+    | Destroyed
+    | Failed,
+    Field(discriminator="state"),
+]
+
+_TABLE: Mapping[State, Mapping[Action, State]] = {
+    State.AWAITING_APPROVAL: {
+        Action.APPROVE: State.PROVISIONING,
+        Action.REJECT: State.DENIED,
+        Action.REMOVE: State.REMOVING,
+    },
+    State.POOLED: {Action.CLAIM: State.READY, Action.REMOVE: State.REMOVING},
+    State.PROVISIONING: {
+        Action.FINISH: State.READY,
+        Action.POOL: State.POOLED,
+        Action.FAIL: State.FAILED,
+        Action.REMOVE: State.REMOVING,
+    },
+    State.READY: {
+        Action.EXTEND: State.READY,
+        Action.FREEZE: State.FROZEN,
+        Action.EXPIRE: State.EXPIRED,
+        Action.REMOVE: State.REMOVING,
+    },
+    State.FROZEN: {
+        Action.EXTEND: State.FROZEN,
+        Action.RESUME: State.READY,
+        Action.EXPIRE: State.EXPIRED,
+        Action.REMOVE: State.REMOVING,
+    },
+    State.EXPIRED: {Action.RESTORE: State.READY, Action.REMOVE: State.REMOVING},
+    State.REMOVING: {Action.REMOVE: State.REMOVING, Action.DESTROY: State.DESTROYED},
+    State.DENIED: {},
+    State.DESTROYED: {},
+    State.FAILED: {},
+}
+
+# States that hold a name and objects in the engine.
+LIVE = frozenset(
+    {
+        State.POOLED,
+        State.PROVISIONING,
+        State.READY,
+        State.FROZEN,
+        State.EXPIRED,
+        State.REMOVING,
+    }
+)
+# States whose containers run, or are about to: they count against memory and CPU.
+RUNNING = frozenset({State.POOLED, State.PROVISIONING, State.READY})
+
+
+def allowed_actions(state: State) -> tuple[str, ...]:
+    """Return the names of what may happen next."""
+    return tuple(a.value for a in _TABLE[state])
+
+
+def transition(state: State, action: Action, to: Phase, subject: str = "") -> Phase:
+    """Return the phase `to`, into which `action` leads the sandbox `subject` from `state`.
+
+    Raises Conflict, naming what is allowed, if it does not.
+    """
+    allowed = allowed_actions(state)
+    if action not in allowed:
+        raise Conflict(
+            f"A sandbox that is {state} cannot {action}.",
+            subject=subject,
+            hint=f"Allowed now: {', '.join(allowed) or 'nothing'}",
+            details={"state": state.value, "allowed_actions": list(allowed)},
+        )
+    assert to.state is _TABLE[state][action], f"{action} does not lead to {to.state}"
+    return to
