@@ -169,6 +169,7 @@ _TABLE: Mapping[State, Mapping[Action, State]] = {
 # States that hold a name and objects in the engine.
 LIVE = frozenset(
     {
+        State.AWAITING_APPROVAL,
         State.POOLED,
         State.PROVISIONING,
         State.READY,
