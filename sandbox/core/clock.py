@@ -57,8 +57,8 @@ def remembered(reading: Reading, time: Time) -> Reading:
 def guard_text(deadline: datetime, reading: Reading) -> str:
     """Return the line that tells the lease guards when to end their container.
 
-    `DEADLINE WRITTEN UPTIME BOOT`: the end and the moment of writing in unix seconds, the uptime
-    in milliseconds at that moment, and the boot it was measured in.
+    `DEADLINE WRITTEN UPTIME BOOT`: the end in unix seconds; when this is written, as unix time and
+    as uptime in milliseconds; and the boot's id.
     """
-    written = int(reading.wall.timestamp())
+    written = int(reading.wall.timestamp() * 1000)
     return f"{int(deadline.timestamp())} {written} {int(reading.uptime * 1000)} {reading.boot}\n"

@@ -5,6 +5,7 @@ import tarfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -27,9 +28,27 @@ TRACE = (
 WRITE_DEADLINE = "open('/run/sandbox/deadline', 'w')"
 
 
+BOOT = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+OTHER_BOOT = "00000000-0000-0000-0000-000000000000"
+
+
+def line(seconds: float, *, clock_ahead: float = 0, boot: str = BOOT) -> str:
+    """Return a lease that ends in so many seconds.
+
+    It was written just now by somebody whose wall clock was `clock_ahead` seconds ahead of ours.
+    """
+    wall, uptime = time.time() + clock_ahead, time.clock_gettime(time.CLOCK_BOOTTIME)
+    return f"{int(wall + seconds)} {int(wall * 1000)} {int(uptime * 1000)} {boot}\n"
+
+
 def in_seconds(seconds: float) -> str:
-    """Return the text of a deadline that many seconds from now."""
-    return f"{int(time.time() + seconds)}\n"
+    """Return the line of a lease that ends in so many seconds."""
+    return line(seconds)
+
+
+def end_of(text: str) -> int:
+    """Return the end that a line names, in unix seconds."""
+    return int(text.split()[0])
 
 
 def as_tar(name: str, text: str) -> bytes:
@@ -107,13 +126,28 @@ def test_it_ends_everything_at_the_deadline(write: Write, run: Run) -> None:
     container = run("--", *FOREVER)
     code, at = ended(container, within=20)
     assert code == 124
-    assert abs(at - int(deadline)) <= 1
+    assert abs(at - end_of(deadline)) <= 1
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "soon\n", "-5\n", "0x7fffffff\n", "9999999999999999\n", "4102444800", "1000000000\n"],
-    ids=["empty", "word", "negative", "hexadecimal", "too far", "no newline", "past"],
+    [
+        "",
+        "soon\n",
+        "4102444800\n",
+        line(60).rstrip("\n"),
+        line(60).replace(" ", "x", 1),
+        line(60).replace(BOOT, BOOT + BOOT),
+        "-5 " + line(60).partition(" ")[2],
+        "0x7fffffff " + line(60).partition(" ")[2],
+        "9999999999999999 " + line(60).partition(" ")[2],
+        line(-5),
+        line(-5, boot=OTHER_BOOT),
+    ],
+    ids=[
+        *("empty", "word", "end only", "no newline", "no blank", "long boot"),
+        *("negative", "hexadecimal", "too far", "past", "past in another boot"),
+    ],
 )
 def test_it_refuses_to_start_without_a_deadline_ahead(write: Write, run: Run, text: str) -> None:
     write(text)
@@ -139,7 +173,7 @@ def test_an_extension_counts_and_nonsense_does_not(write: Write, run: Run) -> No
     write("never\n")
     code, at = ended(container, within=20)
     assert code == 124
-    assert abs(at - int(extended)) <= 1
+    assert abs(at - end_of(extended)) <= 1
 
 
 def test_a_shorter_deadline_counts_too(write: Write, run: Run) -> None:
@@ -152,13 +186,41 @@ def test_a_shorter_deadline_counts_too(write: Write, run: Run) -> None:
     assert at - before <= 2
 
 
+@pytest.mark.parametrize("clock_ahead", [-500_000, 500_000], ids=["set forward", "set back"])
+def test_a_wall_clock_that_was_set_changes_nothing(
+    write: Write, run: Run, clock_ahead: float
+) -> None:
+    """The line is from before the clock was set: only uptime tells how long ago that is."""
+    before = time.time()
+    write(line(4, clock_ahead=clock_ahead))
+    code, at = ended(run("--", *FOREVER), within=20)
+    assert code == 124
+    assert 2.5 <= at - before <= 5
+
+
+def test_after_a_boot_a_clock_set_back_stretches_nothing(write: Write, run: Run) -> None:
+    before = time.time()
+    write(line(4, clock_ahead=500_000, boot=OTHER_BOOT))
+    code, at = ended(run("--", *FOREVER), within=20)
+    assert code == 124
+    assert 2.5 <= at - before <= 5
+
+
+def test_after_a_boot_the_wall_clock_counts(write: Write, run: Run) -> None:
+    deadline = line(4, boot=OTHER_BOOT)
+    write(deadline)
+    code, at = ended(run("--", *FOREVER), within=20)
+    assert code == 124
+    assert abs(at - end_of(deadline)) <= 1
+
+
 def test_who_ignores_the_signal_is_killed_after_the_grace(write: Write, run: Run) -> None:
     deadline = in_seconds(4)
     write(deadline)
     container = run("-g", "2", "--", "sh", "-c", "trap '' TERM; while :; do sleep 0.1; done")
     code, at = ended(container, within=20)
     assert code == 124
-    assert 1.5 <= at - int(deadline) <= 3
+    assert 1.5 <= at - end_of(deadline) <= 3
 
 
 def test_it_sends_the_chosen_signal_to_every_process(write: Write, run: Run) -> None:
@@ -221,7 +283,7 @@ def test_killing_and_stopping_it_from_inside_changes_nothing(write: Write, run: 
     assert container.status == "running"
     code, at = ended(container, within=20)
     assert code == 124
-    assert abs(at - int(deadline)) <= 1
+    assert abs(at - end_of(deadline)) <= 1
 
 
 def test_busy_processes_do_not_delay_it(write: Write, run: Run) -> None:
@@ -231,7 +293,7 @@ def test_busy_processes_do_not_delay_it(write: Write, run: Run) -> None:
     container = run("-g", "1", "--", "sh", "-c", script, nano_cpus=500_000_000)
     code, at = ended(container, within=20)
     assert code == 124
-    assert at - int(deadline) <= 2
+    assert at - end_of(deadline) <= 2
 
 
 def test_it_stays_small(write: Write, run: Run) -> None:

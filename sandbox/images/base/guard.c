@@ -3,8 +3,9 @@
  *
  *   guard [-s STOPSIGNAL] [-g GRACE_SECONDS] -- COMMAND ARGS...
  *
- * The deadline is the text of DEADLINE_FILE: unix seconds and a newline. Without a valid deadline
- * in the future nothing is started. Exit: the command's code, 128+n if signal n ended it,
+ * DEADLINE_FILE is one line, `DEADLINE WRITTEN UPTIME BOOT`: the end in unix seconds, then when the
+ * line was written, as unix time and as time since boot (both in milliseconds), and the boot's id.
+ * Without a valid deadline in the future nothing is started. Exit: the command's code, 128+n if signal n ended it,
  * 124 when the lease was over or missing, 126/127 when the command cannot be run, 2 for usage.
  */
 #define _GNU_SOURCE
@@ -25,12 +26,21 @@
 #define NANOS INT64_C(1000000000)
 #define POLL NANOS
 #define EXPIRED 124
+#define MILLIS INT64_C(1000000)
 #define FAR_FUTURE INT64_C(9000000000) /* in seconds: its nanoseconds still fit 64 bits */
+#define BOOT_FILE "/proc/sys/kernel/random/boot_id"
+#define BOOT_LENGTH 36
 
 struct options {
     int stop_signal;
     int64_t grace;
     char **command;
+};
+
+/* The moments are in nanoseconds. */
+struct lease {
+    int64_t deadline, written, uptime;
+    char boot[BOOT_LENGTH + 1];
 };
 
 static const int forwarded[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT};
@@ -47,31 +57,59 @@ static void say(const char *text)
     fprintf(stderr, "sandbox guard: %s\n", text);
 }
 
-/* Returns the deadline in unix seconds, or -1. The newline is required: while the file is being
- * replaced, its beginning alone would be a valid but much earlier date. */
-static int64_t read_deadline(void)
+/* Reads the start of a file as text; returns its length or -1. */
+static ssize_t read_text(const char *path, char *text, size_t size)
 {
-    char text[32];
-    int file = open(DEADLINE_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0)
         return -1;
-    ssize_t length = read(file, text, sizeof text - 1);
+    ssize_t length = read(file, text, size - 1);
     close(file);
-    if (length < 2 || text[length - 1] != '\n')
-        return -1;
-    text[length - 1] = '\0';
-    if (strspn(text, "0123456789") != (size_t)length - 1)
-        return -1;
-    errno = 0;
-    int64_t seconds = strtoll(text, NULL, 10);
-    return errno || seconds > FAR_FUTURE ? -1 : seconds;
+    text[length < 0 ? 0 : length] = '\0';
+    return length;
 }
 
-/* The wall clock counts only at this moment; from here on only elapsed time does, suspended time
- * included, so setting the wall clock neither shortens nor lengthens a lease. */
-static int64_t target_of(int64_t deadline)
+/* Reads the lease; returns 0, or -1 if there is no valid one. The newline is required: while the
+ * file is being replaced, its beginning alone must not be taken for the whole. */
+static int read_lease(struct lease *lease)
 {
-    return now(CLOCK_BOOTTIME) + deadline * NANOS - now(CLOCK_REALTIME);
+    char text[128], last;
+    long long deadline, written, uptime;
+    ssize_t length = read_text(DEADLINE_FILE, text, sizeof text);
+    if (length < 2 || strspn(text, "0123456789abcdef- ") != (size_t)length - 1)
+        return -1;
+    if (sscanf(text, "%12lld %15lld %15lld %36s%c", &deadline, &written, &uptime, lease->boot,
+               &last) != 5 || last != '\n')
+        return -1;
+    if (deadline < 0 || deadline > FAR_FUTURE || written < 0 || written > FAR_FUTURE * 1000 ||
+        uptime < 0 || uptime > FAR_FUTURE * 1000)
+        return -1;
+    lease->deadline = deadline * NANOS;
+    lease->written = written * MILLIS;
+    lease->uptime = uptime * MILLIS;
+    return 0;
+}
+
+/* Returns when the lease ends, on CLOCK_BOOTTIME, which counts suspended time and nobody can set.
+ * In the boot in which the line was written the wall clock does not count at all; in another one
+ * it does, but no clock that was set back makes time run backwards. */
+static int64_t target_of(const struct lease *lease)
+{
+    char boot[BOOT_LENGTH + 2];
+    if (read_text(BOOT_FILE, boot, sizeof boot) > BOOT_LENGTH) {
+        boot[BOOT_LENGTH] = '\0';
+        if (strcmp(boot, lease->boot) == 0)
+            return lease->uptime + lease->deadline - lease->written;
+    }
+    int64_t wall = now(CLOCK_REALTIME);
+    if (wall < lease->written)
+        wall = lease->written;
+    return now(CLOCK_BOOTTIME) + lease->deadline - wall;
+}
+
+static int same_lease(const struct lease *a, const struct lease *b)
+{
+    return a->deadline == b->deadline && a->written == b->written && a->uptime == b->uptime;
 }
 
 static int signal_number(const char *name)
@@ -180,16 +218,18 @@ static int expire(const struct options *options, const sigset_t *watched)
     return EXPIRED;
 }
 
-static int watch(const struct options *options, pid_t child, int64_t deadline,
+static int watch(const struct options *options, pid_t child, struct lease lease,
                  const sigset_t *watched)
 {
     int code = 0, alone;
-    int64_t target = target_of(deadline), poll = now(CLOCK_BOOTTIME) + POLL;
+    int64_t target = target_of(&lease), poll = now(CLOCK_BOOTTIME) + POLL;
     while (!reap(child, &code, &alone)) {
         if (now(CLOCK_BOOTTIME) >= poll) {
-            int64_t latest = read_deadline();
-            if (latest >= 0 && latest != deadline)
-                target = target_of(deadline = latest);
+            struct lease latest;
+            if (read_lease(&latest) == 0 && !same_lease(&latest, &lease)) {
+                lease = latest;
+                target = target_of(&lease);
+            }
             poll = now(CLOCK_BOOTTIME) + POLL;
         }
         if (now(CLOCK_BOOTTIME) >= target)
@@ -209,10 +249,11 @@ int main(int count, char **words)
         say("usage: guard [-s STOPSIGNAL] [-g GRACE_SECONDS] -- COMMAND ARGS...");
         return 2;
     }
-    int64_t deadline = read_deadline();
-    if (deadline < 0 || deadline * NANOS <= now(CLOCK_REALTIME)) {
-        say(deadline < 0 ? "no valid deadline in " DEADLINE_FILE ", not starting"
-                         : "the lease is over, not starting");
+    struct lease lease;
+    int valid = read_lease(&lease) == 0;
+    if (!valid || target_of(&lease) <= now(CLOCK_BOOTTIME)) {
+        say(valid ? "the lease is over, not starting"
+                  : "no valid deadline in " DEADLINE_FILE ", not starting");
         return EXPIRED;
     }
     /* Else the command, which has the same user, could trace us and outlive its lease. */
@@ -223,5 +264,5 @@ int main(int count, char **words)
         say("cannot start a process");
         return 126;
     }
-    return watch(&options, child, deadline, &watched);
+    return watch(&options, child, lease, &watched);
 }
