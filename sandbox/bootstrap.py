@@ -8,7 +8,6 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,14 +19,16 @@ from sandbox.core.ports import Actor, Context, DemoCore, Engine, Progress
 from sandbox.core.settings import ImageSettings
 from sandbox.core.values import Request, Result
 from sandbox.drivers.catalogue.home import HomeCatalogue
+from sandbox.drivers.clock import MachineClock
 from sandbox.drivers.engine import DockerEngine
 from sandbox.drivers.gateway import CaddyGateway
 from sandbox.drivers.home import SETTINGS, STATE, HomeFolder, free_port, is_home, lay_out
 from sandbox.drivers.keys import FileKeys
-from sandbox.drivers.registry import SqlRegistry
+from sandbox.drivers.registry.store import SqlRegistry
 from sandbox.drivers.sources.postgres import PostgresReader
 from sandbox.usecases.desk import answer
 from sandbox.usecases.homes import InitRequest
+from sandbox.usecases.recording import last_reading
 
 R = TypeVar("R", bound=Result)
 
@@ -122,9 +123,11 @@ def _context(folder: Path, progress: Progress) -> Iterator[Context]:
         closing(SqlRegistry(folder / STATE)) as registry,
         closing(DockerEngine(os.environ, settings.images.build_network)) as engine,
     ):
+        clock = MachineClock(lambda: last_reading(registry))
         yield Context(
             actor=Actor(getpass.getuser(), "operating-system user"),
-            now=lambda: datetime.now(UTC),
+            now=clock.now,
+            reading=clock.reading,
             new_id=lambda: secrets.token_hex(6),
             files=HomeFolder(folder),
             catalogue=catalogue,

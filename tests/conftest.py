@@ -11,7 +11,7 @@ from sandbox.drivers.catalogue.home import HomeCatalogue
 from sandbox.drivers.catalogue.new_home import demo_source, settings_file
 from sandbox.drivers.home import SETTINGS, STATE, HomeFolder, lay_out
 from sandbox.drivers.keys import FileKeys
-from sandbox.drivers.registry import SqlRegistry
+from sandbox.drivers.registry.store import SqlRegistry
 from sandbox.usecases.snapshots import BuildSnapshotRequest, build
 from tests.fakes import Clock, FakeEngine, FakeGateway, FakeReader, Ids, Said
 
@@ -81,6 +81,7 @@ def ctx(
     return Context(
         actor=Actor("anna", "operating-system user"),
         now=clock,
+        reading=clock.reading,
         new_id=ids,
         files=HomeFolder(home),
         catalogue=catalogue,

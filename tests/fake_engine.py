@@ -3,7 +3,7 @@ and fails where a test tells it to."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import PurePosixPath
@@ -153,6 +153,10 @@ class FakeEngine:
             if network:
                 self._network(network).add(name)
             box.running = True
+
+    def stop(self, name: str, seconds: int) -> None:
+        with self._call("stop", name), suppress(NotFound):
+            self._box(name).running = False
 
     def connect(self, network: str, container: str, address: str) -> None:
         with self._call("connect", network):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from sandbox.core.clock import Reading
 from sandbox.core.errors import SandboxError
 from sandbox.core.objects import INSTALLATION, ROLE, Container, Route
 from sandbox.core.ports import Built, GatewayState, Progress
@@ -27,6 +28,9 @@ class Clock:
 
     def __call__(self) -> datetime:
         return self.moment
+
+    def reading(self) -> Reading:
+        return Reading(wall=self.moment, uptime=self.moment.timestamp(), boot="test")
 
     def advance(self, **span: float) -> None:
         self.moment += timedelta(**span)

@@ -27,11 +27,10 @@ HOMES = {
     "jinja2": ("sandbox/drivers/catalogue/",),
     # The source reader takes only SQLAlchemy's quoting of identifiers.
     "sqlalchemy": (
-        "sandbox/drivers/registry.py",
-        "sandbox/drivers/migrations/",
+        "sandbox/drivers/registry/",
         "sandbox/drivers/sources/connection.py",
     ),
-    "alembic": ("sandbox/drivers/registry.py", "sandbox/drivers/migrations/"),
+    "alembic": ("sandbox/drivers/registry/",),
     "duckdb": ("sandbox/drivers/sources/",),
 }
 DOORS = ("cli", "server")

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Network
 
 from sandbox.core.addressing import addresses
+from sandbox.core.clock import Reading, guard_text
 from sandbox.core.lifecycle import Endpoint, Sandbox
 from sandbox.core.objects import (
     INSTALLATION,
@@ -118,11 +119,11 @@ def container_name(sandbox_id: str, part: str) -> str:
 
 
 def lease_files(
-    sandbox: Sandbox, anatomy: Anatomy, deadline: datetime, lab_password: str
+    sandbox: Sandbox, anatomy: Anatomy, deadline: File, lab_password: str
 ) -> list[File]:
     """Return what the containers of a new sandbox find in /run/sandbox, read-only for them."""
     parameters = json.dumps(sandbox.spec.parameters, ensure_ascii=False).encode()
-    files = [deadline_file(deadline), File("parameters.json", parameters)]
+    files = [deadline, File("parameters.json", parameters)]
     if anatomy.lab:
         login = {
             "host": anatomy.lab.address,
@@ -136,9 +137,9 @@ def lease_files(
     return files
 
 
-def deadline_file(deadline: datetime) -> File:
+def deadline_file(deadline: datetime, reading: Reading) -> File:
     """Return the file that tells the lease guards when to end their container."""
-    return File("deadline", f"{int(deadline.timestamp())}\n".encode())
+    return File("deadline", guard_text(deadline, reading).encode())
 
 
 class _Maker:

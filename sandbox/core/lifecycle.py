@@ -1,79 +1,14 @@
-"""The life of a sandbox: its states, what leads from one to the next, and its record."""
+"""The record of a sandbox: what it was asked to be, who holds it, and which phase it is in."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from pydantic import AwareDatetime
 
-from sandbox.core.errors import Conflict
 from sandbox.core.lease import Lease
+from sandbox.core.phases import Action, Failed, Frozen, Phase, Removing, State, transition
 from sandbox.core.template import ParameterValue
 from sandbox.core.values import Value
-
-
-class State(StrEnum):
-    """Where a sandbox stands. `expired` is read from the clock (see `Sandbox.state_at`)."""
-
-    DENIED = "denied"
-    PROVISIONING = "provisioning"
-    READY = "ready"
-    EXPIRED = "expired"
-    REMOVING = "removing"
-    DESTROYED = "destroyed"
-    FAILED = "failed"
-
-
-class Action(StrEnum):
-    """What can happen to a sandbox."""
-
-    FINISH = "finish"
-    FAIL = "fail"
-    EXPIRE = "expire"
-    REMOVE = "remove"
-    DESTROY = "destroy"
-
-
-_TABLE: Mapping[State, Mapping[Action, State]] = {
-    State.PROVISIONING: {
-        Action.FINISH: State.READY,
-        Action.FAIL: State.FAILED,
-        Action.REMOVE: State.REMOVING,
-    },
-    State.READY: {Action.EXPIRE: State.EXPIRED, Action.REMOVE: State.REMOVING},
-    State.EXPIRED: {Action.REMOVE: State.REMOVING},
-    # Removing is repeatable: a removal that was cut off is simply asked for again.
-    State.REMOVING: {Action.REMOVE: State.REMOVING, Action.DESTROY: State.DESTROYED},
-    State.DENIED: {},
-    State.DESTROYED: {},
-    State.FAILED: {},
-}
-
-# States that hold a name, quota and objects in the engine.
-LIVE = frozenset({State.PROVISIONING, State.READY, State.EXPIRED, State.REMOVING})
-
-
-def allowed_actions(state: State) -> tuple[str, ...]:
-    """Return the names of what may happen next."""
-    return tuple(a.value for a in _TABLE[state])
-
-
-def transition(state: State, action: Action, subject: str = "") -> State:
-    """Return the state after `action` on the sandbox named `subject`.
-
-    Raises Conflict, naming what is allowed, if there is none.
-    """
-    try:
-        return _TABLE[state][action]
-    except KeyError:
-        allowed = allowed_actions(state)
-        raise Conflict(
-            f"A sandbox that is {state} cannot {action}.",
-            subject=subject,
-            hint=f"Allowed now: {', '.join(allowed) or 'nothing'}",
-            details={"state": state.value, "allowed_actions": list(allowed)},
-        ) from None
 
 
 class Steps(Value):
@@ -111,21 +46,41 @@ class Sandbox(Value):
 
     id: str
     name: str
-    state: State
+    phase: Phase
     lease: Lease
     spec: Spec
     decision: dict[str, Any]
     created: AwareDatetime
     memory_mb: int
     cpus: float
+    disk_mb: int = 0
     subnet: int | None = None
     parts: tuple[str, ...] = ()
     endpoint: Endpoint | None = None
-    reason: str = ""
+
+    @property
+    def state(self) -> State:
+        """The state on record; see `state_at` for what the clock adds."""
+        return self.phase.state
+
+    @property
+    def reason(self) -> str:
+        """Why it is frozen, failed or being removed; else nothing."""
+        match self.phase:
+            case Frozen(reason=why) | Failed(why=why) | Removing(why=why):
+                return why
+        return ""
 
     def state_at(self, now: datetime) -> State:
-        """Return the state at `now`: a ready sandbox past its deadline is expired."""
+        """Return the state at `now`: past its deadline, what was ready or frozen is expired."""
         deadline = self.lease.deadline
-        if self.state is State.READY and deadline is not None and now >= deadline:
-            return State.EXPIRED
-        return self.state
+        held = self.state in (State.READY, State.FROZEN)
+        return State.EXPIRED if held and deadline and now >= deadline else self.state
+
+    def moved(self, action: Action, to: Phase, now: datetime, **changes: Any) -> "Sandbox":
+        """Return the record after `action` at `now`, in phase `to`, with other `changes` made.
+
+        Raises Conflict, naming what is allowed, if its state forbids it.
+        """
+        phase = transition(self.state_at(now), action, to, self.name)
+        return self.model_copy(update={"phase": phase, **changes})

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from sandbox.core.audit import AuditEvent, Head, NewEvent
-from sandbox.core.lifecycle import Sandbox, State
+from sandbox.core.clock import Reading
+from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import (
     BigFile,
     Container,
@@ -21,6 +22,7 @@ from sandbox.core.objects import (
     Ran,
     Route,
 )
+from sandbox.core.phases import State
 from sandbox.core.policy import PolicySet
 from sandbox.core.settings import Settings
 from sandbox.core.snapshot import Snapshot, TableCopy
@@ -69,6 +71,9 @@ class Engine(Protocol):
 
     def start(self, name: str) -> None:
         """Start a created container; raises NotFound if there is none, Conflict on a taken port."""
+
+    def stop(self, name: str, seconds: int) -> None:
+        """Stop a container: its signal, and after so many seconds the end. Stopped is success."""
 
     def connect(self, network: str, container: str, address: str) -> None:
         """Join a container to one more network at `address`; raises NotFound without either."""
@@ -185,6 +190,15 @@ class Transaction(Protocol):
 
     def events(self, *, subject: str | None = None, last: int | None = None) -> list[AuditEvent]:
         """Return events in order: of one subject, and at most the `last` ones, if given."""
+
+    def note(self, key: str, value: str) -> None:
+        """Keep one text under `key`, in place of what was there."""
+
+    def noted(self, key: str) -> str | None:
+        """Return the text kept under `key`, or None."""
+
+    def forget(self, key: str) -> None:
+        """Drop the text kept under `key`; gone already is success."""
 
     def head(self) -> Head | None:
         """Return the last event as noted beside the chain; None if nothing was ever recorded."""
@@ -330,6 +344,15 @@ class HomeFiles(Protocol):
         the disk refuses.
         """
 
+    def working_on(self, name: str) -> AbstractContextManager[None]:
+        """Hold `name` for work, beside others who do; who wants it alone keeps off meanwhile.
+
+        A process that is killed holds it no longer.
+        """
+
+    def alone_with(self, name: str) -> AbstractContextManager[bool]:
+        """Hold `name` alone, unless a living process works on it: yields whether."""
+
     def chunks(self, path: Path) -> Iterator[bytes]:
         """Yield a file's content in pieces of 1 MiB."""
 
@@ -361,6 +384,7 @@ class Context:
 
     actor: Actor
     now: Callable[[], datetime]
+    reading: Callable[[], Reading]
     new_id: Callable[[], str]
     files: HomeFiles
     catalogue: Catalogue

@@ -185,6 +185,11 @@ class DockerEngine:
         with _translated(name):
             self._api.start(name)
 
+    def stop(self, name: str, seconds: int) -> None:
+        """Stop a container: its signal, and after so many seconds the end. Stopped is success."""
+        with suppress(NotFound), _translated(name):
+            self._api.stop(name, timeout=seconds)
+
     def connect(self, network: str, container: str, address: str) -> None:
         """Join a container to one more network at `address`."""
         with _translated(network):

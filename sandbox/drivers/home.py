@@ -104,6 +104,44 @@ class HomeFolder:
         finally:
             os.close(descriptor)
 
+    @contextmanager
+    def working_on(self, name: str) -> Iterator[None]:
+        """Hold `name` for work, beside others who do; who wants it alone keeps off meanwhile."""
+        held = self._lock(name, fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
+            os.close(held)
+
+    @contextmanager
+    def alone_with(self, name: str) -> Iterator[bool]:
+        """Hold `name` alone, unless a living process works on it: yields whether."""
+        try:
+            held = self._lock(name, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            (self._folder / STATE / "locks" / name).unlink(missing_ok=True)
+            os.close(held)
+
+    def _lock(self, name: str, how: int) -> int:
+        """Return a descriptor whose lock the kernel drops with the process, however it ends."""
+        file = self._folder / STATE / "locks" / name
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        while True:
+            held = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(held, how)
+            except OSError:
+                os.close(held)
+                raise
+            if os.fstat(held).st_nlink:
+                return held
+            os.close(held)  # whoever was alone with it has just taken the file away
+
     def chunks(self, path: Path) -> Iterator[bytes]:
         """Yield a file's content in pieces of 1 MiB."""
         with path.open("rb") as file:

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from sandbox.core.errors import Conflict, SandboxError
-from sandbox.core.lifecycle import LIVE
+from sandbox.core.phases import LIVE
 from sandbox.core.ports import Context, Exposed, Transaction
 from sandbox.core.snapshot import SnapshotState
 from sandbox.core.values import Request, Result, Value

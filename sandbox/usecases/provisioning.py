@@ -15,8 +15,10 @@ from sandbox.core.anatomy import (
 )
 from sandbox.core.errors import Conflict, Denied, SandboxError
 from sandbox.core.lease import Lease
-from sandbox.core.lifecycle import LIVE, Action, Sandbox, State, transition
+from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import Container
+from sandbox.core.phases import LIVE, Action, Failed, Provisioning, Ready, State
+from sandbox.core.phases import Denied as DeniedPhase
 from sandbox.core.policy import Decision
 from sandbox.core.ports import Context, Transaction
 from sandbox.core.resolving import Wish, differences
@@ -59,9 +61,11 @@ def up(context: Context, request: UpRequest) -> UpResult:
     """
     began = time.monotonic()
     resolved = resolve_wish(context, request.wish)
-    sandbox, decision, created = _reserve(context, resolved)
-    if created:
-        sandbox = _provision(context, resolved, sandbox, began)
+    new_id = context.new_id()
+    with context.files.working_on(new_id):
+        sandbox, decision, created = _reserve(context, resolved, new_id)
+        if created:
+            sandbox = _provision(context, resolved, sandbox, began)
     return UpResult(
         sandbox=view(context, sandbox),
         decision=decision,
@@ -71,7 +75,7 @@ def up(context: Context, request: UpRequest) -> UpResult:
     )
 
 
-def _reserve(context: Context, resolved: Resolved) -> tuple[Sandbox, Decision, bool]:
+def _reserve(context: Context, resolved: Resolved, new_id: str) -> tuple[Sandbox, Decision, bool]:
     """Write the sandbox as provisioning, or as denied; or find the one that runs already."""
     foreign = overlapped(context.settings.network.range, context.engine.subnets())
     with context.registry.writing() as tx:
@@ -81,7 +85,7 @@ def _reserve(context: Context, resolved: Resolved) -> tuple[Sandbox, Decision, b
         _still_there(tx, resolved)
         decision = decide(context, tx, resolved)
         denied = decision.verdict == "deny"
-        sandbox = _new_sandbox(context, resolved, decision)
+        sandbox = _new_sandbox(context, resolved, decision, new_id)
         if not denied:
             taken = foreign | {s.subnet for s in tx.sandboxes(LIVE) if s.subnet is not None}
             start = _next_subnet(context, tx)
@@ -149,16 +153,17 @@ def running_already(context: Context, tx: Transaction, resolved: Resolved) -> Sa
     return existing
 
 
-def _new_sandbox(context: Context, resolved: Resolved, decision: Decision) -> Sandbox:
-    total = resolved.template.total()
+def _new_sandbox(context: Context, resolved: Resolved, decision: Decision, new_id: str) -> Sandbox:
+    total, now = resolved.template.total(), context.now()
+    denied = decision.verdict == "deny"
     return Sandbox(
-        id=context.new_id(),
+        id=new_id,
         name=resolved.wish.name,
-        state=State.DENIED if decision.verdict == "deny" else State.PROVISIONING,
+        phase=DeniedPhase(since=now) if denied else Provisioning(since=now),
         lease=Lease(owner=context.actor.name, ttl=timedelta(minutes=resolved.spec.ttl_minutes)),
         spec=resolved.spec,
         decision=decision.model_dump(mode="json"),
-        created=context.now(),
+        created=now,
         memory_mb=total.memory_mb,
         cpus=total.cpus,
         parts=(*resolved.template.services, *(["lab"] if resolved.template.lab else [])),
@@ -234,7 +239,7 @@ def _make_volumes(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
     context.engine.create_container(anatomy.holder)
     allowance = context.now() + PROVISIONING_ALLOWANCE
     password = context.keys.derive(f"lab {sandbox.id}") if anatomy.lab else ""
-    files = lease_files(sandbox, anatomy, allowance, password)
+    files = lease_files(sandbox, anatomy, deadline_file(allowance, context.reading()), password)
     context.engine.put(anatomy.holder.name, LEASE_FOLDER, files)
 
 
@@ -248,13 +253,15 @@ def _finish(context: Context, sandbox: Sandbox, anatomy: Anatomy, began: float) 
     lease = sandbox.lease.model_copy(update={"started": _whole_second(context.now())})
     deadline = lease.deadline
     assert deadline is not None
-    context.engine.put(anatomy.holder.name, LEASE_FOLDER, [deadline_file(deadline)])
+    context.engine.put(
+        anatomy.holder.name, LEASE_FOLDER, [deadline_file(deadline, context.reading())]
+    )
     with context.registry.writing() as tx:
         current = tx.sandbox(sandbox.name)
         if current is None or current.id != sandbox.id:
             raise Conflict("The sandbox was taken away while it was made.", subject=sandbox.name)
-        state = transition(current.state, Action.FINISH)
-        ready = current.model_copy(update={"state": state, "lease": lease})
+        now = context.now()
+        ready = current.moved(Action.FINISH, Ready(since=now), now, lease=lease)
         tx.save_sandbox(ready)
         record(
             context,
@@ -300,7 +307,7 @@ def _unmake(context: Context, sandbox: Sandbox, error: BaseException) -> None:
         current = tx.sandbox(sandbox.name)
         if current is None or current.id != sandbox.id or current.state is not State.PROVISIONING:
             return
-        failed = transition(current.state, Action.FAIL)
-        tx.save_sandbox(current.model_copy(update={"state": failed, "reason": why}))
+        now = context.now()
+        tx.save_sandbox(current.moved(Action.FAIL, Failed(since=now, why=why), now))
         tx.forget_journal(sandbox.id)
         record(context, tx, "sandbox.failed", sandbox.name, reason=why, id=sandbox.id)

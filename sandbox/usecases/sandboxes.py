@@ -3,16 +3,16 @@
 import time
 
 from sandbox.core.errors import Conflict, NotFound
-from sandbox.core.lifecycle import LIVE, Action, Sandbox, State, transition
+from sandbox.core.lifecycle import Sandbox
+from sandbox.core.phases import LIVE, State
 from sandbox.core.policy import Decision
 from sandbox.core.ports import Context
 from sandbox.core.snapshot import Snapshot
 from sandbox.core.text import check_name, closest
 from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.desk import answers
-from sandbox.usecases.dismantling import dismantle
+from sandbox.usecases.destroying import begin_removal, destroy
 from sandbox.usecases.probing import route_to
-from sandbox.usecases.recording import record
 from sandbox.usecases.views import SandboxView, view
 
 
@@ -136,25 +136,10 @@ def down(context: Context, request: DownRequest) -> DownResult:
     began = time.monotonic()
     with context.registry.writing() as tx:
         sandbox = _live(tx.sandbox(check_name(request.name)), request.name)
-        state = transition(sandbox.state_at(context.now()), Action.REMOVE)
-        sandbox = sandbox.model_copy(update={"state": state})
-        tx.save_sandbox(sandbox)
-        record(context, tx, "sandbox.removing", sandbox.name, reason=request.reason, id=sandbox.id)
+        sandbox = begin_removal(context, tx, sandbox, request.reason)
     context.progress.say("down", "Removing containers, network and volumes")
-    found = dismantle(context, sandbox)
+    _, found = destroy(context, sandbox)
     parts = tuple(Part(kind=o.kind, name=o.name, role=o.role, running=o.running) for o in found)
-    with context.registry.writing() as tx:
-        destroyed = transition(sandbox.state, Action.DESTROY)
-        tx.save_sandbox(sandbox.model_copy(update={"state": destroyed}))
-        tx.forget_journal(sandbox.id)
-        record(
-            context,
-            tx,
-            "sandbox.destroyed",
-            sandbox.name,
-            id=sandbox.id,
-            removed=[p.model_dump() for p in parts],
-        )
     return DownResult(
         name=sandbox.name, id=sandbox.id, removed=parts, seconds=round(time.monotonic() - began, 3)
     )

@@ -1,8 +1,8 @@
 """Snapshots: build, list, show, rm. From a source to a masked file in a read-only volume."""
 
 from sandbox.core.errors import Conflict, InvalidInput, NotFound, SandboxError
-from sandbox.core.lifecycle import LIVE
 from sandbox.core.objects import INSTALLATION, ROLE, BigFile, Container, Mount
+from sandbox.core.phases import LIVE
 from sandbox.core.ports import Built, Context
 from sandbox.core.snapshot import Manifest, Snapshot, SnapshotState, check_id, next_id
 from sandbox.core.source import Source, drift

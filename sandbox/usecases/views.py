@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from sandbox.core.lifecycle import Sandbox, State, Steps, allowed_actions
+from sandbox.core.lifecycle import Sandbox, Steps
+from sandbox.core.phases import State, allowed_actions
 from sandbox.core.ports import Context
 from sandbox.core.template import ParameterValue
 from sandbox.core.values import Value

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from sandbox.core.anatomy import Images
 from sandbox.core.errors import InvalidInput
-from sandbox.core.lifecycle import LIVE, Spec
+from sandbox.core.lifecycle import Spec
+from sandbox.core.phases import LIVE
 from sandbox.core.policy import CreateInput, Decision, evaluate
 from sandbox.core.ports import Context, Transaction
 from sandbox.core.resolving import Wish, choose_snapshot, lacking_tables, resolve

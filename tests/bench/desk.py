@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.core.audit import AuditEvent, Head, NewEvent, chained, first_break
-from sandbox.core.lifecycle import State
+from sandbox.core.phases import Failed
 from sandbox.core.policy import PolicySet, evaluate
-from sandbox.drivers.registry import FILE, SqlRegistry
+from sandbox.drivers.registry.store import FILE, SqlRegistry
 
 from .commands import EMPTY, SANDBOX, say, took
 from .house import House
@@ -60,7 +60,7 @@ def _fill(house: House) -> None:
             changes = {
                 "id": secrets.token_hex(6),
                 "name": f"record-{number}",
-                "state": State.READY if active else State.DESTROYED,
+                "phase": real.phase if active else Failed(since=datetime.now(UTC), why="bench"),
                 "subnet": number,
                 "lease": real.lease.model_copy(update={"started": datetime.now(UTC)}),
             }

@@ -5,9 +5,10 @@ from typing import Any
 
 from sandbox.core.audit import NewEvent, first_break
 from sandbox.core.lease import Lease
-from sandbox.core.lifecycle import Sandbox, Spec, State, Steps
+from sandbox.core.lifecycle import Sandbox, Spec, Steps
+from sandbox.core.phases import Ready
 from sandbox.core.snapshot import Snapshot, SnapshotState
-from sandbox.drivers.registry import SqlRegistry
+from sandbox.drivers.registry.store import SqlRegistry
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -27,7 +28,7 @@ def a_sandbox(id: str = "a1", **changes: Any) -> Sandbox:
     values = {
         "id": id,
         "name": "spring-coupon",
-        "state": State.READY,
+        "phase": Ready(since=NOON),
         "lease": Lease(owner="anna", ttl=timedelta(hours=72), started=NOON),
         "spec": spec,
         "decision": {"outcome": "allow", "rules": 12},

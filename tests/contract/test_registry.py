@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.core.errors import Conflict, Unavailable
-from sandbox.core.lifecycle import LIVE, State
+from sandbox.core.phases import LIVE, State
 from sandbox.core.snapshot import SnapshotState
-from sandbox.drivers.registry import FILE, SqlRegistry
+from sandbox.drivers.registry.store import FILE, SqlRegistry
 from tests.contract.registry_samples import NOON, a_sandbox, a_snapshot, an_event, append, verified
+from tests.phases import phase
 
 if TYPE_CHECKING:
     from sandbox.core.ports import Registry
@@ -40,7 +41,7 @@ def test_it_implements_the_port(registry: SqlRegistry) -> None:
 
 
 def test_a_sandbox_comes_back_as_it_was_saved(registry: SqlRegistry) -> None:
-    saved = a_sandbox(subnet=7, reason="because")
+    saved = a_sandbox(subnet=7, phase=phase(State.FROZEN))
     with registry.writing() as transaction:
         transaction.save_sandbox(saved)
     with registry.reading() as transaction:
@@ -50,9 +51,9 @@ def test_a_sandbox_comes_back_as_it_was_saved(registry: SqlRegistry) -> None:
 
 def test_saving_again_replaces(registry: SqlRegistry) -> None:
     with registry.writing() as transaction:
-        transaction.save_sandbox(a_sandbox(state=State.PROVISIONING))
-        transaction.save_sandbox(a_sandbox(state=State.READY, subnet=3))
-        assert transaction.sandboxes() == [a_sandbox(state=State.READY, subnet=3)]
+        transaction.save_sandbox(a_sandbox(phase=phase(State.PROVISIONING)))
+        transaction.save_sandbox(a_sandbox(phase=phase(State.READY), subnet=3))
+        assert transaction.sandboxes() == [a_sandbox(phase=phase(State.READY), subnet=3)]
 
 
 def test_times_come_back_aware_and_in_order_across_zones(registry: SqlRegistry) -> None:
@@ -71,7 +72,7 @@ def test_times_come_back_aware_and_in_order_across_zones(registry: SqlRegistry) 
 def test_sandboxes_of_some_states(registry: SqlRegistry) -> None:
     with registry.writing() as transaction:
         for state in State:
-            transaction.save_sandbox(a_sandbox(state.value, name=state.value, state=state))
+            transaction.save_sandbox(a_sandbox(state.value, name=state.value, phase=phase(state)))
         assert {s.state for s in transaction.sandboxes(LIVE)} == LIVE
         assert [s.id for s in transaction.sandboxes([State.DENIED])] == ["denied"]
         assert transaction.sandboxes([]) == []
@@ -83,7 +84,7 @@ def test_live_states_hold_their_name_and_others_give_it_back(
     registry: SqlRegistry, state: State
 ) -> None:
     with registry.writing() as transaction:
-        transaction.save_sandbox(a_sandbox("old", state=state, subnet=1))
+        transaction.save_sandbox(a_sandbox("old", phase=phase(state), subnet=1))
     newer = a_sandbox("new", subnet=2, created=NOON + timedelta(days=1))
     if state not in LIVE:
         with registry.writing() as transaction:
@@ -103,7 +104,7 @@ def test_a_subnet_belongs_to_one_live_sandbox(registry: SqlRegistry) -> None:
         transaction.save_sandbox(a_sandbox("c", name="c", subnet=None))
         with pytest.raises(Conflict, match="Subnet number 4"):
             transaction.save_sandbox(a_sandbox("d", name="d", subnet=4))
-        transaction.save_sandbox(a_sandbox("a", name="a", subnet=4, state=State.DESTROYED))
+        transaction.save_sandbox(a_sandbox("a", name="a", subnet=4, phase=phase(State.DESTROYED)))
         transaction.save_sandbox(a_sandbox("d", name="d", subnet=4))
 
 
@@ -111,12 +112,12 @@ def test_of_one_name_the_live_one_is_found_else_the_newest(registry: SqlRegistry
     with registry.writing() as transaction:
         transaction.save_sandbox(a_sandbox("live"))
         transaction.save_sandbox(
-            a_sandbox("denied", state=State.DENIED, created=NOON + timedelta(days=2))
+            a_sandbox("denied", phase=phase(State.DENIED), created=NOON + timedelta(days=2))
         )
         found = transaction.sandbox("spring-coupon")
         assert found is not None
         assert found.id == "live"
-        transaction.save_sandbox(a_sandbox("live", state=State.DESTROYED))
+        transaction.save_sandbox(a_sandbox("live", phase=phase(State.DESTROYED)))
         found = transaction.sandbox("spring-coupon")
         assert found is not None
         assert found.id == "denied"

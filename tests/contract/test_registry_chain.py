@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.core.audit import first_break
-from sandbox.drivers.registry import FILE, SqlRegistry
+from sandbox.drivers.registry.store import FILE, SqlRegistry
 from tests.contract.registry_samples import an_event, append, verified
 
 

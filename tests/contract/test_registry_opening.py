@@ -18,8 +18,8 @@ import sqlalchemy
 from alembic.script import ScriptDirectory
 
 from sandbox.core.errors import Unavailable
-from sandbox.drivers import registry as driver
-from sandbox.drivers.registry import FILE, HEAD, SqlRegistry
+from sandbox.drivers.registry import store as driver
+from sandbox.drivers.registry.store import FILE, HEAD, SqlRegistry
 from tests.contract.registry_samples import append, verified
 
 FORK = multiprocessing.get_context("fork")
@@ -68,7 +68,8 @@ def test_alembic_is_not_imported_when_no_migration_is_due(registry: SqlRegistry)
     folder = registry._folder
     registry.check()
     script = (
-        "import sys; from pathlib import Path; from sandbox.drivers.registry import SqlRegistry;"
+        "import sys; from pathlib import Path;"
+        "from sandbox.drivers.registry.store import SqlRegistry;"
         "print(SqlRegistry(Path(sys.argv[1])).check(), 'alembic' in sys.modules)"
     )
     ran = subprocess.run(
@@ -76,7 +77,7 @@ def test_alembic_is_not_imported_when_no_migration_is_due(registry: SqlRegistry)
         capture_output=True,
         text=True,
         check=True,
-        env=os.environ | {"PYTHONPATH": str(Path(driver.__file__).parents[2])},
+        env=os.environ | {"PYTHONPATH": str(Path(driver.__file__).parents[3])},
     )
     assert ran.stdout == f"schema {HEAD}, journal wal, integrity ok False\n"
 

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -139,8 +140,8 @@ DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 
 
-def a_lease(ttl: timedelta = 3 * DAY, **limits: object) -> Lease:
-    return Lease(owner="anna", ttl=ttl, started=NOON, limits=LeaseLimits(**limits))  # type: ignore[arg-type]
+def a_lease(ttl: timedelta = 3 * DAY, **limits: Any) -> Lease:
+    return Lease(owner="anna", ttl=ttl, started=NOON, limits=LeaseLimits(**limits))
 
 
 def extend(lease: Lease, span: timedelta, now: datetime = NOON + HOUR) -> Lease:
@@ -165,7 +166,7 @@ def test_an_extension_moves_the_end_and_is_kept() -> None:
     ],
 )
 def test_beyond_the_limits_is_denied_and_never_cut(
-    limits: dict[str, object],
+    limits: dict[str, Any],
     asked: timedelta,
     message: str,
     hint: str,

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -6,59 +6,9 @@ from pydantic import ValidationError
 
 from sandbox.core.errors import Conflict
 from sandbox.core.lease import Lease
-from sandbox.core.lifecycle import (
-    LIVE,
-    Action,
-    Sandbox,
-    Spec,
-    State,
-    Steps,
-    allowed_actions,
-    transition,
-)
-
-NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-
-# The whole table once more, as people would write it; everything else is refused.
-LEADS_TO = {
-    ("provisioning", "finish"): "ready",
-    ("provisioning", "fail"): "failed",
-    ("provisioning", "remove"): "removing",
-    ("ready", "expire"): "expired",
-    ("ready", "remove"): "removing",
-    ("expired", "remove"): "removing",
-    ("removing", "remove"): "removing",
-    ("removing", "destroy"): "destroyed",
-}
-
-
-@pytest.mark.parametrize("state", list(State))
-@pytest.mark.parametrize("action", list(Action))
-def test_every_state_and_action(state: State, action: Action) -> None:
-    expected = LEADS_TO.get((state.value, action.value))
-    if expected:
-        assert transition(state, action) is State(expected)
-        assert action.value in allowed_actions(state)
-        return
-    with pytest.raises(Conflict) as caught:
-        transition(state, action, "spring-coupon")
-    error = caught.value
-    assert error.message == f"A sandbox that is {state.value} cannot {action.value}."
-    assert error.subject == "spring-coupon"
-    assert error.hint == f"Allowed now: {', '.join(allowed_actions(state)) or 'nothing'}"
-    assert error.details["state"] == state.value
-    assert action.value not in error.details["allowed_actions"]
-
-
-def test_what_is_live_can_end_and_what_is_not_is_final() -> None:
-    for state in State:
-        assert bool(allowed_actions(state)) == (state in LIVE)
-
-
-def test_every_live_state_leads_to_destroyed() -> None:
-    for state in LIVE:
-        removing = transition(state, Action.REMOVE)
-        assert transition(removing, Action.DESTROY) is State.DESTROYED
+from sandbox.core.lifecycle import Sandbox, Spec, Steps
+from sandbox.core.phases import Action, Frozen, State
+from tests.phases import NOON, phase
 
 
 def a_sandbox(**changes: Any) -> Sandbox:
@@ -73,10 +23,10 @@ def a_sandbox(**changes: Any) -> Sandbox:
         steps=Steps(extract="it-data", transform="it-data", analyse="anna"),
         snapshot="core@2026-11-23.1",
     )
-    values = {
+    values: dict[str, Any] = {
         "id": "a1",
         "name": "spring-coupon",
-        "state": State.READY,
+        "phase": phase(State.READY),
         "lease": Lease(owner="anna", ttl=timedelta(hours=1), started=NOON),
         "spec": spec,
         "decision": {},
@@ -94,15 +44,18 @@ def a_sandbox(**changes: Any) -> Sandbox:
         (State.READY, timedelta(hours=1, microseconds=-1), State.READY),
         (State.READY, timedelta(hours=1), State.EXPIRED),
         (State.READY, timedelta(days=30), State.EXPIRED),
+        (State.FROZEN, timedelta(minutes=59), State.FROZEN),
+        (State.FROZEN, timedelta(hours=1), State.EXPIRED),
+        (State.EXPIRED, timedelta(0), State.EXPIRED),
         (State.PROVISIONING, timedelta(days=30), State.PROVISIONING),
         (State.REMOVING, timedelta(days=30), State.REMOVING),
         (State.DESTROYED, timedelta(days=30), State.DESTROYED),
     ],
 )
-def test_a_ready_sandbox_expires_by_the_clock(
+def test_what_is_ready_or_frozen_expires_by_the_clock(
     state: State, after: timedelta, expected: State
 ) -> None:
-    assert a_sandbox(state=state).state_at(NOON + after) is expected
+    assert a_sandbox(phase=phase(state)).state_at(NOON + after) is expected
 
 
 def test_a_sandbox_that_never_started_does_not_expire() -> None:
@@ -111,11 +64,20 @@ def test_a_sandbox_that_never_started_does_not_expire() -> None:
 
 
 def test_a_record_survives_json_exactly() -> None:
-    saved = a_sandbox(subnet=3, reason="50% off [/coupon]")
+    saved = a_sandbox(subnet=3, phase=Frozen(since=NOON, by="it", reason="50% off [/coupon]"))
     back = Sandbox.model_validate_json(saved.model_dump_json())
     assert back == saved
     # `5`, `0.5` and `True` are equal across types in Python, so compare the types as well.
     assert [type(v) for v in back.spec.parameters.values()] == [int, float, bool, str]
+
+
+def test_moving_goes_by_the_clock_and_changes_nothing_else() -> None:
+    sandbox = a_sandbox()
+    frozen = sandbox.moved(Action.FREEZE, phase(State.FROZEN), NOON)
+    assert (frozen.state, frozen.reason) == (State.FROZEN, "looked odd")
+    assert frozen.model_copy(update={"phase": sandbox.phase}) == sandbox
+    with pytest.raises(Conflict, match="expired cannot freeze"):
+        sandbox.moved(Action.FREEZE, phase(State.FROZEN), NOON + timedelta(hours=1))
 
 
 def test_a_time_without_a_zone_is_refused() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from sandbox.core.snapshot import Snapshot, next_id
 from sandbox.drivers.home import STATE
-from sandbox.drivers.registry import SqlRegistry
+from sandbox.drivers.registry.store import SqlRegistry
 from tests.docker.conftest import Home
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left")]

@@ -1,5 +1,7 @@
 """`down`: from every state, again after a failure, and never anybody else's."""
 
+from typing import Any
+
 import pytest
 
 from sandbox.core.errors import Conflict, InvalidInput, NotFound, Unavailable
@@ -10,6 +12,11 @@ from tests.usecases.asking_up import chain_holds, codes, events, journal, make, 
 
 pytestmark = pytest.mark.usefixtures("snapshot")
 DOWN = DownRequest(name="spring-coupon", reason="done")
+
+
+def certificate(ctx: Context) -> dict[str, Any]:
+    found: dict[str, Any] = events(ctx, "spring-coupon")[-1].details["certificate"]
+    return found
 
 
 def test_down_removes_everything_and_says_what(
@@ -27,8 +34,14 @@ def test_down_removes_everything_and_says_what(
     assert journal(ctx, made.sandbox.id) == []
     told = [e for e in events(ctx, "spring-coupon") if e.code.startswith("sandbox.re")]
     assert told[-1].reason == "done"
-    removed = events(ctx, "spring-coupon")[-1].details["removed"]
-    assert {(p["kind"], p["name"]) for p in removed} == mine
+    gone = {(g["kind"], g["name"]) for g in certificate(ctx)["gone"]}
+    network = next(name for kind, name in mine if kind == "network")
+    assert gone == mine | {
+        ("route", "spring-coupon"),
+        ("endpoint", f"gateway on {network}"),
+        ("credential", "link"),
+        ("credential", "lab password"),
+    }
     assert chain_holds(ctx)
 
 

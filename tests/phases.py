@@ -1,0 +1,32 @@
+"""A phase for every state, as tests need them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from sandbox.core.phases import Phase, State
+
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+_CERTIFICATE = {
+    "sandbox": "a1",
+    "name": "spring-coupon",
+    "owner": "anna",
+    "at": NOON,
+    "by": "anna",
+    "why": "done",
+    "gone": ({"kind": "volume", "name": "sandbox-a1-work"},),
+}
+_OWN: dict[State, dict[str, Any]] = {
+    State.AWAITING_APPROVAL: {"roles": ("it",)},
+    State.FROZEN: {"by": "it", "reason": "looked odd"},
+    State.REMOVING: {"by": "anna", "why": "done"},
+    State.DESTROYED: {"certificate": _CERTIFICATE},
+    State.FAILED: {"why": "The engine went away."},
+}
+_ADAPTER: TypeAdapter[Phase] = TypeAdapter(Phase)
+
+
+def phase(state: State, since: datetime = NOON) -> Phase:
+    """Return a phase of `state` with everything that belongs to it."""
+    return _ADAPTER.validate_python({"state": state, "since": since, **_OWN.get(state, {})})
