@@ -18,6 +18,7 @@ from sandbox.core.errors import InvalidInput, NotFound
 from sandbox.core.ports import Actor, Context, DemoCore, Engine, Progress
 from sandbox.core.settings import ImageSettings
 from sandbox.core.values import Request, Result
+from sandbox.drivers.archives import KeptFolder
 from sandbox.drivers.catalogue.home import HomeCatalogue
 from sandbox.drivers.clock import MachineClock
 from sandbox.drivers.engine import DockerEngine
@@ -25,6 +26,7 @@ from sandbox.drivers.gateway import CaddyGateway
 from sandbox.drivers.home import SETTINGS, STATE, HomeFolder, free_port, is_home, lay_out
 from sandbox.drivers.keys import FileKeys
 from sandbox.drivers.registry.store import SqlRegistry
+from sandbox.drivers.schedule import MachineSchedule
 from sandbox.drivers.sources.postgres import PostgresReader
 from sandbox.usecases.desk import answer
 from sandbox.usecases.homes import InitRequest
@@ -47,7 +49,7 @@ def ask(request: Request[R], progress: Progress, home: str = "") -> R:
             _create(folder, request)
     else:
         folder = find_home(home)
-    with _context(folder, progress) as context:
+    with opened(folder, progress) as context:
         return answer(context, request)
 
 
@@ -115,7 +117,7 @@ def _keys(folder: Path) -> FileKeys:
 
 
 @contextmanager
-def _context(folder: Path, progress: Progress) -> Iterator[Context]:
+def opened(folder: Path, progress: Progress) -> Iterator[Context]:
     """Give the context of the home in `folder`; its connections are closed in the end."""
     catalogue = HomeCatalogue(folder)
     settings = catalogue.settings()
@@ -139,6 +141,8 @@ def _context(folder: Path, progress: Progress) -> Iterator[Context]:
             reader=PostgresReader(),
             demo=_Demo(folder, engine, catalogue, registry) if settings.demo else None,
             keys=_keys(folder),
+            schedule=MachineSchedule(os.environ, getpass.getuser(), superuser=os.geteuid() == 0),
+            archives=KeptFolder(folder / STATE / "kept"),
             settings=settings,
             progress=progress,
         )

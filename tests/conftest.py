@@ -7,11 +7,13 @@ import pytest
 from sandbox.bootstrap import shipped
 from sandbox.core.ports import Actor, Context
 from sandbox.core.snapshot import Snapshot
+from sandbox.drivers.archives import KeptFolder
 from sandbox.drivers.catalogue.home import HomeCatalogue
 from sandbox.drivers.catalogue.new_home import demo_source, settings_file
 from sandbox.drivers.home import SETTINGS, STATE, HomeFolder, lay_out
 from sandbox.drivers.keys import FileKeys
 from sandbox.drivers.registry.store import SqlRegistry
+from sandbox.drivers.schedule import MachineSchedule
 from sandbox.usecases.snapshots import BuildSnapshotRequest, build
 from tests.fakes import Clock, FakeEngine, FakeGateway, FakeReader, Ids, Said
 
@@ -91,6 +93,13 @@ def ctx(
         reader=reader,
         demo=None,
         keys=FileKeys(home / STATE / "keys", home, {}),
+        schedule=MachineSchedule(
+            {"HOME": str(home), "PATH": str(home / "machine/bin")},
+            "anna",
+            superuser=True,
+            root=home / "machine",
+        ),
+        archives=KeptFolder(home / STATE / "kept"),
         settings=catalogue.settings(),
         progress=said,
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import PurePosixPath
 
+from sandbox.core.archive import tar_stream
 from sandbox.core.errors import Conflict, NotFound, Unavailable
 from sandbox.core.objects import (
     INSTALLATION,
@@ -24,7 +25,10 @@ from sandbox.core.objects import (
 )
 from sandbox.core.ports import Progress
 
-READS = {"facts", "image_id", "subnets", "owned", "is_running", "running_image", "logs", "read"}
+READS = {
+    *("facts", "image_id", "subnets", "owned", "is_running", "running_image"),
+    *("logs", "read", "fetch"),
+}
 
 
 @dataclass
@@ -215,6 +219,16 @@ class FakeEngine:
                 raise NotFound("The engine has no such object.", subject=f"{container}:{path}")
             return store[inner]
 
+    def fetch(self, container: str, folder: str) -> Iterator[bytes]:
+        with self._call("fetch", container):
+            store, inner = self._place(self._box(container), f"{folder}/")
+            top = PurePosixPath(folder).name
+            below = {p: c for p, c in store.items() if p.startswith(f"{inner}/" if inner else "")}
+        yield from tar_stream(
+            [File(f"{top}/", b"")]
+            + [File(f"{top}/{p.removeprefix(f'{inner}/')}", c) for p, c in below.items()]
+        )
+
     def run(
         self,
         container: str,
@@ -279,8 +293,8 @@ class FakeEngine:
         """Return where a path is kept: in a mounted volume, so that all who mount it see it."""
         plain = str(PurePosixPath(path))
         for mount in box.container.mounts:
-            if plain.startswith(f"{mount.target}/"):
-                return self.contents[mount.volume], plain.removeprefix(f"{mount.target}/")
+            if plain == mount.target or plain.startswith(f"{mount.target}/"):
+                return self.contents[mount.volume], plain[len(mount.target) + 1 :]
         return box.files, plain
 
 

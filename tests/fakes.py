@@ -69,6 +69,7 @@ class FakeGateway:
         self.routes: dict[str, Route] = {}
         self.image = "gateway:1"
         self.error: SandboxError | None = None
+        self.links = 0
 
     @property
     def container(self) -> str:
@@ -97,7 +98,8 @@ class FakeGateway:
         return f"http://{name}.localhost:8700"
 
     def link(self, route: Route) -> str:
-        return f"{self.url(route.name)}/?sbx={route.secret}"
+        self.links += 1
+        return f"{self.url(route.name)}/?sbx=link-{self.links}"
 
     def port_is_free(self) -> bool:
         return True

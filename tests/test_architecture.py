@@ -32,6 +32,7 @@ HOMES = {
     ),
     "alembic": ("sandbox/drivers/registry/",),
     "duckdb": ("sandbox/drivers/sources/",),
+    "pyrage": ("sandbox/drivers/archives.py", "sandbox/drivers/keys.py"),
 }
 DOORS = ("cli", "server")
 

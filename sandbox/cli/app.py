@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from itertools import pairwise
 from types import FrameType
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
-from sandbox.cli import audit, catalogue, homes, sandboxes
+from sandbox.cli import audit, catalogue, homes, kept, leases, reaping, sandboxes, verifying
 from sandbox.cli.asking import Asked, Output
 from sandbox.core.errors import InvalidInput, SandboxError
 from sandbox.core.text import clean
@@ -55,7 +56,7 @@ def _root(
     context.obj = home
 
 
-for part in (sandboxes, homes, catalogue, audit):
+for part in (sandboxes, leases, homes, catalogue, audit, reaping, kept, verifying):
     part.add_to(app)
 
 
@@ -82,10 +83,22 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _answer(asked: Asked) -> int:
+    """Answer once; or again and again, whatever fails, until Ctrl-C ends the sleep."""
+    while asked.every:
+        try:
+            _answer_once(asked)
+        except SandboxError as error:
+            _print_error(error, asked.output == Output.JSON)
+        sys.stdout.flush()
+        time.sleep(asked.every)
+    return _answer_once(asked)
+
+
+def _answer_once(asked: Asked) -> int:
     from sandbox import bootstrap
     from sandbox.cli import render
 
-    with render.screen() as progress:
+    with render.new_file(asked.into) as file, render.screen(file) as progress:
         result = bootstrap.ask(asked.request, progress, asked.home)
     render.show(result, asked.output)
     try:

@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Union
 
 import typer
@@ -40,14 +41,18 @@ class SqlOutput(StrEnum):
 class Asked:
     """A request on its way to the use cases, and how its result is wanted.
 
-    `then` runs in the door, after the result was printed. The command's own function may set it;
-    `output` and `home` are filled in from what every command shares.
+    `then` runs in the door, after the result was printed. With `every`, the door asks again after
+    so many seconds, until Ctrl-C. `into` names a new file for what comes beside the result. The
+    command's own function may set these; `output` and `home` are filled in from what every command
+    shares.
     """
 
     request: "Request[Any]"
     then: "Callable[[Result], None] | None" = None
     output: str = Output.TABLE
     home: str = ""
+    every: int = 0
+    into: Path | None = None
 
 
 Returned = Union["Request[Any]", Asked]

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from sandbox.core.text import clean
+
 
 @dataclass(frozen=True)
 class Line:
@@ -23,6 +25,11 @@ class Grid:
     columns: Sequence[str]
     rows: list[Sequence[Any]] = field(default_factory=list)
     cut: frozenset[str] = frozenset()
+
+
+def named(label: str, text: str, style: str = "") -> Line:
+    """Return a line whose label stands in a column of its own; `text` is cleaned."""
+    return Line(clean(text), label=f"{label:<10}", style=style)
 
 
 Block: TypeAlias = Line | Grid

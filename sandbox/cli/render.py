@@ -6,11 +6,13 @@ never markup.
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from rich.console import Console
 from rich.text import Text
@@ -19,7 +21,7 @@ from sandbox.cli.asking import MOST_ROWS, Output, SqlOutput
 from sandbox.cli.blocks import Block, Line
 from sandbox.cli.layout import folded, in_columns, width_of
 from sandbox.cli.tables import blocks, cell, findings
-from sandbox.core.errors import SandboxError
+from sandbox.core.errors import Conflict, InvalidInput, SandboxError
 from sandbox.core.text import clean, spreadsheet_safe
 from sandbox.core.values import Result
 
@@ -47,8 +49,10 @@ class Silent:
 class Screen(Silent):
     """Progress on stderr: one living line on a terminal, one line per step elsewhere."""
 
-    def __init__(self, console: Console, status: "Status | None") -> None:
-        self._console, self._status = console, status
+    def __init__(
+        self, console: Console, status: "Status | None", file: BinaryIO | None = None
+    ) -> None:
+        self._console, self._status, self._file = console, status, file
         self._last = ""
 
     def say(self, step: str, text: str, done: int | None = None, total: int | None = None) -> None:
@@ -62,6 +66,9 @@ class Screen(Silent):
 
     def output(self, stream: str, chunk: bytes) -> None:
         """Pass a command's raw output through: it is the result the person asked for."""
+        if stream == "file" and self._file is not None:
+            self._file.write(chunk)
+            return
         if self._status is not None:
             self._status.stop()
         target = sys.stderr if stream == "stderr" else sys.stdout
@@ -70,15 +77,45 @@ class Screen(Silent):
 
 
 @contextmanager
-def screen() -> Iterator[Screen]:
-    """Give a place for progress while a request is answered."""
+def new_file(path: Path | None) -> Iterator[BinaryIO | None]:
+    """Give a new file for what comes beside a result, only ours to read; gone after an error.
+
+    Raises Conflict when it is there already, InvalidInput when it cannot be written.
+    """
+    if path is None:
+        yield None
+        return
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        hint = "Name a file that is not there yet."
+        raise Conflict("The file exists already.", subject=str(path), hint=hint) from None
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        with os.fdopen(descriptor, "wb", buffering=0) as file:
+            yield file
+    except BaseException as error:
+        path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _unwritable(path, error) from error
+        raise
+
+
+def _unwritable(path: Path, error: OSError) -> InvalidInput:
+    return InvalidInput(f"The file cannot be written: {error.strerror}.", subject=str(path))
+
+
+@contextmanager
+def screen(file: BinaryIO | None = None) -> Iterator[Screen]:
+    """Give a place for progress while a request is answered; `file` takes what comes beside."""
     console = _console(stderr=True)
     # FORCE_COLOR makes a pipe a terminal for Rich; a living line there would still be noise.
     if not console.file.isatty() or console.is_dumb_terminal:
-        yield Screen(console, None)
+        yield Screen(console, None, file)
         return
     with console.status(Text("Working")) as status:
-        yield Screen(console, status)
+        yield Screen(console, status, file)
 
 
 def show(result: Result, output: str) -> None:
@@ -122,10 +159,14 @@ def exit_code(result: Any) -> int:
             return int(result.code)
         case "PlanResult":
             return _PLANNED.get(result.answer, 0)
+        case "VerifyResult":
+            return 0 if result.held else _FOUND
         case "AuditVerifyResult":
             return 0 if result.holds else _FOUND
         case "TemplateCheckResult":
             return 0 if result.passed else _FOUND
+        case "ReapResult":
+            return _CANNOT_WORK if result.failed else 0
         case "DoctorResult":
             return 0 if result.works else _CANNOT_WORK
     return 0

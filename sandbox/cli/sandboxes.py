@@ -114,7 +114,7 @@ def open_link(
     name: Name,
     browse: Annotated[bool, typer.Option("--browse", help="Open it in the browser.")] = False,
 ) -> Returned:
-    """Print the link to a sandbox. The link is for its owner: whoever has it can open it."""
+    """Print a fresh link to a sandbox: it opens it once, within minutes, for whoever has it."""
     from sandbox.usecases.sandboxes import OpenRequest
 
     request = OpenRequest(name=name)
@@ -124,11 +124,14 @@ def open_link(
 def down(
     name: Name,
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in the record.")] = "",
+    no_keep: Annotated[
+        bool, typer.Option("--no-keep", help="Keep no archive of its tables and work files.")
+    ] = False,
 ) -> Returned:
-    """Remove a sandbox and everything in it."""
+    """Remove a sandbox; its tables and work files are kept for a while, encrypted."""
     from sandbox.usecases.sandboxes import DownRequest
 
-    return DownRequest(name=name, reason=reason)
+    return DownRequest(name=name, reason=reason, keep=not no_keep)
 
 
 def sql(

@@ -4,7 +4,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from sandbox.cli import tables_kept, tables_leases, tables_reaping, tables_verifying
 from sandbox.cli.blocks import Block, Grid, Line
+from sandbox.cli.blocks import named as _named
+from sandbox.cli.tables_leases import left, line_stopped, standing, until
 from sandbox.core.lease import spoken
 from sandbox.core.text import clean
 
@@ -61,10 +64,6 @@ def cell(value: object) -> str:
     return clean(str(value))
 
 
-def _named(label: str, text: str, style: str = "") -> Line:
-    return Line(clean(text), label=f"{label:<10}", style=style)
-
-
 def _parameters(values: Mapping[str, object]) -> str:
     return ", ".join(f"{name}={value}" for name, value in values.items() if value != "")
 
@@ -97,13 +96,6 @@ def _policy(decision: "Decision", sandbox_steps: Any) -> Line:
         f"analyse {sandbox_steps.analyse}"
     )
     return _named("policy", f"{decision.held} of {decision.evaluated} rules hold; steps: {steps}")
-
-
-def _until(view: "SandboxView") -> str:
-    if view.deadline is None or view.minutes_left is None:
-        return ""
-    when = view.deadline.astimezone().strftime("%a %d %b %H:%M")
-    return f"until {when} ({spoken(timedelta(minutes=view.minutes_left))} left)"
 
 
 def _plan(result: "PlanResult") -> list[Block]:
@@ -155,20 +147,23 @@ def _up(result: "UpResult") -> list[Block]:
         _policy(result.decision, view.steps),
         *findings(result.decision),
         _replica(result.replica),
-        _named("ready", f"{known}{view.url}   {_until(view)}", style="green"),
+        _named("ready", f"{known}{view.url}   {until(view)}", style="green"),
         _named("open", f"sandbox open {view.name}"),
     ]
 
 
 def _list(result: "ListResult") -> list[Block]:
+    stopped = line_stopped(result.line)
     if not result.sandboxes:
-        return [Line("No sandboxes. Make one with: sandbox up NAME --template T --purpose WHY")]
+        return [
+            *stopped,
+            Line("No sandboxes. Make one with: sandbox up NAME --template T --purpose WHY"),
+        ]
     columns = ("name", "state", "left", "owner", "template", "purpose")
     grid = Grid(columns, cut=frozenset({"purpose"}))
     for s in result.sandboxes:
-        left = spoken(timedelta(minutes=s.minutes_left or 0)) if s.state == "ready" else ""
-        grid.rows.append((s.name, s.state, left, s.owner, s.template, s.purpose))
-    return [grid]
+        grid.rows.append((s.name, s.state, left(s), s.owner, s.template, s.purpose))
+    return [*stopped, grid]
 
 
 def _show(result: "ShowResult") -> list[Block]:
@@ -188,8 +183,10 @@ def _show(result: "ShowResult") -> list[Block]:
     if s.reason:
         shown.append(_named("reason", s.reason))
     if s.url:
-        shown.append(_named("ready", f"{s.url}   {_until(s)}", style="green"))
+        shown.append(_named("ready", f"{s.url}   {until(s)}", style="green"))
+    shown += standing(s)
     shown.append(_named("you can", ", ".join(_commands(s))))
+    shown += tables_kept.ending(result)
     if result.parts:
         grid = Grid(("part", "kind", "runs", "name"))
         grid.rows.extend(
@@ -202,7 +199,8 @@ def _show(result: "ShowResult") -> list[Block]:
 def _commands(view: "SandboxView") -> list[str]:
     """Return the commands that make sense now, as people type them."""
     inside = ["open", "sql", "import", "exec", "logs"] if view.state == "ready" else []
-    return [*inside, "down" if "remove" in view.allowed_actions else "up"]
+    leases = [a for a in ("extend", "restore", "freeze", "resume") if a in view.allowed_actions]
+    return [*inside, *leases, "down" if "remove" in view.allowed_actions else "up"]
 
 
 def _open(result: "OpenResult") -> list[Block]:
@@ -215,7 +213,8 @@ def _down(result: "DownResult") -> list[Block]:
         for kind in ("container", "network", "volume")
         if (count := sum(p.kind == kind for p in result.removed))
     )
-    return [_named("removed", f"{result.name}: {counts} and its route, in {result.seconds:.1f} s")]
+    removed = f"{result.name}: {counts} and its route, in {result.seconds:.1f} s"
+    return [_named("removed", removed), tables_kept.kept(result.kept, result.not_kept)]
 
 
 def _sql(result: "SqlResult") -> list[Block]:
@@ -374,4 +373,8 @@ _SHOWN: dict[str, Callable[[Any], list[Block]]] = {
     "InitResult": _init,
     "DoctorResult": _doctor,
     "UninstallResult": _uninstalled,
+    **tables_kept.SHOWN,
+    **tables_leases.SHOWN,
+    **tables_reaping.SHOWN,
+    **tables_verifying.SHOWN,
 }

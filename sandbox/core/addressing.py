@@ -44,6 +44,11 @@ def addresses(network_range: IPv4Network, index: int) -> Addresses:
     )
 
 
+def gateway_beside(address: str) -> str:
+    """Return where the gateway is in the /28 of `address`, whatever the range is by now."""
+    return str(IPv4Network((address, _PREFIX), strict=False)[_GATEWAY])
+
+
 def subnet(network_range: IPv4Network, index: int) -> IPv4Network:
     """Return the /28 number `index` of the range.
 

@@ -22,7 +22,7 @@ from sandbox.core.objects import (
     Mount,
     Network,
 )
-from sandbox.core.template import Probe, Service, Template
+from sandbox.core.template import Service, Template
 
 TOOL_UID = 10001
 LAB_UID = 10002
@@ -68,7 +68,6 @@ class Anatomy:
     lab: Container | None
     gateway_address: str
     endpoint: Endpoint
-    probe: Probe
 
     def journal(self) -> list[tuple[Kind, str]]:
         """Return (kind, name) of every object, in the order of making."""
@@ -108,8 +107,9 @@ def compose(
             part=template.answers,
             address=services[template.answers].address or "",
             port=service.port,
+            path=service.probe.path,
+            seconds=service.probe.seconds,
         ),
-        probe=service.probe,
     )
 
 

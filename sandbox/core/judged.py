@@ -5,11 +5,13 @@ Decision keeps.
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from sandbox.core.lifecycle import Spec, Steps
+from sandbox.core.lease import Lease
+from sandbox.core.lifecycle import Sandbox, Spec, Steps
 from sandbox.core.snapshot import Snapshot
 from sandbox.core.template import Limits
 from sandbox.core.text import count_words
@@ -148,3 +150,50 @@ class CreateInput(Value):
     def as_document(self) -> dict[str, Any]:
         """Return the plain document that `evaluate` judges."""
         return self.model_dump(mode="json")
+
+
+class ExtendInput(Value):
+    """What rules judge at the point `extend`: more time for a sandbox that there is already.
+
+    `ttl_hours` is the whole length from its start to the new end, `extension_hours` what is asked
+    for now, `extensions` how many its lease has had with this one; `kind` tells an extension from
+    the restore of an expired sandbox, `reason` is why the owner asks.
+    """
+
+    kind: Literal["extend", "restore"]
+    ttl_hours: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    extension_hours: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    extensions: Annotated[int, Field(ge=1)]
+    reason: PurposeInput
+    owner: str
+    purpose: PurposeInput
+    template: TemplateInput
+    steps: Steps
+
+    @classmethod
+    def of(cls, sandbox: Sandbox, moved: Lease, asked: timedelta) -> "ExtendInput":
+        """Return the document for `sandbox`, whose lease would become `moved` by `asked` more."""
+        spec, last = sandbox.spec, moved.moves[-1]
+        assert moved.started is not None
+        assert moved.deadline is not None
+        return cls(
+            kind="restore" if last.kind == "restore" else "extend",
+            ttl_hours=_hours(moved.deadline - moved.started),
+            extension_hours=_hours(asked),
+            extensions=sum(move.kind != "credit" for move in moved.moves),
+            reason=PurposeInput.of(last.reason),
+            owner=moved.owner,
+            purpose=PurposeInput.of(spec.purpose),
+            template=TemplateInput(
+                name=spec.template, version=spec.template_version, digest=spec.template_digest
+            ),
+            steps=spec.steps,
+        )
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the plain document that `evaluate` judges."""
+        return self.model_dump(mode="json")
+
+
+def _hours(span: timedelta) -> float:
+    return round(span.total_seconds() / 3600, 2)

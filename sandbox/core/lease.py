@@ -90,13 +90,17 @@ class Lease(Value):
         return self.deadline + self.limits.grace if self.deadline else None
 
     def left(self, now: datetime) -> Left:
-        """Return what is left of the budget at `now`: never negative, nothing before the start."""
+        """Return what is left of the budget at `now`, in whole minutes as people ask for them.
+
+        Never negative, nothing before the start.
+        """
         if self.started is None or self.deadline is None:
             return Left(extensions=0, span=timedelta())
         used = sum(move.kind != "credit" for move in self.moves)
         extensions = max(0, self.limits.extensions - used)
         room = max(timedelta(), self.started + self.limits.longest - max(self.deadline, now))
-        span = min(room, self.limits.extension) if extensions else timedelta()
+        most = min(room, self.limits.extension) if extensions else timedelta()
+        span = most - most % timedelta(minutes=1)
         return Left(extensions=extensions if span else 0, span=span)
 
     def extended(self, span: timedelta, *, by: str, reason: str, now: datetime) -> "Lease":
@@ -118,8 +122,8 @@ class Lease(Value):
         move = Move(kind="credit", at=now, by=by, reason=reason, span=span)
         return self.model_copy(update={"moves": (*self.moves, move)})
 
-    def due_warning(self, now: datetime) -> Warned | None:
-        """Return the most urgent warning that is due and not given yet, or None.
+    def warning(self, now: datetime) -> Warned | None:
+        """Return the most urgent warning that holds at `now`, given already or not, or None.
 
         One that would have been due when the end was last set is left out: whoever set it knew.
         """
@@ -127,10 +131,14 @@ class Lease(Value):
         if deadline is None or last is None or now >= deadline:
             return None
         due = [w for w in self.limits.warnings if last < deadline - w <= now]
-        if not due:
+        return Warned(before=min(due), deadline=deadline) if due else None
+
+    def due_warning(self, now: datetime) -> Warned | None:
+        """Return the most urgent warning that holds and was not given yet, or None."""
+        nearest = self.warning(now)
+        if nearest is None:
             return None
-        nearest = Warned(before=min(due), deadline=deadline)
-        given = [w.before for w in self.warned if w.deadline == deadline]
+        given = [w.before for w in self.warned if w.deadline == nearest.deadline]
         return nearest if all(nearest.before < before for before in given) else None
 
     def warned_of(self, warning: Warned) -> "Lease":

@@ -6,7 +6,16 @@ from typing import Any
 from pydantic import AwareDatetime
 
 from sandbox.core.lease import Lease
-from sandbox.core.phases import Action, Failed, Frozen, Phase, Removing, State, transition
+from sandbox.core.phases import (
+    Action,
+    Failed,
+    Frozen,
+    Phase,
+    Removing,
+    State,
+    allowed_actions,
+    transition,
+)
 from sandbox.core.template import ParameterValue
 from sandbox.core.values import Value
 
@@ -34,11 +43,16 @@ class Spec(Value):
 
 
 class Endpoint(Value):
-    """Where the part that answers at the gateway listens, inside the sandbox's own network."""
+    """Where the part that answers at the gateway listens, inside the sandbox's own network.
+
+    It answers `path` within `seconds` of its start.
+    """
 
     part: str
     address: str
     port: int
+    path: str = "/"
+    seconds: int = 60
 
 
 class Sandbox(Value):
@@ -76,6 +90,13 @@ class Sandbox(Value):
         deadline = self.lease.deadline
         held = self.state in (State.READY, State.FROZEN)
         return State.EXPIRED if held and deadline and now >= deadline else self.state
+
+    def actions_at(self, now: datetime) -> tuple[str, ...]:
+        """Return the names of what may happen next; nothing is restored after its grace."""
+        grace_ends = self.lease.grace_ends
+        over = grace_ends is not None and now >= grace_ends
+        allowed = allowed_actions(self.state_at(now))
+        return tuple(a for a in allowed if not (over and a == Action.RESTORE))
 
     def moved(self, action: Action, to: Phase, now: datetime, **changes: Any) -> "Sandbox":
         """Return the record after `action` at `now`, in phase `to`, with other `changes` made.

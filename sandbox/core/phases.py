@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from sandbox.core.certificate import Certificate
+from sandbox.core.certificate import Certificate, Remains
 from sandbox.core.errors import Conflict
 from sandbox.core.values import Value
 
@@ -99,11 +99,15 @@ class Expired(_Since):
 
 
 class Removing(_Since):
-    """Being taken apart. Repeatable: a removal that was cut off is asked for again."""
+    """Being taken apart. Repeatable: a removal that was cut off is asked for again.
+
+    `remains` could not be removed the last time.
+    """
 
     state: Literal[State.REMOVING] = State.REMOVING
     by: str
     why: str
+    remains: tuple[Remains, ...] = ()
 
 
 class Destroyed(_Since):

@@ -9,6 +9,9 @@ from typing import Any, Literal, Protocol
 
 from sandbox.core.audit import AuditEvent, Head, NewEvent
 from sandbox.core.clock import Reading
+from sandbox.core.home import Exposed as Exposed
+from sandbox.core.home import HomeAccess as HomeAccess
+from sandbox.core.home import HomeFiles as HomeFiles
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import (
     BigFile,
@@ -24,6 +27,9 @@ from sandbox.core.objects import (
 )
 from sandbox.core.phases import State
 from sandbox.core.policy import PolicySet
+from sandbox.core.schedule import Schedule as Schedule
+from sandbox.core.sealing import Archives as Archives
+from sandbox.core.sealing import Keys as Keys
 from sandbox.core.settings import Settings
 from sandbox.core.snapshot import Snapshot, TableCopy
 from sandbox.core.source import Source
@@ -90,6 +96,9 @@ class Engine(Protocol):
     def read(self, container: str, path: str) -> bytes:
         """Return one regular file of a container (at most 64 MiB); raises NotFound without it."""
 
+    def fetch(self, container: str, folder: str) -> Iterator[bytes]:
+        """Yield a folder of a container, running or not, as a tar stream of any length."""
+
     def run(
         self,
         container: str,
@@ -146,7 +155,7 @@ class Gateway(Protocol):
         """Return the address of a sandbox, without its secret."""
 
     def link(self, route: Route) -> str:
-        """Return the address with the secret that opens it."""
+        """Return a fresh address that opens the route once and soon; the secret is not in it."""
 
     def port_is_free(self) -> bool:
         """Say whether the gateway, or nobody, has its port."""
@@ -291,75 +300,6 @@ class SourceReader(Protocol):
         """
 
 
-class Keys(Protocol):
-    """Secrets of the home. Nothing here is ever printed, logged or put into an event."""
-
-    def mask_key(self, source: str) -> bytes:
-        """Return the masking key of a source (32 bytes)."""
-
-    def key_id(self, source: str) -> str:
-        """Return the public name of that key."""
-
-    def derive(self, purpose: str) -> str:
-        """Return a URL-safe secret for `purpose`: always the same, unknowable without the home."""
-
-    def password(self, source: Source) -> str:
-        """Return a source's password from environment or file; raises Unavailable if missing."""
-
-
-@dataclass(frozen=True)
-class HomeAccess:
-    """Where a home is, and who owns its state folder."""
-
-    path: str
-    owner: str
-
-
-@dataclass(frozen=True)
-class Exposed:
-    """A path of the home with which others can do too much.
-
-    `secret`: they can read or enter it, or change it, and should do neither. Otherwise it decides
-    something, and they can change it.
-    """
-
-    path: str
-    secret: bool
-
-
-class HomeFiles(Protocol):
-    """The files of the home that use cases need."""
-
-    def access(self) -> HomeAccess:
-        """Return where the home is and who owns its state folder."""
-
-    def exposed(self) -> list[Exposed]:
-        """Return the paths that others can read or change and should not, sorted."""
-
-    def workshop(self, name: str) -> AbstractContextManager[Path]:
-        """Hold the one folder in which files for `name` are under construction, empty at first.
-
-        Only we can enter it; whatever is in it at the end is removed with it. Raises Conflict
-        while another process holds it (one that was killed holds it no longer), Unavailable when
-        the disk refuses.
-        """
-
-    def working_on(self, name: str) -> AbstractContextManager[None]:
-        """Hold `name` for work, beside others who do; who wants it alone keeps off meanwhile.
-
-        A process that is killed holds it no longer.
-        """
-
-    def alone_with(self, name: str) -> AbstractContextManager[bool]:
-        """Hold `name` alone, unless a living process works on it: yields whether."""
-
-    def chunks(self, path: Path) -> Iterator[bytes]:
-        """Yield a file's content in pieces of 1 MiB."""
-
-    def sweep(self, name: str) -> None:
-        """Remove what a killed process left in the workshop of `name`; a held one stays."""
-
-
 class DemoCore(Protocol):
     """The demo's core system: a real PostgreSQL server with real purchases."""
 
@@ -394,5 +334,7 @@ class Context:
     reader: SourceReader
     demo: DemoCore | None
     keys: Keys
+    schedule: Schedule
+    archives: Archives
     settings: Settings
     progress: Progress

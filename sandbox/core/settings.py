@@ -1,11 +1,14 @@
 """The settings of a home: `sandbox.yaml`. Every one has a default that works on one machine."""
 
 import re
+from datetime import timedelta
 from ipaddress import IPv4Network
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from sandbox.core.errors import InvalidInput
+from sandbox.core.lease import LeaseLimits, parse_ttl
 from sandbox.core.values import Value
 
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[A-Za-z0-9._~%+@=/-]*)?")
@@ -30,6 +33,7 @@ class GatewaySettings(Value):
     bind: Literal["127.0.0.1"] = "127.0.0.1"
     port: Annotated[int, Field(ge=1024, le=65535)] = 8700
     domain: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")] = "localhost"
+    link_minutes: Annotated[int, Field(ge=1, le=1440)] = 10
 
 
 class ImageSettings(Value):
@@ -53,6 +57,68 @@ class NetworkSettings(Value):
     range: IPv4Network = IPv4Network("10.231.0.0/16")
 
 
+def _span(text: Any) -> timedelta:
+    """Return the duration that a person wrote; raises ValueError for anything else."""
+    if isinstance(text, timedelta):
+        return text
+    if not isinstance(text, str):
+        raise ValueError("must be a duration: minutes, hours, days or weeks, as in 90m, 72h, 14d")
+    try:
+        return parse_ttl(text)
+    except InvalidInput as error:
+        said = error.message.removeprefix("The time to live ").removesuffix(".")
+        raise ValueError(f"{said}; write it as in 90m, 72h, 14d") from None
+
+
+Span = Annotated[timedelta, BeforeValidator(_span)]
+
+
+class WarningSettings(Value):
+    """One warning: how long before the end it comes."""
+
+    before: Span
+
+
+class LeaseSettings(Value):
+    """What the lease of a new sandbox may become; each keeps what held when it was asked for.
+
+    `extension` is the longest single extension, `longest` the time from the start to the last end
+    that any extension can reach, `grace` how long an expired sandbox is kept.
+    """
+
+    extensions: Annotated[int, Field(ge=0, le=100)] = 3
+    extension: Span = timedelta(hours=72)
+    longest: Span = timedelta(days=14)
+    grace: Span = timedelta(hours=72)
+    warnings: tuple[WarningSettings, ...] = (
+        WarningSettings(before=timedelta(hours=24)),
+        WarningSettings(before=timedelta(hours=1)),
+    )
+
+    def limits(self) -> LeaseLimits:
+        """Return them as a lease keeps them."""
+        return LeaseLimits(
+            extensions=self.extensions,
+            extension=self.extension,
+            longest=self.longest,
+            grace=self.grace,
+            warnings=tuple(warning.before for warning in self.warnings),
+        )
+
+
+class ReaperSettings(Value):
+    """How long what no record knows is watched before it is removed."""
+
+    orphan_grace: Span = timedelta(hours=1)
+
+
+class KeepSettings(Value):
+    """What is kept of a sandbox that ends: one encrypted archive of its lab and its work files."""
+
+    days: Annotated[int, Field(ge=1, le=3650)] = 30
+    max_mb: Annotated[int, Field(ge=1, le=102_400)] = 512
+
+
 class DefaultSettings(Value):
     """What a request gets when it says nothing."""
 
@@ -69,4 +135,7 @@ class Settings(Value):
     gateway: GatewaySettings = GatewaySettings()
     images: ImageSettings = ImageSettings()
     network: NetworkSettings = NetworkSettings()
+    keep: KeepSettings = KeepSettings()
     defaults: DefaultSettings = DefaultSettings()
+    lease: LeaseSettings = LeaseSettings()
+    reaper: ReaperSettings = ReaperSettings()

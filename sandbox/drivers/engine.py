@@ -8,13 +8,13 @@ import io
 import os
 import re
 import socket
-import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from sandbox.core.archive import tar_stream
+from sandbox.core.archive import bounded, regular_files, tar_stream
 from sandbox.core.errors import Conflict, NotFound, SandboxError, Unavailable
 from sandbox.core.objects import (
     INSTALLATION,
@@ -225,15 +225,19 @@ class DockerEngine:
 
     def read(self, container: str, path: str) -> bytes:
         """Return one regular file of a container; raises Unavailable above 64 MiB."""
-        with _translated(f"{container}:{path}"):
-            chunks, _ = self._api.get_archive(container, path)
-            packed = b"".join(_bounded(chunks, _READ_LIMIT, path))
-        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-            member = archive.next()
-            content = archive.extractfile(member) if member and member.isreg() else None
-            if content is None:
-                raise Unavailable("This is not a regular file.", subject=f"{container}:{path}")
-            return content.read()
+        subject = f"{container}:{path}"
+        excess = Unavailable(f"The file is larger than {_READ_LIMIT >> 20} MiB.", subject=subject)
+        chunks = bounded(self.fetch(container, path), _READ_LIMIT, excess)
+        files = regular_files(chunks)
+        found = next(files, None)
+        if found is None or found.path != PurePosixPath(path).name:
+            raise Unavailable("This is not a regular file.", subject=subject)
+        return b"".join(found.chunks)
+
+    def fetch(self, container: str, folder: str) -> Iterator[bytes]:
+        """Yield a folder (or file) of a container, running or not, as a tar stream."""
+        with _translated(f"{container}:{folder}"):
+            yield from self._api.get_archive(container, folder)[0]
 
     def run(
         self,
@@ -381,15 +385,6 @@ def _send(stream: Any, payload: bytes) -> None:
     with suppress(BrokenPipeError, ConnectionResetError):
         raw.sendall(payload)
         raw.shutdown(socket.SHUT_WR)
-
-
-def _bounded(chunks: Iterable[bytes], limit: int, path: str) -> Iterator[bytes]:
-    size = 0
-    for chunk in chunks:
-        size += len(chunk)
-        if size > limit:
-            raise Unavailable(f"The file is larger than {limit >> 20} MiB.", subject=path)
-        yield chunk
 
 
 def _free_bytes(root: str) -> int | None:

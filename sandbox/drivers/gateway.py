@@ -2,11 +2,16 @@
 
 A route is one empty file in its `routes` volume, named by what opens it; see
 `sandbox/images/gateway/` for the configuration that reads them. Putting or removing a file
-touches no other route's connections.
+touches no other route's connections. A link is not kept anywhere: it carries its end, a random
+number and a seal made with the route's secret; `exchange.py` there checks it and marks it as used.
 """
 
+import base64
+import hmac
 import http.client
+import secrets
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -27,7 +32,10 @@ from sandbox.core.settings import GatewaySettings
 
 _UID = 10003
 _ROUTES = "/routes"
+_USED = ".used"  # no sandbox can be called that
 _INNER_PORT = 8700
+_CADDY = ("/usr/bin/caddy", "run", "--config", "/etc/caddy/gateway.json")
+_EXCHANGE = ("/usr/bin/python3", "-IS", "/sandbox/exchange.py", _ROUTES, "/tmp/exchange.sock")  # noqa: S108 - its own tmpfs
 _PROBE_SECONDS = 5.0
 
 
@@ -40,9 +48,10 @@ class CaddyGateway:
         image: Callable[[], Image],
         settings: GatewaySettings,
         installation: Callable[[], str],
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._engine, self._image, self._settings = engine, image, settings
-        self._installation = installation
+        self._installation, self._wall = installation, wall
 
     @property
     def container(self) -> str:
@@ -69,6 +78,8 @@ class CaddyGateway:
         self._engine.create_network(Network(self.container, labels, isolated=False))
         self._engine.create_volume(self.container, labels)
         self._engine.create_container(self._container(labels))
+        used = File(f"{_USED}/", b"", mode=0o700, uid=_UID, gid=_UID)
+        self._engine.put(self.container, _ROUTES, [used])
         self._publish()
         # What `close` had to leave while it was stopped: of no harm, so no reason to fail.
         with suppress(SandboxError):
@@ -80,7 +91,7 @@ class CaddyGateway:
             image=self._image().tag,
             labels=labels,
             user=f"{_UID}:{_UID}",
-            command=("/usr/bin/caddy", "run", "--config", "/etc/caddy/gateway.json"),
+            command=(*_EXCHANGE, *_CADDY),
             memory_mb=128,
             cpus=1.0,
             pids=128,
@@ -136,8 +147,14 @@ class CaddyGateway:
         return f"http://{name}.{self._settings.domain}:{self._settings.port}"
 
     def link(self, route: Route) -> str:
-        """Return the address with the secret that opens it."""
-        return f"{self.url(route.name)}/?sbx={_token(route)}"
+        """Return a fresh address that opens the route once, for `gateway.link_minutes`."""
+        until = int(self._wall()) + 60 * self._settings.link_minutes
+        nonce = secrets.token_urlsafe(16)
+        # The rule is `sealed` in exchange.py: a link is made here without asking the engine.
+        message = f"link {route.name} {until} {nonce}".encode()
+        digest = hmac.digest(route.secret.encode(), message, "sha256")
+        seal = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+        return f"{self.url(route.name)}/?sbx={until}~{nonce}~{seal}"
 
     def port_is_free(self) -> bool:
         """Say whether the gateway, or nobody, has its port."""

@@ -6,6 +6,7 @@ import pwd
 import shutil
 import socket
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,8 @@ from sandbox.core.ports import Exposed, HomeAccess
 
 STATE = ".sandbox"
 SETTINGS = "sandbox.yaml"
+# Whoever removes things by the registry asks first whether this file says the same.
+_INSTALLATION = "installation"
 _CHUNK = 1024 * 1024
 # What is in these folders decides what leaves the core, what runs, and who may.
 _DECIDING = ("policies", "sources", "templates")
@@ -26,6 +29,8 @@ class HomeFolder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        # What each thread holds alone: the kernel's locks would make it wait for itself.
+        self._alone: set[tuple[int, str]] = set()
 
     def access(self) -> HomeAccess:
         """Return where the home is and who owns its state folder."""
@@ -92,6 +97,53 @@ class HomeFolder:
             ) from error
         return held
 
+    def building(self, name: str) -> bool:
+        """Say whether a living process holds the workshop of `name`. Changes nothing."""
+        folder = self._folder / STATE / "build" / name
+        with self._gate():
+            try:
+                held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            except FileNotFoundError:
+                return False
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            finally:
+                os.close(held)
+        return False
+
+    def installation(self) -> str:
+        """Return which installation the home says it is of, "" if it does not say."""
+        try:
+            return (self._folder / STATE / _INSTALLATION).read_text("ascii", "replace").strip()
+        except OSError:
+            return ""
+
+    def belongs_to(self, installation: str) -> None:
+        """Write into the home which installation it is of, unless it says already.
+
+        Raises Conflict when it is of another, Unavailable when the disk refuses.
+        """
+        found = self.installation()
+        if found and found != installation:
+            raise Conflict(
+                f"The home is of installation {found}, its registry of {installation}.",
+                subject=str(self._folder),
+                hint="Mount or restore the registry that belongs to this home.",
+            )
+        file = self._folder / STATE / _INSTALLATION
+        try:
+            if not found:
+                file.write_text(f"{installation}\n", "ascii")
+                file.chmod(0o600)
+        except OSError as error:
+            raise Unavailable(
+                f"The home's state cannot be written: {error.strerror}.",
+                subject=str(file),
+                hint="Check the folder's owner and the free disk space.",
+            ) from error
+
     @contextmanager
     def _gate(self) -> Iterator[None]:
         """Let one process at a time make or remove workshops: else one could hold a removed one."""
@@ -107,6 +159,9 @@ class HomeFolder:
     @contextmanager
     def working_on(self, name: str) -> Iterator[None]:
         """Hold `name` for work, beside others who do; who wants it alone keeps off meanwhile."""
+        if (threading.get_ident(), name) in self._alone:
+            yield
+            return
         held = self._lock(name, fcntl.LOCK_SH)
         try:
             yield
@@ -121,9 +176,12 @@ class HomeFolder:
         except BlockingIOError:
             yield False
             return
+        mine = (threading.get_ident(), name)
+        self._alone.add(mine)
         try:
             yield True
         finally:
+            self._alone.discard(mine)
             (self._folder / STATE / "locks" / name).unlink(missing_ok=True)
             os.close(held)
 

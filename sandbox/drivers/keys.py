@@ -6,6 +6,7 @@ import hmac
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from sandbox.core.errors import Unavailable
@@ -23,6 +24,7 @@ class FileKeys:
 
     def __init__(self, folder: Path, home: Path, environment: Mapping[str, str]) -> None:
         self._master_file = folder / "master"
+        self._kept_file = folder / "kept"
         self._home = home
         self._environment = environment
 
@@ -63,6 +65,47 @@ class FileKeys:
             subject=f"{source.name} ({place})",
             hint="Set it there; it is never written into the source's YAML file.",
         )
+
+    def recipient(self) -> str:
+        """Return the public half of the key for archives, as age writes it; made at first use."""
+        from pyrage import x25519
+
+        if not self._kept_file.exists():
+            self._make_identity()
+        return str(x25519.Identity.from_str(self.identity()).to_public())
+
+    def identity(self) -> str:
+        """Return the secret half, which opens archives; raises Unavailable if there is none."""
+        found = _read_text(self._kept_file)
+        if found.startswith("AGE-SECRET-KEY-"):
+            return found
+        raise Unavailable(
+            "The home's key for kept archives cannot be read.",
+            subject=str(self._kept_file),
+            hint="Restore it from your backup: without it no archive can be opened.",
+        )
+
+    def _make_identity(self) -> None:
+        """Write a new key pair; of two who do so at once, the first wins, and nothing is half."""
+        from pyrage import x25519
+
+        began = self._kept_file.with_name(f"kept-{secrets.token_hex(6)}")
+        try:
+            file = os.open(began, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(file, "w") as stream:
+                stream.write(f"{x25519.Identity.generate()}\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+            with suppress(FileExistsError):
+                self._kept_file.hardlink_to(began)
+        except OSError as error:
+            raise Unavailable(
+                f"The home's key for kept archives cannot be written: {error.strerror}.",
+                subject=str(self._kept_file),
+                hint="Check the folder's owner and the free disk space.",
+            ) from error
+        finally:
+            began.unlink(missing_ok=True)
 
     def _expand(self, purpose: str) -> bytes:
         try:

@@ -1,11 +1,20 @@
-"""The end of a sandbox: one way for `down`, the reaper and whatever else takes one away."""
+"""The end of a sandbox: one way for `down`, the reaper and whatever else takes one away.
 
-from sandbox.core.certificate import Certificate, Gone
+The work is kept first, while the sandbox is still what it was. Then one transaction writes that it
+is being removed and what became of its work; from there on everything can be asked for again.
+"""
+
+from typing import NoReturn
+
+from sandbox.core.certificate import Certificate, Gone, Remains
+from sandbox.core.errors import SandboxError, Unavailable
+from sandbox.core.keeping import Outcome, archive_name
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import Owned
-from sandbox.core.phases import Action, Destroyed, Removing
+from sandbox.core.phases import Action, Destroyed, Removing, State
 from sandbox.core.ports import Context, Transaction
 from sandbox.usecases.dismantling import dismantle
+from sandbox.usecases.keeping import alone_keeping, keep, outcome_key
 from sandbox.usecases.recording import record
 
 
@@ -20,49 +29,162 @@ def begin_removal(context: Context, tx: Transaction, sandbox: Sandbox, why: str)
     return removing
 
 
-def destroy(context: Context, removing: Sandbox) -> tuple[Sandbox, list[Owned]]:
+def end(
+    context: Context, sandbox: Sandbox, why: str, *, wanted: bool = True
+) -> tuple[Sandbox, list[Owned]]:
+    """Keep the work of `sandbox` if it is wanted, then remove it, from whatever state.
+
+    If its work cannot be kept, the sandbox stays as it was: raises Unavailable. Else as `destroy`.
+    """
+    with context.files.working_on(sandbox.id):
+        with alone_keeping(context, sandbox):
+            removing = _begin_kept(context, sandbox, why, wanted)
+        return destroy(context, removing, wanted=wanted)
+
+
+def destroy(
+    context: Context, removing: Sandbox, *, wanted: bool = True
+) -> tuple[Sandbox, list[Owned]]:
     """Remove everything of a sandbox whose removal has begun; return it, certified, and what went.
 
-    Repeatable: what is gone already is success.
+    Its work is kept first, if it is `wanted` and nobody has yet settled what becomes of it.
+    Repeatable: what is gone already is success. Raises Unavailable, with what remains, when not
+    everything can be removed; the sandbox stays `removing` then.
     """
     with context.files.working_on(removing.id):
-        found = dismantle(context, removing)
+        outcome = _settled(context, removing, wanted)
+        context.progress.say("down", "Removing containers, network and volumes")
+        try:
+            found = dismantle(context, removing)
+        except SandboxError as error:
+            _not_all(context, removing, outcome, error)
         with context.registry.writing() as tx:
-            return _certify(context, tx, removing, found), found
+            return _certify(context, tx, removing, found, outcome), found
 
 
-def _certify(context: Context, tx: Transaction, removing: Sandbox, found: list[Owned]) -> Sandbox:
-    now = context.now()
-    certificate = Certificate(
-        sandbox=removing.id,
-        name=removing.name,
-        owner=removing.lease.owner,
-        at=now,
-        by=context.actor.name,
-        why=removing.reason,
-        gone=_gone(removing, found),
-    )
+def _begin_kept(context: Context, sandbox: Sandbox, why: str, wanted: bool) -> Sandbox:
+    """Settle what becomes of the work, and write that together with the begin of the removal."""
+    outcome = _noted(context, sandbox)
+    if outcome is None:
+        outcome = keep(context, sandbox, wanted=wanted)
+    try:
+        with context.registry.writing() as tx:
+            removing = begin_removal(context, tx, _current(tx, sandbox), why)
+            tx.note(outcome_key(sandbox.id), outcome.model_dump_json())
+            return removing
+    except BaseException:
+        if _noted(context, sandbox) is None and outcome.kept:
+            context.archives.remove(archive_name(sandbox))
+        raise
+
+
+def _settled(context: Context, removing: Sandbox, wanted: bool) -> Outcome:
+    """Return what becomes of the work; on record before the first container goes."""
+    outcome = _noted(context, removing)
+    if outcome is not None:
+        return outcome
+    with alone_keeping(context, removing):
+        outcome = keep(context, removing, wanted=wanted)
+        with context.registry.writing() as tx:
+            tx.note(outcome_key(removing.id), outcome.model_dump_json())
+    return outcome
+
+
+def _noted(context: Context, sandbox: Sandbox) -> Outcome | None:
+    with context.registry.reading() as tx:
+        noted = tx.noted(outcome_key(sandbox.id))
+    return None if noted is None else Outcome.model_validate_json(noted)
+
+
+def _certify(
+    context: Context, tx: Transaction, removing: Sandbox, found: list[Owned], outcome: Outcome
+) -> Sandbox:
+    now, current = context.now(), _current(tx, removing)
+    if current.state is State.DESTROYED:
+        return current
+    certificate = _certificate(context, removing, _gone(tx, removing, found), (), outcome)
     destroyed = removing.moved(Action.DESTROY, Destroyed(since=now, certificate=certificate), now)
     tx.save_sandbox(destroyed)
     tx.forget_journal(removing.id)
-    record(
-        context,
-        tx,
-        "sandbox.destroyed",
-        removing.name,
-        reason=removing.reason,
-        id=removing.id,
-        certificate=certificate.model_dump(mode="json"),
-    )
+    tx.forget(outcome_key(removing.id))
+    _record(context, tx, "sandbox.destroyed", certificate)
     return destroyed
 
 
-def _gone(sandbox: Sandbox, found: list[Owned]) -> tuple[Gone, ...]:
-    """Return what went: the objects found, and what ended with them without being an object."""
-    objects = [Gone(kind=o.kind, name=o.name) for o in found]
+def _not_all(
+    context: Context, removing: Sandbox, outcome: Outcome, error: SandboxError
+) -> NoReturn:
+    """Write what could not be removed, as far as the engine still says it, and raise that."""
+    found = context.engine.owned(context.registry.installation(), removing.id)
+    there = {(o.kind, o.name) for o in found}
+    why = f"{error.subject}: {error.message}" if error.subject else error.message
+    remains = tuple(Remains(kind=o.kind, name=o.name, why=why) for o in found)
+    with context.registry.writing() as tx:
+        current = _current(tx, removing)
+        phase = Removing(
+            since=removing.phase.since, by=context.actor.name, why=removing.reason, remains=remains
+        )
+        tx.save_sandbox(current.moved(Action.REMOVE, phase, context.now()))
+        gone = tuple(g for g in _gone(tx, removing, []) if (g.kind, g.name) not in there)
+        certificate = _certificate(context, removing, gone, remains, outcome)
+        _record(context, tx, "sandbox.not-destroyed", certificate)
+    raise Unavailable(
+        f"Not everything could be removed ({len(remains)} left): {why}",
+        subject=removing.name,
+        hint=f"It stays `removing`. Mend that, then ask again: sandbox down {removing.name}",
+        details={
+            "state": State.REMOVING.value,
+            "remains": [r.model_dump(mode="json") for r in remains],
+        },
+    ) from error
+
+
+def _current(tx: Transaction, sandbox: Sandbox) -> Sandbox:
+    """Return what the record says by now: another command may have destroyed it meanwhile."""
+    found = tx.sandbox(sandbox.name)
+    return found if found and found.id == sandbox.id else sandbox
+
+
+def _certificate(
+    context: Context,
+    removing: Sandbox,
+    gone: tuple[Gone, ...],
+    remains: tuple[Remains, ...],
+    outcome: Outcome,
+) -> Certificate:
+    return Certificate(
+        sandbox=removing.id,
+        name=removing.name,
+        owner=removing.lease.owner,
+        at=context.now(),
+        by=context.actor.name,
+        why=removing.reason,
+        gone=gone,
+        remains=remains,
+        kept=outcome.kept,
+        not_kept=outcome.not_kept,
+    )
+
+
+def _record(context: Context, tx: Transaction, code: str, certificate: Certificate) -> None:
+    record(
+        context,
+        tx,
+        code,
+        certificate.name,
+        reason=certificate.why,
+        id=certificate.sandbox,
+        certificate=certificate.model_dump(mode="json"),
+    )
+
+
+def _gone(tx: Transaction, sandbox: Sandbox, found: list[Owned]) -> tuple[Gone, ...]:
+    """Return what went: objects found now or made once, and what ended without being an object."""
+    names = dict.fromkeys([*tx.journaled(sandbox.id), *((o.kind, o.name) for o in found)])
+    objects = [Gone(kind=kind, name=name) for kind, name in names]
     ended = [Gone(kind="route", name=sandbox.name), Gone(kind="credential", name="link")]
     ended += [
-        Gone(kind="endpoint", name=f"gateway on {o.name}") for o in found if o.kind == "network"
+        Gone(kind="endpoint", name=f"gateway on {o.name}") for o in objects if o.kind == "network"
     ]
     ended += [Gone(kind="credential", name="lab password")] if "lab" in sandbox.parts else []
     return (*objects, *ended)

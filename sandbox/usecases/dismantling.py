@@ -17,11 +17,17 @@ def dismantle(context: Context, sandbox: Sandbox) -> list[Owned]:
     """
     context.gateway.close(sandbox.name)
     found = context.engine.owned(context.registry.installation(), sandbox.id)
-    gateway = context.gateway.container
-    networks = [o.name for o in found if o.kind == "network"]
-    leave = [partial(context.engine.disconnect, name, gateway) for name in networks]
-    remove_all(context, found, leave)
+    take_apart(context, found)
     return found
+
+
+def take_apart(context: Context, found: Iterable[Owned]) -> None:
+    """Remove objects of sandboxes; the gateway leaves their networks, which would not go else."""
+    objects = list(found)
+    gateway = context.gateway.container
+    networks = [o.name for o in objects if o.kind == "network"]
+    leave = [partial(context.engine.disconnect, name, gateway) for name in networks]
+    remove_all(context, objects, leave)
 
 
 def remove_all(

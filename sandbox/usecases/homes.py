@@ -15,7 +15,9 @@ from sandbox.usecases.desk import answers
 from sandbox.usecases.dismantling import remove_all
 from sandbox.usecases.gateway import ensure_gateway
 from sandbox.usecases.images import build_missing
+from sandbox.usecases.line import stopped_line
 from sandbox.usecases.recording import record
+from sandbox.usecases.scheduling import unschedule
 
 _GB = 1_000_000_000
 _LOW_DISK = 5 * _GB
@@ -79,6 +81,7 @@ def init(context: Context, request: InitRequest) -> InitResult:
     """Complete a home whose files are laid out: its first event, and the demo's core system."""
     home = context.files.access().path
     installation = context.registry.installation()
+    context.files.belongs_to(installation)
     with context.registry.writing() as tx:
         created = not tx.events(last=1)
         if created:
@@ -113,7 +116,9 @@ def doctor(context: Context, request: DoctorRequest) -> DoctorResult:
     works = checks[0].status == "ok"
     if works:
         checks += [_base_image(context), _port(context), *_gateway(context), *_demo(context)]
-    return DoctorResult(checks=(*checks, *_home(context), _registry(context), _duties()))
+    return DoctorResult(
+        checks=(*checks, *_home(context), _registry(context), *_line(context), _duties())
+    )
 
 
 @answers(UninstallRequest)
@@ -129,6 +134,7 @@ def uninstall(context: Context, request: UninstallRequest) -> UninstallResult:
                 hint=f"End them first: sandbox down {live[0]}",
             )
         sources = _give_up_snapshots(tx)
+    unschedule(context)
     found = context.engine.owned(context.registry.installation())
     remove_all(context, found)
     path = context.files.access().path
@@ -259,6 +265,18 @@ def _registry(context: Context) -> Check:
         return Check(name="registry", status="ok", said=context.registry.check())
     except SandboxError as error:
         return Check(name="registry", status="fail", said=error.message, fix=error.hint)
+
+
+def _line(context: Context) -> list[Check]:
+    try:
+        with context.registry.reading() as tx:
+            stopped = stopped_line(tx)
+    except SandboxError:
+        return []  # the registry's own line tells why
+    if stopped is None:
+        return []
+    said = f"stopped by {stopped.by}: {stopped.reason}"
+    return [Check(name="line", status="warn", said=said, fix="sandbox stop-the-line --lift")]
 
 
 def _duties() -> Check:

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import Any
 
 from sandbox.core.anatomy import PYTHON, container_name
-from sandbox.core.errors import Conflict, InvalidInput, NotFound, SandboxError, Unavailable
+from sandbox.core.errors import Conflict, Denied, InvalidInput, NotFound, SandboxError, Unavailable
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.ports import Context
 from sandbox.core.text import clean, closest
@@ -159,6 +159,7 @@ def import_csv(context: Context, request: ImportRequest) -> ImportResult:
 def execute(context: Context, request: ExecRequest) -> ExecResult:
     """Run a command inside, passing its output on live; its exit code is the answer."""
     sandbox = running(context, request.name)
+    _refuse_lab(request)
     container = _container(sandbox, request.part)
     refused = False
 
@@ -185,6 +186,16 @@ def logs(context: Context, request: LogsRequest) -> LogsResult:
         part=request.part or "tool",
         lines=tuple(clean(line) for line in text.splitlines()),
     )
+
+
+def _refuse_lab(request: ExecRequest) -> None:
+    """Keep commands out of the lab: its user is the server's own, whom PostgreSQL lets do all."""
+    if request.part == "lab":
+        raise Denied(
+            "No commands are run in the lab; it answers SQL.",
+            subject=request.name,
+            hint=f"Ask it: sandbox sql {request.name} {_EXAMPLE}",
+        )
 
 
 def _not_started(context: Context, request: ExecRequest, said: bytes) -> int:

@@ -4,11 +4,12 @@ import json
 import time
 from collections.abc import Callable
 from ipaddress import IPv4Network
+from typing import Any
 
 from sandbox.core.anatomy import LAB_UID, PYTHON, Anatomy, container_name
 from sandbox.core.errors import Unavailable
 from sandbox.core.lifecycle import Endpoint, Sandbox
-from sandbox.core.objects import Container, Ran, Route
+from sandbox.core.objects import Ran, Route
 from sandbox.core.ports import Context
 from sandbox.core.template import Template
 from sandbox.core.text import clean
@@ -21,14 +22,14 @@ PSQL = (
 )
 
 
-def wait_for_tool(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
+def wait_for_tool(context: Context, sandbox: Sandbox, endpoint: Endpoint) -> None:
     """Return when the tool answers through the gateway; raises Unavailable with its last words."""
-    route = route_to(context, sandbox, anatomy.endpoint)
+    route = route_to(context, sandbox, endpoint)
     _poll(
         context,
-        anatomy.tool,
-        anatomy.probe.seconds,
-        lambda: context.gateway.answers(route, anatomy.probe.path),
+        container_name(sandbox.id, endpoint.part),
+        endpoint.seconds,
+        lambda: context.gateway.answers(route, endpoint.path),
     )
 
 
@@ -38,14 +39,15 @@ def route_to(context: Context, sandbox: Sandbox, endpoint: Endpoint) -> Route:
     return Route(sandbox.name, endpoint.address, endpoint.port, secret)
 
 
-def settle_lab(context: Context, sandbox: Sandbox, lab: Container) -> None:
+def settle_lab(context: Context, sandbox: Sandbox) -> None:
     """Wait for the lab and give its one login the sandbox's own password."""
+    lab = container_name(sandbox.id, "lab")
     password = context.keys.derive(f"lab {sandbox.id}")
     # psql quotes the variable itself; on stdin it is seen by no `ps`.
     script = f"\\set password '{password}'\nALTER ROLE lab PASSWORD :'password';\n".encode()
 
     def set_password() -> bool:
-        ran = context.engine.run(lab.name, PSQL, user=f"{LAB_UID}:{LAB_UID}", stdin=script)
+        ran = context.engine.run(lab, PSQL, user=f"{LAB_UID}:{LAB_UID}", stdin=script)
         return ran.code == 0
 
     _poll(context, lab, _LAB_SECONDS, set_password)
@@ -53,10 +55,9 @@ def settle_lab(context: Context, sandbox: Sandbox, lab: Container) -> None:
 
 def attack(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
     """Attack the sandbox from inside, as the tool's user; raises Unavailable if it gives way."""
-    question = json.dumps({"forbidden": _forbidden(context, anatomy), "fast": True})
-    command = [PYTHON, "-m", "sandbox_verify"]
-    ran = context.engine.run(anatomy.tool.name, command, stdin=question.encode() + b"\n")
-    fallen = [c["name"] for c in read_json(ran, anatomy.tool.name)["checks"] if not c["held"]]
+    question = {"phase": "fast", "forbidden": _forbidden(context, anatomy)}
+    checks = ask_attacks(context, anatomy.tool.name, question)
+    fallen = [c["name"] for c in checks if not c["held"]]
     if fallen:
         raise Unavailable(
             f"The sandbox failed its own isolation test: {', '.join(fallen)}.",
@@ -64,6 +65,18 @@ def attack(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
             hint="It was removed again. Tell IT; see: sandbox doctor",
             details={"failed_checks": fallen},
         )
+
+
+def ask_attacks(context: Context, container: str, question: dict[str, Any]) -> list[dict[str, Any]]:
+    """Run one phase of the attacks inside `container`; return about, name, held and detail of each.
+
+    Raises Unavailable if the program itself fails.
+    """
+    # -I: what the owner put into the work folder must not be taken for a module of ours.
+    command = [PYTHON, "-I", "-m", "sandbox_verify"]
+    ran = context.engine.run(container, command, stdin=json.dumps(question).encode() + b"\n")
+    checks: list[dict[str, Any]] = read_json(ran, container)["checks"]
+    return checks
 
 
 def _forbidden(context: Context, anatomy: Anatomy) -> list[tuple[str, int]]:
@@ -96,25 +109,23 @@ def read_json(ran: Ran, container: str) -> dict:  # type: ignore[type-arg]
     return answer
 
 
-def _poll(
-    context: Context, container: Container, seconds: float, ready: Callable[[], bool]
-) -> None:
+def _poll(context: Context, container: str, seconds: float, ready: Callable[[], bool]) -> None:
     """Ask `ready` until it says yes; a container that ended, or too long a wait, is an error."""
     begin = time.monotonic()
     looked = begin
     while not ready():
         now = time.monotonic()
-        died = now - looked > 1 and not context.engine.is_running(container.name)
+        died = now - looked > 1 and not context.engine.is_running(container)
         looked = now if now - looked > 1 else looked
         if died or now - begin > seconds:
             _give_up(context, container, "ended" if died else f"did not answer in {seconds:.0f} s")
         time.sleep(0.03)
 
 
-def _give_up(context: Context, container: Container, what: str) -> None:
-    last = context.engine.logs(container.name, 8).decode(errors="replace")
+def _give_up(context: Context, container: str, what: str) -> None:
+    last = context.engine.logs(container, 8).decode(errors="replace")
     raise Unavailable(
         f"The container {what}.",
-        subject=container.name,
+        subject=container,
         hint="Its last words:\n" + clean(last, keep_newlines=True).strip(),
     )

@@ -29,6 +29,7 @@ from sandbox.usecases.desk import answers
 from sandbox.usecases.dismantling import dismantle
 from sandbox.usecases.gateway import ensure_gateway
 from sandbox.usecases.images import build_missing
+from sandbox.usecases.line import check_line
 from sandbox.usecases.probing import attack, route_to, settle_lab, wait_for_tool
 from sandbox.usecases.recording import record
 from sandbox.usecases.together import together
@@ -77,6 +78,8 @@ def up(context: Context, request: UpRequest) -> UpResult:
 
 def _reserve(context: Context, resolved: Resolved, new_id: str) -> tuple[Sandbox, Decision, bool]:
     """Write the sandbox as provisioning, or as denied; or find the one that runs already."""
+    with context.registry.reading() as tx:
+        running_already(context, tx, resolved)  # a name that is taken is told without the engine
     foreign = overlapped(context.settings.network.range, context.engine.subnets())
     with context.registry.writing() as tx:
         running = running_already(context, tx, resolved)
@@ -128,19 +131,15 @@ def _still_there(tx: Transaction, resolved: Resolved) -> None:
 def running_already(context: Context, tx: Transaction, resolved: Resolved) -> Sandbox | None:
     """Return the running sandbox that is what is wished for, None if the name is free.
 
-    Raises Conflict, saying what differs, when something else has the name.
+    Raises Conflict, saying what differs, when something else has the name, or when the line is
+    stopped.
     """
+    check_line(tx, resolved.wish.name)
     existing = tx.sandbox(resolved.wish.name)
     if existing is None or existing.state not in LIVE:
         return None
-    state = existing.state_at(context.now())
-    if state is not State.READY:
-        raise Conflict(
-            f"The name is taken by a sandbox that is {state}.",
-            subject=existing.name,
-            hint=f"Remove it first: sandbox down {existing.name}",
-            details={"state": state.value},
-        )
+    if existing.state_at(context.now()) is not State.READY:
+        raise _name_taken(existing, context.now())
     other_owner = ["owner"] if existing.lease.owner != context.actor.name else []
     differ = other_owner + differences(resolved.wish, existing.spec, resolved.spec)
     if differ:
@@ -153,6 +152,19 @@ def running_already(context: Context, tx: Transaction, resolved: Resolved) -> Sa
     return existing
 
 
+def _name_taken(existing: Sandbox, now: datetime) -> Conflict:
+    state, actions = existing.state_at(now), existing.actions_at(now)
+    back = {State.EXPIRED: "restore", State.FROZEN: "resume"}.get(state, "")
+    remove = f"Remove it first: sandbox down {existing.name}"
+    again = f"Bring it back: sandbox {back} {existing.name}\n" if back in actions else ""
+    return Conflict(
+        f"The name is taken by a sandbox that is {state}.",
+        subject=existing.name,
+        hint=again + remove,
+        details={"state": state.value, "allowed_actions": list(actions)},
+    )
+
+
 def _new_sandbox(context: Context, resolved: Resolved, decision: Decision, new_id: str) -> Sandbox:
     total, now = resolved.template.total(), context.now()
     denied = decision.verdict == "deny"
@@ -160,7 +172,11 @@ def _new_sandbox(context: Context, resolved: Resolved, decision: Decision, new_i
         id=new_id,
         name=resolved.wish.name,
         phase=DeniedPhase(since=now) if denied else Provisioning(since=now),
-        lease=Lease(owner=context.actor.name, ttl=timedelta(minutes=resolved.spec.ttl_minutes)),
+        lease=Lease(
+            owner=context.actor.name,
+            ttl=timedelta(minutes=resolved.spec.ttl_minutes),
+            limits=context.settings.lease.limits(),
+        ),
         spec=resolved.spec,
         decision=decision.model_dump(mode="json"),
         created=now,
@@ -216,7 +232,7 @@ def _make(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
     )
     # The lab is up long before the tool has answered; started together, both would be slower.
     together(
-        lambda: wait_for_tool(context, sandbox, anatomy),
+        lambda: wait_for_tool(context, sandbox, anatomy.endpoint),
         lambda: attack(context, sandbox, anatomy),
         lambda: _start_lab(context, sandbox, anatomy),
     )
@@ -225,7 +241,7 @@ def _make(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
 def _start_lab(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
     if anatomy.lab:
         context.engine.start(anatomy.lab.name)
-        settle_lab(context, sandbox, anatomy.lab)
+        settle_lab(context, sandbox)
 
 
 def _start(context: Context, container: Container) -> None:
@@ -260,6 +276,7 @@ def _finish(context: Context, sandbox: Sandbox, anatomy: Anatomy, began: float) 
         current = tx.sandbox(sandbox.name)
         if current is None or current.id != sandbox.id:
             raise Conflict("The sandbox was taken away while it was made.", subject=sandbox.name)
+        check_line(tx, sandbox.name)
         now = context.now()
         ready = current.moved(Action.FINISH, Ready(since=now), now, lease=lease)
         tx.save_sandbox(ready)

@@ -2,28 +2,33 @@
 
 import time
 
+from sandbox.core.certificate import Certificate, Kept, Remains
 from sandbox.core.errors import Conflict, NotFound
+from sandbox.core.keeping import certificate_of
 from sandbox.core.lifecycle import Sandbox
-from sandbox.core.phases import LIVE, State
+from sandbox.core.objects import Owned
+from sandbox.core.phases import LIVE, Removing, State
 from sandbox.core.policy import Decision
 from sandbox.core.ports import Context
 from sandbox.core.snapshot import Snapshot
 from sandbox.core.text import check_name, closest
 from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.desk import answers
-from sandbox.usecases.destroying import begin_removal, destroy
+from sandbox.usecases.destroying import end
+from sandbox.usecases.line import Stopped, stopped_line
 from sandbox.usecases.probing import route_to
 from sandbox.usecases.views import SandboxView, view
 
 
 class ListResult(Result):
-    """Sandboxes, oldest first."""
+    """Sandboxes, oldest first; `line` says who stopped the line and why, if it is stopped."""
 
     sandboxes: tuple[SandboxView, ...]
+    line: Stopped | None = None
 
 
 class ListRequest(Request[ListResult]):
-    """Ask which sandboxes are active; with `everything`, also those that ended."""
+    """Ask which sandboxes are active; with `everything`, also those that expired or ended."""
 
     everything: bool = False
 
@@ -38,12 +43,17 @@ class Part(Value):
 
 
 class ShowResult(Result):
-    """All that is known of one sandbox."""
+    """All that is known of one sandbox: of a destroyed one its certificate.
+
+    `remains` could not be removed when that was last tried.
+    """
 
     sandbox: SandboxView
     decision: Decision
     replica: Snapshot | None
     parts: tuple[Part, ...]
+    remains: tuple[Remains, ...] = ()
+    certificate: Certificate | None = None
 
 
 class ShowRequest(Request[ShowResult]):
@@ -53,32 +63,35 @@ class ShowRequest(Request[ShowResult]):
 
 
 class OpenResult(Result):
-    """The link to a sandbox. Whoever has it can open the sandbox: it is for its owner."""
+    """A link that opens the sandbox once, soon, for whoever has it: it is for its owner."""
 
     name: str
     link: str
 
 
 class OpenRequest(Request[OpenResult]):
-    """Ask for the link."""
+    """Ask for a fresh link."""
 
     name: str
 
 
 class DownResult(Result):
-    """What was removed."""
+    """What was removed, and what is kept of it (`not_kept`: why nothing is)."""
 
     name: str
     id: str
     removed: tuple[Part, ...]
+    kept: Kept | None
+    not_kept: str
     seconds: float
 
 
 class DownRequest(Request[DownResult]):
-    """Ask to remove a sandbox."""
+    """Ask to remove a sandbox; its tables and work files are kept unless `keep` is false."""
 
     name: str
     reason: str = ""
+    keep: bool = True
 
 
 class NamesResult(Result):
@@ -93,10 +106,13 @@ class NamesRequest(Request[NamesResult]):
 
 @answers(ListRequest)
 def list_sandboxes(context: Context, request: ListRequest) -> ListResult:
-    """Return the sandboxes that hold a name and resources; all on record if asked."""
+    """Return the sandboxes that are active or on their way; all on record if asked."""
     with context.registry.reading() as tx:
         found = tx.sandboxes(None if request.everything else LIVE)
-    return ListResult(sandboxes=tuple(view(context, s) for s in found))
+        line = stopped_line(tx)
+    views = (view(context, s) for s in found)
+    wanted = tuple(v for v in views if request.everything or v.state is not State.EXPIRED)
+    return ListResult(sandboxes=wanted, line=line)
 
 
 @answers(NamesRequest)
@@ -118,12 +134,14 @@ def show(context: Context, request: ShowRequest) -> ShowResult:
         decision=Decision.model_validate(sandbox.decision),
         replica=replica,
         parts=parts,
+        remains=sandbox.phase.remains if isinstance(sandbox.phase, Removing) else (),
+        certificate=certificate_of(sandbox),
     )
 
 
 @answers(OpenRequest)
 def open_link(context: Context, request: OpenRequest) -> OpenResult:
-    """Return the link of a running sandbox."""
+    """Return a fresh link to a running sandbox."""
     sandbox = running(context, request.name)
     assert sandbox.endpoint is not None
     link = context.gateway.link(route_to(context, sandbox, sandbox.endpoint))
@@ -134,14 +152,18 @@ def open_link(context: Context, request: OpenRequest) -> OpenResult:
 def down(context: Context, request: DownRequest) -> DownResult:
     """Remove a sandbox whatever its state, and write what was removed. Repeatable."""
     began = time.monotonic()
-    with context.registry.writing() as tx:
+    with context.registry.reading() as tx:
         sandbox = _live(tx.sandbox(check_name(request.name)), request.name)
-        sandbox = begin_removal(context, tx, sandbox, request.reason)
-    context.progress.say("down", "Removing containers, network and volumes")
-    _, found = destroy(context, sandbox)
-    parts = tuple(Part(kind=o.kind, name=o.name, role=o.role, running=o.running) for o in found)
+    destroyed, found = end(context, sandbox, request.reason, wanted=request.keep)
+    certificate = certificate_of(destroyed)
+    assert certificate is not None
     return DownResult(
-        name=sandbox.name, id=sandbox.id, removed=parts, seconds=round(time.monotonic() - began, 3)
+        name=sandbox.name,
+        id=sandbox.id,
+        removed=tuple(_part(o) for o in found),
+        kept=certificate.kept,
+        not_kept=certificate.not_kept,
+        seconds=round(time.monotonic() - began, 3),
     )
 
 
@@ -163,14 +185,14 @@ def find(context: Context, name: str) -> Sandbox:
 def running(context: Context, name: str) -> Sandbox:
     """Return a sandbox that is ready now; raises Conflict saying what it is instead."""
     sandbox = find(context, name)
-    state = sandbox.state_at(context.now())
+    state, actions = sandbox.state_at(context.now()), sandbox.actions_at(context.now())
     if state is not State.READY:
-        hint = "Its time is over; remove it with: sandbox down " + name
+        over = "Its time is over; bring it back with: sandbox restore " + name
         raise Conflict(
-            f"The sandbox is {state}.",
+            f"The sandbox is {state}{': ' if sandbox.reason else ''}{sandbox.reason}.",
             subject=name,
-            hint=hint if state is State.EXPIRED else "See: sandbox show " + name,
-            details={"state": state.value},
+            hint=over if "restore" in actions else "See: sandbox show " + name,
+            details={"state": state.value, "allowed_actions": list(actions)},
         )
     return sandbox
 
@@ -190,4 +212,8 @@ def _live(sandbox: Sandbox | None, name: str) -> Sandbox:
 
 def _parts(context: Context, sandbox: Sandbox) -> tuple[Part, ...]:
     found = context.engine.owned(context.registry.installation(), sandbox.id)
-    return tuple(Part(kind=o.kind, name=o.name, role=o.role, running=o.running) for o in found)
+    return tuple(_part(o) for o in found)
+
+
+def _part(found: Owned) -> Part:
+    return Part(kind=found.kind, name=found.name, role=found.role, running=found.running)

@@ -60,7 +60,7 @@ def build(context: Context, request: BuildSnapshotRequest) -> SnapshotResult:
     source = context.catalogue.source(request.source)
     password = context.keys.password(source)
     with context.files.workshop(source.name) as folder:
-        _end_killed(context, source)
+        end_killed(context, source.name)
         _check_source(context, source, password)
         snapshot = _reserve(context, source)
         try:
@@ -127,10 +127,13 @@ def remove(context: Context, request: RemoveSnapshotRequest) -> SnapshotResult:
     return SnapshotResult(snapshot=removed)
 
 
-def _end_killed(context: Context, source: Source) -> None:
-    """Settle builds that were killed: whoever holds the workshop knows that no other one lives."""
+def end_killed(context: Context, source: str) -> None:
+    """Settle builds that were killed: whoever holds the workshop knows that no other one lives.
+
+    What the engine refuses to remove stays `building`, to be settled another time.
+    """
     with context.registry.reading() as tx:
-        found = tx.snapshots(source.name)
+        found = tx.snapshots(source)
     for snapshot in found:
         if snapshot.state is SnapshotState.BUILDING:
             _unmake(context, snapshot, "its process was killed")

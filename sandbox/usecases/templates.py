@@ -140,7 +140,7 @@ def check(context: Context, request: CheckTemplateRequest) -> TemplateCheckResul
     finally:
         # The test's own outcome matters more than a removal that failed; `list` still shows it.
         with contextlib.suppress(SandboxError):
-            down(context, DownRequest(name=wish.name, reason="template check"))
+            down(context, DownRequest(name=wish.name, reason="template check", keep=False))
     return TemplateCheckResult(
         name=template.name, passed=ran.code == 0, seconds=seconds, lines=ran.lines()
     )

@@ -2,15 +2,24 @@
 
 from datetime import datetime
 
+from sandbox.core.lease import spoken
 from sandbox.core.lifecycle import Sandbox, Steps
-from sandbox.core.phases import State, allowed_actions
+from sandbox.core.phases import State
 from sandbox.core.ports import Context
 from sandbox.core.template import ParameterValue
 from sandbox.core.values import Value
 
+# States in which the lease runs.
+_HELD = (State.READY, State.FROZEN)
+
 
 class SandboxView(Value):
-    """A sandbox as it stands now. Times are UTC; `minutes_left` is 0 once it has expired."""
+    """A sandbox as it stands now. Times are UTC; `minutes_left` is 0 once it has expired.
+
+    `warning` says that its end is near, once that is due. `extensions_left` counts how often it
+    can be given more time, `minutes_to_ask` how much at most the next time. `kept_until` is when
+    an expired one can no longer be restored.
+    """
 
     id: str
     name: str
@@ -26,6 +35,10 @@ class SandboxView(Value):
     ready: datetime | None
     deadline: datetime | None
     minutes_left: int | None
+    warning: str
+    extensions_left: int
+    minutes_to_ask: int
+    kept_until: datetime | None
     url: str
     memory_mb: int
     cpus: float
@@ -38,7 +51,8 @@ def view(context: Context, sandbox: Sandbox) -> SandboxView:
     now = context.now()
     state = sandbox.state_at(now)
     deadline = sandbox.lease.deadline
-    left = max(0, int((deadline - now).total_seconds()) // 60) if deadline else None
+    minutes = max(0, int((deadline - now).total_seconds()) // 60) if deadline else None
+    left = sandbox.lease.left(now)
     return SandboxView(
         id=sandbox.id,
         name=sandbox.name,
@@ -53,10 +67,19 @@ def view(context: Context, sandbox: Sandbox) -> SandboxView:
         created=sandbox.created,
         ready=sandbox.lease.started,
         deadline=deadline,
-        minutes_left=left,
+        minutes_left=minutes,
+        warning=_warning(sandbox, now) if state in _HELD else "",
+        extensions_left=left.extensions,
+        minutes_to_ask=int(left.span.total_seconds()) // 60,
+        kept_until=sandbox.lease.grace_ends if state is State.EXPIRED else None,
         url=context.gateway.url(sandbox.name) if state is State.READY else "",
         memory_mb=sandbox.memory_mb,
         cpus=sandbox.cpus,
         reason=sandbox.reason,
-        allowed_actions=allowed_actions(state),
+        allowed_actions=sandbox.actions_at(now),
     )
+
+
+def _warning(sandbox: Sandbox, now: datetime) -> str:
+    warned = sandbox.lease.warning(now)
+    return f"ends in {spoken(warned.deadline - now)}" if warned else ""

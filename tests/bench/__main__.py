@@ -6,7 +6,7 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-from . import desk, hand, pull, sizes
+from . import desk, hand, lateness, pull, sizes
 from .house import demo_house
 from .table import Row, as_text, keep
 
@@ -39,6 +39,7 @@ def _options() -> argparse.Namespace:
 def _measure(runs: int, *, full: bool) -> list[Row]:
     with demo_house() as house:
         rows = hand.rows(house, runs)
+        rows += lateness.rows(house)
         rows += pull.rows(house, _BIG, 3) if full else pull.skipped(_BIG)
         rows += sizes.rows(house, runs) if full else sizes.skipped()
         return rows + desk.rows(house, runs) + desk.record_rows(house)

@@ -48,7 +48,9 @@ def _rows(times: Times) -> list[Row]:
     return [
         ratio("`up`, cold, to the first answer", times.up, times.hand_up, hand, 1.0),
         ratio("the same", times.up, times.tool, alone, 1.6),
-        ratio("`down`", times.down, times.hand_down, "bare removal of the same objects", 4.0),
+        ratio(
+            "`down --no-keep`", times.down, times.hand_down, "bare removal of the same objects", 4.0
+        ),
     ]
 
 

@@ -45,8 +45,8 @@ class House:
         return self.sandbox("up", name, *asked, *options)
 
     def down(self, name: str) -> Took:
-        """Remove a sandbox."""
-        return self.sandbox("down", name)
+        """Remove a sandbox and keep nothing: as bare docker commands do."""
+        return self.sandbox("down", name, "--no-keep")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.core.judged import CreateInput
+from sandbox.core.judged import CreateInput, ExtendInput
 from sandbox.core.policy import Decision, PolicySet, evaluate
 from sandbox.core.text import count_words
 from sandbox.drivers.catalogue.reading import load_as
@@ -37,10 +37,25 @@ REQUEST = CreateInput.model_validate(
     }
 ).as_document()
 
+EXTENSION = ExtendInput.model_validate(
+    {
+        **{k: REQUEST[k] for k in ("owner", "purpose", "template", "steps")},
+        "kind": "extend",
+        "ttl_hours": 336,
+        "extension_hours": 72,
+        "extensions": 3,
+        "reason": {"text": "The campaign runs on.", "words": 4},
+    }
+).as_document()
 
-def decide(document: dict[str, Any]) -> Decision:
+
+def decide(document: dict[str, Any], point: str = "create") -> Decision:
     now = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
-    return evaluate(POLICIES, "create", document, now=now, tool_version="0.1.0")
+    return evaluate(POLICIES, point, document, now=now, tool_version="0.1.0")
+
+
+def at(point: str) -> list[str]:
+    return [rule.id for rule in POLICIES.rules if point in rule.at]
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
@@ -59,7 +74,14 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 def test_a_request_at_every_limit_is_allowed() -> None:
     decision = decide(REQUEST)
     assert decision.verdict == "allow"
-    assert decision.held == decision.evaluated == len(POLICIES.rules)
+    assert decision.held == decision.evaluated == len(at("create"))
+
+
+def test_more_time_is_judged_by_the_whole_time() -> None:
+    assert decide(EXTENSION, "extend").verdict == "allow"
+    (finding,) = decide(EXTENSION | {"ttl_hours": 336.5}, "extend").findings
+    assert (finding.rule, finding.expected) == ("whole-time-max", 336)
+    assert "336.5, the limit is 336" in finding.sentence.en
 
 
 BREAKS = [
@@ -106,7 +128,7 @@ def test_each_field_that_is_missing_denies(path: str) -> None:
 def test_an_empty_request_breaks_every_rule() -> None:
     decision = decide({})
     assert decision.held == 0
-    assert {f.rule for f in decision.findings} == {r.id for r in POLICIES.rules}
+    assert {f.rule for f in decision.findings} == set(at("create"))
 
 
 @pytest.mark.parametrize("step", ["extract", "transform", "analyse"])
@@ -126,7 +148,8 @@ def test_every_field_of_the_baseline_has_words_in_both_languages() -> None:
 
 
 def test_every_rule_is_tested() -> None:
-    assert {rule for rule, *_ in BREAKS} == {rule.id for rule in POLICIES.rules}
+    assert {rule for rule, *_ in BREAKS} == set(at("create"))
+    assert at("extend") == ["whole-time-max"]
 
 
 @pytest.mark.parametrize("rule", POLICIES.rules, ids=lambda rule: rule.id)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from sandbox.core.archive import regular_files
 from sandbox.core.errors import Conflict, SandboxError
 from sandbox.core.objects import (
     INSTALLATION,
@@ -125,6 +126,19 @@ def test_what_is_put_is_read_again_also_through_another_container(any_engine: En
         any_engine.read(one, "/kept/nothing")
     with pytest.raises(SandboxError):
         any_engine.put(f"{RUN}-nobody", "/kept", [File("small", b"")])
+
+
+def test_a_folder_is_fetched_whole_through_a_container_that_never_ran(any_engine: Engine) -> None:
+    any_engine.create_volume(f"{RUN}-v", labels())
+    box = a_container(any_engine, mounts=(Mount(f"{RUN}-v", "/kept"),))
+    assert list(regular_files(any_engine.fetch(box, "/kept"))) == []
+    content = secrets.token_bytes(70_000)
+    files = [File("small", b"x"), File("inner/", b"", mode=0o755), File("inner/表.csv", content)]
+    any_engine.put(box, "/kept", files)
+    found = {f.path: b"".join(f.chunks) for f in regular_files(any_engine.fetch(box, "/kept"))}
+    assert found == {"kept/small": b"x", "kept/inner/表.csv": content}
+    with pytest.raises(SandboxError):
+        list(any_engine.fetch(f"{RUN}-nobody", "/kept"))
 
 
 def test_a_plain_file_replaces_a_folder_and_a_folder_a_plain_file(any_engine: Engine) -> None:

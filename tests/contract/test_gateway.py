@@ -86,6 +86,16 @@ def routes(engine: DockerEngine, gateway: CaddyGateway) -> list[str]:
     return sorted(line.removeprefix("/routes/") for line in ran.lines())
 
 
+def test_every_link_is_fresh_and_tells_no_secret(any_gateway: tuple[Engine, Gateway]) -> None:
+    _, gateway = any_gateway
+    links = {gateway.link(ROUTE) for _ in range(3)}
+    assert len(links) == 3
+    for link in links:
+        assert link.startswith(f"{gateway.url(ROUTE.name)}/?sbx=")
+        assert ROUTE.secret not in link
+        assert ROUTE.address not in link
+
+
 @pytest.mark.docker
 def test_a_closed_route_leaves_nothing_and_touches_no_other(
     real: tuple[DockerEngine, CaddyGateway],
@@ -95,7 +105,7 @@ def test_a_closed_route_leaves_nothing_and_touches_no_other(
     gateway.open(OTHER)
     others = routes(engine, gateway)
     gateway.open(ROUTE)
-    assert len(routes(engine, gateway)) == 4
+    assert len(routes(engine, gateway)) == len(others) + 2
     gateway.close(ROUTE.name)
     assert routes(engine, gateway) == others
     gateway.close(ROUTE.name)

@@ -192,7 +192,7 @@ def test_settings_are_validated_in_place(raw: bytes, said: str) -> None:
         ("owner: it-governance", "", "the key `metadata.owner` is missing.", "metadata:"),
         ('version: "2026.11.1"', "version: 2026.11", "`metadata.version` must be", "version: 2026"),
         (':00+09:00"', ':00"', "`effective_from` must name its time zone", "effective_from:"),
-        ("id: ttl-max", "id: memory-per-owner", "`rules[2].id`: the rule", "id: memory-per"),
+        ("id: ttl-max", "id: memory-per-owner", "`rules[3].id`: the rule", "id: memory-per"),
         (
             "exceptions: never",
             "exceptions: nevr",

@@ -2,7 +2,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from sandbox.core.addressing import addresses, first_free, how_many, subnet
+from sandbox.core.addressing import addresses, first_free, gateway_beside, how_many, subnet
 from sandbox.core.errors import Conflict, InvalidInput
 
 WIDE = IPv4Network("10.231.0.0/16")
@@ -61,6 +61,7 @@ def test_the_plan_of_a_subnet() -> None:
     assert plan.services == ("10.231.1.18", "10.231.1.19", "10.231.1.20", "10.231.1.21")
     assert plan.lab == "10.231.1.22"
     assert plan.gateway == "10.231.1.23"
+    assert gateway_beside(plan.services[0]) == gateway_beside(plan.lab) == plan.gateway
 
 
 def test_no_two_parts_share_an_address_and_none_is_the_bridges() -> None:

@@ -251,3 +251,27 @@ def test_a_short_lease_is_not_warned_a_day_before() -> None:
     lease = a_lease(ttl=2 * HOUR)
     assert lease.due_warning(NOON + timedelta(minutes=1)) is None
     assert lease.due_warning(NOON + HOUR) == Warned(before=HOUR, deadline=NOON + 2 * HOUR)
+
+
+def test_what_is_left_is_in_whole_minutes_so_that_it_can_be_asked_for() -> None:
+    late = NOON + 3 * DAY + timedelta(hours=5, seconds=0.5)
+    lease = a_lease(longest=4 * DAY)
+    left = lease.left(late).span
+    assert left == timedelta(hours=18, minutes=59)
+    back = lease.restored(left, by="anna", reason="forgot", now=late)
+    assert back.deadline is not None
+    assert back.deadline <= NOON + 4 * DAY
+    assert lease.left(NOON + 4 * DAY - timedelta(seconds=59)) == Left(
+        extensions=0, span=timedelta()
+    )
+
+
+def test_a_warning_holds_until_the_end_though_it_was_given() -> None:
+    lease = a_lease()
+    end = NOON + 3 * DAY
+    given = lease.due_warning(end - HOUR)
+    assert given is not None
+    assert lease.warned_of(given).due_warning(end - HOUR / 2) is None
+    assert lease.warned_of(given).warning(end - HOUR / 2) == given
+    assert lease.warning(end - 25 * HOUR) is None
+    assert lease.warning(end) is None

@@ -83,3 +83,16 @@ def test_moving_goes_by_the_clock_and_changes_nothing_else() -> None:
 def test_a_time_without_a_zone_is_refused() -> None:
     with pytest.raises(ValidationError, match="timezone"):
         a_sandbox(created=datetime(2026, 11, 23))
+
+
+@pytest.mark.parametrize(
+    ("after", "allowed"),
+    [
+        (timedelta(hours=1), ("restore", "remove")),
+        (timedelta(hours=73, microseconds=-1), ("restore", "remove")),
+        (timedelta(hours=73), ("remove",)),
+    ],
+)
+def test_nothing_is_restored_after_its_grace(after: timedelta, allowed: tuple[str, ...]) -> None:
+    for state in (State.READY, State.EXPIRED):
+        assert a_sandbox(phase=phase(state)).actions_at(NOON + after) == allowed

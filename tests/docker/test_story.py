@@ -26,6 +26,13 @@ def get(home: Home, name: str, path: str, **headers: str) -> http.client.HTTPRes
     return response
 
 
+def cookie_of(home: Home, name: str) -> str:
+    """Use a fresh link; return what the browser sends from then on."""
+    link = home.run("open", name).strip()
+    opened = get(home, name, "/" + link.split("/", 3)[3])
+    return (opened.getheader("Set-Cookie") or "").split(";")[0]
+
+
 @pytest.fixture(scope="module")
 def spring(home: Home) -> Iterator[dict[str, Any]]:
     """A running sandbox for all tests that only look at it, or work in its lab."""
@@ -151,7 +158,7 @@ def test_only_the_link_opens_the_page(home: Home, spring: dict[str, Any]) -> Non
 
 
 def test_no_secret_is_where_others_look(home: Home, spring: dict[str, Any]) -> None:
-    secret = home.run("open", "spring").strip().rsplit("~", 1)[1]
+    secret = cookie_of(home, "spring").rsplit("~", 1)[1]
     said = home.run("show", "spring", "-o", "json") + home.run("audit", "list", "-o", "json")
     for part in ("tool", "lab"):
         container = home.client.containers.get(f"sandbox-{spring['id']}-{part}")
@@ -219,13 +226,12 @@ def test_two_at_once_do_not_see_each_other(home: Home, nothing_left: None) -> No
     starts = [home.start("up", name, *UP, "-o", "json") for name in ("one", "two")]
     made = [json.loads(s.communicate(timeout=120)[0])["sandbox"] for s in starts]
     try:
-        link = home.run("open", "two").strip()
-        address = link.split("=")[1].split("~")[0]
+        cookie = cookie_of(home, "two")
+        address = cookie.split("=")[1].split("~")[0]
         program = f"import socket\ntry: socket.create_connection(({address!r}, 2718), timeout=1)\n"
         program += "except OSError: raise SystemExit(42)"
         home.run("exec", "one", "--", "/opt/venv/bin/python", "-c", program, code=42)
-        token = link.split("=")[1]
-        assert get(home, "one", "/", Cookie=f"sbx={token}").status == 403
+        assert get(home, "one", "/", Cookie=cookie).status == 403
         assert made[0]["id"] != made[1]["id"]
     finally:
         for name in ("one", "two"):

@@ -6,12 +6,19 @@ import pytest
 
 from sandbox.core.errors import Conflict, InvalidInput, NotFound, Unavailable
 from sandbox.core.ports import Context
-from sandbox.usecases.sandboxes import DownRequest, ListRequest, down, list_sandboxes
+from sandbox.usecases.sandboxes import (
+    DownRequest,
+    ListRequest,
+    ShowRequest,
+    down,
+    list_sandboxes,
+    show,
+)
 from tests.fakes import Clock, FakeEngine, FakeGateway, Trap, unavailable
 from tests.usecases.asking_up import chain_holds, codes, events, journal, make, state
 
 pytestmark = pytest.mark.usefixtures("snapshot")
-DOWN = DownRequest(name="spring-coupon", reason="done")
+DOWN = DownRequest(name="spring-coupon", reason="done", keep=False)
 
 
 def certificate(ctx: Context) -> dict[str, Any]:
@@ -67,7 +74,7 @@ def test_down_may_fail_at_every_call_and_be_asked_again(
 ) -> None:
     make(ctx, "first")
     engine.forget_calls()
-    down(ctx, DownRequest(name="first"))
+    down(ctx, DownRequest(name="first", keep=False))
     count = len(engine.calls)
     before = engine.listing()
     assert count > 6
@@ -84,6 +91,43 @@ def test_down_may_fail_at_every_call_and_be_asked_again(
         assert engine.listing() == before
         assert state(ctx) == "destroyed"
     assert chain_holds(ctx)
+
+
+def test_what_cannot_be_removed_is_said_by_name(ctx: Context, engine: FakeEngine) -> None:
+    made = make(ctx)
+    engine.trap = Trap(unavailable(), method="remove")
+    with pytest.raises(Unavailable, match="Not everything could be removed") as raised:
+        down(ctx, DOWN)
+    mine = {(kind, name) for kind, name in engine.listing() if made.sandbox.id in name}
+    assert {(r["kind"], r["name"]) for r in raised.value.details["remains"]} == mine
+    told = events(ctx, "spring-coupon")[-1]
+    assert told.code == "sandbox.not-destroyed"
+    assert len(told.details["certificate"]["remains"]) == len(mine)
+    shown = show(ctx, ShowRequest(name="spring-coupon"))
+    assert shown.sandbox.state == "removing"
+    assert {(r.kind, r.name) for r in shown.remains} == mine
+    assert "The engine went away." in shown.remains[0].why
+    engine.trap = None
+    down(ctx, DOWN)
+    shown = show(ctx, ShowRequest(name="spring-coupon"))
+    assert shown.certificate
+    assert shown.certificate.complete
+    assert not shown.remains
+    assert shown.certificate.by == "anna"
+
+
+def test_a_removal_in_two_goes_certifies_all_of_it(ctx: Context, engine: FakeEngine) -> None:
+    before = set(engine.listing())
+    make(ctx)
+    mine = set(engine.listing()) - before
+    engine.trap = Trap(unavailable(), at=len(engine.calls) + 7)
+    with pytest.raises(Unavailable):
+        down(ctx, DOWN)
+    assert len(mine & set(engine.listing())) < len(mine)
+    engine.trap = None
+    down(ctx, DOWN)
+    gone = {(g["kind"], g["name"]) for g in certificate(ctx)["gone"]}
+    assert {m for m in mine if "gateway" not in m[1]} <= gone
 
 
 def test_objects_gone_behind_our_back_are_no_failure(ctx: Context, engine: FakeEngine) -> None:

@@ -74,7 +74,10 @@ def test_a_name_taken_by_somebody_else_or_expired_is_refused(ctx: Context, clock
     planned = asked(ctx, ttl="1h")
     assert planned.answer == "taken"
     assert "expired" in planned.why
-    assert planned.hint == "Remove it first: sandbox down spring-coupon"
+    assert planned.hint.splitlines() == [
+        "Bring it back: sandbox restore spring-coupon",
+        "Remove it first: sandbox down spring-coupon",
+    ]
 
 
 def test_a_denied_wish_would_be_denied(ctx: Context) -> None:

@@ -1,9 +1,9 @@
 """Attacks the sandbox from inside, as the tool's own user, and says what held.
 
-In: a JSON object on stdin, {"forbidden": [[address, port], ...], "fast": bool}: further addresses
-that must not be reachable; fast leaves out what another attack shows too. Out: {"checks": [{"name",
-"held", "detail"}, ...]}. Nothing is damaged when an attack gets through. Every attack has TIMEOUT
-seconds; they run side by side.
+In: a JSON object on stdin, {"phase": "fast", "forbidden": [[address, port], ...]}: what every `up`
+asks, with further addresses that must not be reachable. The phases "quiet", "lab" and "limits" are
+those of `sandbox verify`; see sandbox_attacks. Out: {"checks": [{"about", "name", "held",
+"detail"}, ...]}. Nothing is damaged when an attack gets through, and every one is bounded in time.
 """
 
 import ctypes
@@ -20,8 +20,11 @@ from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from time import monotonic
+from typing import NamedTuple
 
 TIMEOUT = 0.4
+# What is not busy has answered long before; on a busy machine, slow must not look like fallen.
+FAST_SECONDS = 3.0
 REPLICAS = Path("/replica")
 DEADLINE = Path("/run/sandbox/deadline")
 # Reserved for documentation (RFC 5737, 3849), and where clouds keep their credentials.
@@ -32,53 +35,72 @@ OUTSIDE = [
     ("169.254.169.254", 80),
     ("2001:db8::1", 443),
 ]
-ATTACH = "replica attached for writing"
 PTRACE_SEIZE = 0x4206  # attaches without stopping, so PID 1 is not harmed if it works
 Outcome = tuple[bool, str]
-Attack = Callable[[], Outcome]
+
+
+class Attack(NamedTuple):
+    """One attack: what it is about, its name, and what tries it and says whether the wall held."""
+
+    about: str
+    name: str
+    attempt: Callable[[], Outcome]
 
 
 def main() -> None:
-    """Run every attack and print the outcomes; those without an answer in time have not held."""
+    """Run the attacks of one phase and print the outcomes."""
     asked = json.loads(sys.stdin.read() or "{}")
-    chosen = attacks([(str(host), int(port)) for host, port in asked.get("forbidden", [])])
-    if asked.get("fast"):
-        # The plain opening for writing asks the kernel the same; loading DuckDB costs 0.1 s.
-        del chosen[ATTACH]
-    checks = run(chosen)
+    if asked.get("phase", "fast") == "fast":
+        checks = run(attacks(pairs(asked.get("forbidden", []))), FAST_SECONDS)
+    else:
+        import sandbox_attacks  # `up` must not pay for what it does not ask
+
+        checks = sandbox_attacks.checks(asked)
     print(json.dumps({"checks": checks}), flush=True)
     os._exit(0)  # a thread that hangs in a lookup must not delay the answer
 
 
-def attacks(forbidden: list[tuple[str, int]]) -> dict[str, Attack]:
-    """Return the attacks by name. The slowest come first."""
-    found: dict[str, Attack] = {ATTACH: attach_replica}
-    for host, port in OUTSIDE + forbidden:
-        found[f"connect {host}:{port}"] = partial(connect, host, port)
-    return found | {
-        "resolve example.com": resolve,
-        "ask a resolver": ask_resolvers,
-        "replica opened for writing": open_replica,
-        "file beside the replica": lambda: create_in(replica_folders()),
-        "root file system": write_root,
-        "capabilities": capabilities,
-        "no new privileges": no_new_privileges,
-        "trace the guard": trace_guard,
-        "open the guard's memory": open_guard_memory,
-        "stop the guard": signal_guard,
-        "open the deadline": lambda: open_for_writing([DEADLINE]),
-        "replace the deadline": lambda: create_in([DEADLINE.parent]),
-    }
+def pairs(targets: list[list[str | int]]) -> list[tuple[str, int]]:
+    """Return (address, port) of every target."""
+    return [(str(host), int(port)) for host, port in targets]
 
 
-def run(attacks: dict[str, Attack]) -> list[dict[str, str | bool]]:
-    """Run all attacks side by side; returns name, held and detail in the given order."""
+def attacks(forbidden: list[tuple[str, int]]) -> list[Attack]:
+    """Return the attacks of the fast form. The slowest come first."""
+    out = [("network", pair) for pair in OUTSIDE] + [("host", pair) for pair in forbidden]
+    return [
+        *(Attack(about, f"connect {h}:{p}", partial(connect, h, p)) for about, (h, p) in out),
+        Attack("network", "resolve example.com", resolve),
+        Attack("network", "ask a resolver", ask_resolvers),
+        Attack("core data", "replica opened for writing", open_replica),
+        Attack("core data", "file beside the replica", lambda: create_in(replica_folders())),
+        Attack("container", "root file system", write_root),
+        Attack("container", "capabilities", capabilities),
+        Attack("container", "no new privileges", no_new_privileges),
+        Attack("guard", "trace the guard", trace_guard),
+        Attack("guard", "open the guard's memory", open_guard_memory),
+        Attack("guard", "stop the guard", signal_guard),
+        Attack("guard", "open the deadline", open_deadline),
+        Attack("guard", "replace the deadline", lambda: create_in([DEADLINE.parent])),
+    ]
+
+
+def run(chosen: list[Attack], seconds: float, workers: int = 0) -> list[dict[str, str | bool]]:
+    """Run attacks, as many `workers` at once (all without), for so many seconds in all.
+
+    Returns about, name, held and detail in the given order; what gave no answer has not held. Of
+    two attacks of one name the second is left out.
+    """
+    chosen = list({attack.name: attack for attack in reversed(chosen)}.values())[::-1]
+    waiting: SimpleQueue[Attack] = SimpleQueue()
     answers: SimpleQueue[tuple[str, Outcome]] = SimpleQueue()
-    for name, attack in attacks.items():
-        threading.Thread(target=attempt, args=(name, attack, answers), daemon=True).start()
-    until = monotonic() + TIMEOUT + 0.2
+    for attack in chosen:
+        waiting.put(attack)
+    for _ in range(workers or len(chosen)):
+        threading.Thread(target=work, args=(waiting, answers), daemon=True).start()
     outcomes: dict[str, Outcome] = {}
-    while len(outcomes) < len(attacks):
+    until = monotonic() + seconds
+    while len(outcomes) < len(chosen):
         try:
             name, outcome = answers.get(timeout=max(0.0, until - monotonic()))
         except Empty:
@@ -86,18 +108,28 @@ def run(attacks: dict[str, Attack]) -> list[dict[str, str | bool]]:
         outcomes[name] = outcome
     silent = (False, "no answer in time")
     return [
-        {"name": name, "held": held, "detail": detail}
-        for name in attacks
-        for held, detail in [outcomes.get(name, silent)]
+        {"about": attack.about, "name": attack.name, "held": held, "detail": detail}
+        for attack in chosen
+        for held, detail in [outcomes.get(attack.name, silent)]
     ]
 
 
-def attempt(name: str, attack: Attack, answers: SimpleQueue[tuple[str, Outcome]]) -> None:
-    """Run one attack; one that breaks proves nothing, so it has not held."""
+def work(waiting: SimpleQueue[Attack], answers: SimpleQueue[tuple[str, Outcome]]) -> None:
+    """Take attacks until none waits."""
+    while True:
+        try:
+            attack = waiting.get_nowait()
+        except Empty:
+            return
+        answers.put((attack.name, tried(attack.attempt)))
+
+
+def tried(attempt: Callable[[], Outcome]) -> Outcome:
+    """Return the outcome of one attack; one that breaks proves nothing, so it has not held."""
     try:
-        answers.put((name, attack()))
+        return attempt()
     except Exception as error:
-        answers.put((name, (False, f"the check itself failed: {error!r}")))
+        return False, f"the check itself failed: {error!r}"
 
 
 def replicas() -> list[Path]:
@@ -145,29 +177,23 @@ def create_in(folders: list[Path]) -> Outcome:
 
 
 def open_replica() -> Outcome:
-    """Open the replica's file for writing."""
-    return open_for_writing(replicas())
+    """Open the replica's file for writing. Missing rights are not enough: see `only_rights`."""
+    held, detail = open_for_writing(replicas())
+    return only_rights(replica_folders(), detail) if held else (held, detail)
 
 
-def attach_replica() -> Outcome:
-    """Attach the replica for writing, as a tool would do by mistake."""
-    import duckdb
+def open_deadline() -> Outcome:
+    """Open the guard's deadline for writing."""
+    held, detail = open_for_writing([DEADLINE])
+    return only_rights([DEADLINE.parent], detail) if held else (held, detail)
 
-    last: Outcome = (True, "nothing there")
-    for file in replicas():
-        connection = duckdb.connect()
-        try:
-            path = duckdb.ConstantExpression(str(file))
-            connection.execute(f"ATTACH {path} AS target (READ_WRITE)")
-        except duckdb.Error as error:
-            text = str(error).partition("\n")[0]
-            # A lock held by a reader means that the kernel did open the file for writing.
-            last = ("lock" not in text, text)
-            if not last[0]:
-                return last
-        else:
-            return False, f"{file} attached for writing"
-    return last
+
+def only_rights(places: list[Path], detail: str) -> Outcome:
+    """Return whether every place is mounted read-only; else its files' rights alone refused it."""
+    for place in places:
+        if not os.statvfs(place).f_flag & os.ST_RDONLY:
+            return False, f"only rights refuse it ({detail}): {place} is writable"
+    return True, detail
 
 
 def write_root() -> Outcome:
@@ -176,9 +202,7 @@ def write_root() -> Outcome:
         Path(name) for name in ("/", "/etc", "/usr/bin", "/opt/venv", "/sandbox", "/var/lib")
     ]
     held, detail = create_in([folder for folder in folders if folder.exists()])
-    if held and not os.statvfs("/").f_flag & os.ST_RDONLY:
-        return False, f"only rights refuse it ({detail}): the file system is writable"
-    return held, detail
+    return only_rights([Path("/")], detail) if held else (held, detail)
 
 
 def status(field: str) -> str:

@@ -1,0 +1,49 @@
+"""What people see of the reaper's results."""
+
+import shlex
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from sandbox.cli.blocks import Block, Grid, Line, named
+from sandbox.core.text import clean
+
+if TYPE_CHECKING:
+    from sandbox.core.schedule import Scheduled
+    from sandbox.usecases.reaping import ReapResult
+    from sandbox.usecases.scheduling import ScheduleResult
+
+
+def _reaped(result: "ReapResult") -> list[Block]:
+    if not result.chores:
+        return [Line("Nothing to settle.")]
+    grid = Grid(("what", "on", "why", "outcome"))
+    for chore in result.chores:
+        said = f": {chore.said}" if chore.said else ""
+        grid.rows.append((chore.kind, chore.subject, chore.why, chore.outcome + said))
+    if result.applied:
+        return [grid]
+    return [grid, Line("A dry run: nothing was changed. Do it: sandbox reap --apply")]
+
+
+def _scheduled(result: "ScheduleResult") -> list[Block]:
+    if not result.done:
+        return [Line("Nothing was scheduled.")]
+    verb = "wrote" if result.installed else "removed"
+    shown = [line for each in result.done for line in _means(each, verb)]
+    if result.installed:
+        shown.append(named("runs", f"every {result.minutes} minutes: {shlex.join(result.command)}"))
+    return [*shown]
+
+
+def _means(done: "Scheduled", verb: str) -> list[Line]:
+    shown: list[Line] = []
+    for file in done.files:
+        shown.append(named(verb, file.path))
+        shown += [Line(clean(text), label="  ", raw=True) for text in file.text.splitlines()]
+    return shown + [named("ran", command) for command in done.ran]
+
+
+SHOWN: dict[str, Callable[[Any], list[Block]]] = {
+    "ReapResult": _reaped,
+    "ScheduleResult": _scheduled,
+}

@@ -1,0 +1,75 @@
+"""The door to the files of a home, and what is asked there. Part of `ports`."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class HomeAccess:
+    """Where a home is, and who owns its state folder."""
+
+    path: str
+    owner: str
+
+
+@dataclass(frozen=True)
+class Exposed:
+    """A path of the home with which others can do too much.
+
+    `secret`: they can read or enter it, or change it, and should do neither. Otherwise it decides
+    something, and they can change it.
+    """
+
+    path: str
+    secret: bool
+
+
+class HomeFiles(Protocol):
+    """The files of the home that use cases need."""
+
+    def access(self) -> HomeAccess:
+        """Return where the home is and who owns its state folder."""
+
+    def exposed(self) -> list[Exposed]:
+        """Return the paths that others can read or change and should not, sorted."""
+
+    def workshop(self, name: str) -> AbstractContextManager[Path]:
+        """Hold the one folder in which files for `name` are under construction, empty at first.
+
+        Only we can enter it; whatever is in it at the end is removed with it. Raises Conflict
+        while another process holds it (one that was killed holds it no longer), Unavailable when
+        the disk refuses.
+        """
+
+    def working_on(self, name: str) -> AbstractContextManager[None]:
+        """Hold `name` for work, beside others who do; who wants it alone keeps off meanwhile.
+
+        A process that is killed holds it no longer.
+        """
+
+    def alone_with(self, name: str) -> AbstractContextManager[bool]:
+        """Hold `name` alone, unless a living process works on it: yields whether.
+
+        Whoever has it alone may work on it, too.
+        """
+
+    def building(self, name: str) -> bool:
+        """Say whether a living process holds the workshop of `name`. Changes nothing."""
+
+    def installation(self) -> str:
+        """Return which installation the home says it is of, "" if it does not say."""
+
+    def belongs_to(self, installation: str) -> None:
+        """Write into the home which installation it is of, unless it says already.
+
+        Raises Conflict when it is of another, Unavailable when the disk refuses.
+        """
+
+    def chunks(self, path: Path) -> Iterator[bytes]:
+        """Yield a file's content in pieces of 1 MiB."""
+
+    def sweep(self, name: str) -> None:
+        """Remove what a killed process left in the workshop of `name`; a held one stays."""

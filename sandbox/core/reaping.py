@@ -1,0 +1,251 @@
+"""What there is to settle: from records, engine objects and the clock to chores. Pure.
+
+The reaper judges by what it sees, never by what it did before: a chore that failed, or whose
+process was killed, is found again.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sandbox.core.lease import spoken
+from sandbox.core.lifecycle import Sandbox
+from sandbox.core.objects import INSTALLATION, LABEL, ROLE, SANDBOX, Owned
+from sandbox.core.phases import LIVE, Action, Expired, State, transition
+from sandbox.core.snapshot import Snapshot, SnapshotState
+from sandbox.core.values import Value
+
+# Roles of objects that belong to the home itself, not to one sandbox.
+HOME_ROLES = frozenset({"gateway", "snapshot", "demo-core"})
+# The container that is never started: the lease volume is written through it.
+_NEVER_RUNS = "lease"
+_OUR_LABELS = frozenset({INSTALLATION, SANDBOX, ROLE})
+_COMPLETE = frozenset({State.READY, State.FROZEN, State.EXPIRED, State.POOLED})
+
+
+class ChoreKind(StrEnum):
+    """What is to be done, in the order of doing: what frees something comes first."""
+
+    SETTLE = "settle"
+    FINISH = "finish-removal"
+    LOST = "lost"
+    DESTROY = "destroy"
+    CLEAR = "remove-orphan"
+    SETTLE_BUILD = "settle-build"
+    EXPIRE = "expire"
+    STOP = "stop"
+    RESTART = "restart"
+    TELL = "tell-guards"
+    WARN = "warn"
+    NOTE = "note-orphan"
+    SWEEP = "remove-archive"
+    UNKNOWN = "unknown"
+
+
+class Chore(Value):
+    """One thing to do, and why. `sandbox` is an id, empty where it is about none."""
+
+    kind: ChoreKind
+    subject: str
+    sandbox: str = ""
+    why: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All that chores are judged by.
+
+    `objects` are the engine's, of this installation; `journals` what each live sandbox is made of;
+    `busy` the ids that a living process works on; `sightings` when an id that no record knows was
+    first seen; `builds` the snapshots under construction whose process is gone; `owed` the ids
+    whose guards do not know their deadline yet; `line_stopped` whether nothing may be started.
+    """
+
+    now: datetime
+    sandboxes: Sequence[Sandbox] = ()
+    objects: Sequence[Owned] = ()
+    journals: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
+    busy: frozenset[str] = frozenset()
+    sightings: Mapping[str, datetime] = field(default_factory=dict)
+    builds: Sequence[Snapshot] = ()
+    owed: frozenset[str] = frozenset()
+    line_stopped: bool = False
+
+
+def chores(seen: Seen, orphan_grace: timedelta) -> tuple[Chore, ...]:
+    """Return everything that is to be done now, in order."""
+    found = [
+        chore
+        for sandbox in seen.sandboxes
+        if sandbox.state in LIVE and sandbox.id not in seen.busy
+        for chore in _of_record(sandbox, seen)
+    ]
+    found += [_build(s) for s in seen.builds if s.state is SnapshotState.BUILDING]
+    found += [*_orphans(seen, orphan_grace), *_unknown(seen)]
+    order = list(ChoreKind)
+    return tuple(sorted(found, key=lambda chore: order.index(chore.kind)))
+
+
+def another_engine(seen: Seen) -> bool:
+    """Say whether this engine holds nothing of us, though records say that it should.
+
+    Then it is another engine, or one that lost its storage, and nothing may be settled by it.
+    """
+    return not seen.objects and any(s.state in _COMPLETE for s in seen.sandboxes)
+
+
+def orphans(seen: Seen) -> dict[str, list[Owned]]:
+    """Return the objects, by sandbox id, that no live record accounts for and nobody works on."""
+    live = {s.id for s in seen.sandboxes if s.state in LIVE}
+    found: dict[str, list[Owned]] = {}
+    for one in seen.objects:
+        its = one.labels.get(SANDBOX, "")
+        if its not in live and its not in seen.busy and ours(one):
+            found.setdefault(its, []).append(one)
+    return found
+
+
+def ours(one: Owned) -> bool:
+    """Say whether an object with a sandbox's id is what we make: name, role and labels tell."""
+    its = one.labels.get(SANDBOX, "")
+    named = one.name == f"sandbox-{its}" or one.name.startswith(f"sandbox-{its}-")
+    return bool(its) and named and bool(one.role) and not _foreign_labels(one)
+
+
+def expired(sandbox: Sandbox) -> Sandbox:
+    """Return the record of a sandbox past its deadline as expired since then.
+
+    Raises Conflict if its state on record does not lead there.
+    """
+    assert sandbox.lease.deadline is not None
+    since = Expired(since=sandbox.lease.deadline)
+    phase = transition(sandbox.state, Action.EXPIRE, since, sandbox.name)
+    return sandbox.model_copy(update={"phase": phase})
+
+
+def running_parts(objects: Iterable[Owned]) -> list[str]:
+    """Return the names of the containers that run."""
+    return [o.name for o in objects if o.kind == "container" and o.running]
+
+
+def _of_record(sandbox: Sandbox, seen: Seen) -> list[Chore]:
+    """Return what is to be done about one live sandbox: at most one change, and a warning."""
+
+    def chore(kind: ChoreKind, why: str) -> Chore:
+        return Chore(kind=kind, subject=sandbox.name, sandbox=sandbox.id, why=why)
+
+    found = [o for o in seen.objects if o.labels.get(SANDBOX) == sandbox.id]
+    if sandbox.state is State.PROVISIONING:
+        return [chore(ChoreKind.SETTLE, "the process that made it is gone")]
+    if sandbox.state is State.REMOVING:
+        return [chore(ChoreKind.FINISH, "the process that removed it is gone")]
+    if sandbox.state not in _COMPLETE:
+        return []
+    if ended := _ended(sandbox, seen, found):
+        return [chore(*ended)]
+    changed = _running_as_it_should(sandbox, seen, found)
+    warned = _warning(sandbox, seen.now)
+    return [chore(*each) for each in (changed, warned) if each]
+
+
+_Found = tuple[ChoreKind, str]
+
+
+def _ended(sandbox: Sandbox, seen: Seen, found: list[Owned]) -> _Found | None:
+    """Return the chore that ends it for good, or that its deadline asks for."""
+    deadline, kept_until = sandbox.lease.deadline, sandbox.lease.grace_ends
+    if deadline and kept_until and seen.now >= kept_until:
+        return ChoreKind.DESTROY, f"it expired, and was kept until {_at(kept_until)}"
+    if lacking := _lacking(seen.journals.get(sandbox.id, ()), found):
+        return ChoreKind.LOST, f"the engine lacks {lacking}"
+    held = sandbox.state in (State.READY, State.FROZEN)
+    if held and sandbox.state_at(seen.now) is State.EXPIRED and deadline:
+        return ChoreKind.EXPIRE, f"its time was over at {_at(deadline)}"
+    return None
+
+
+def _lacking(journal: Iterable[tuple[str, str]], found: list[Owned]) -> str:
+    """Return the first object of the journal that is gone, and how many more are."""
+    there = {(o.kind, o.name) for o in found}
+    gone = [f"{kind} {name}" for kind, name in journal if (kind, name) not in there]
+    more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+    return gone[0] + more if gone else ""
+
+
+def _running_as_it_should(sandbox: Sandbox, seen: Seen, found: list[Owned]) -> _Found | None:
+    if sandbox.state is State.READY and not seen.line_stopped:
+        made = seen.journals.get(sandbox.id, ())
+        stopped = [o.name for o in found if _should_run(o, made) and not o.running]
+        if stopped:
+            return ChoreKind.RESTART, f"its lease holds, but {', '.join(stopped)} does not run"
+    if sandbox.state in (State.READY, State.FROZEN) and sandbox.id in seen.owed:
+        return ChoreKind.TELL, "its end was moved, and its guards may not know"
+    if sandbox.state in (State.FROZEN, State.EXPIRED) and (names := running_parts(found)):
+        return ChoreKind.STOP, f"it is {sandbox.state}, but {', '.join(names)} runs"
+    return None
+
+
+def _should_run(one: Owned, made: Iterable[tuple[str, str]]) -> bool:
+    """Say whether it is a container of the sandbox itself, not one that was lent to it."""
+    return one.kind == "container" and one.role != _NEVER_RUNS and (one.kind, one.name) in made
+
+
+def _warning(sandbox: Sandbox, now: datetime) -> _Found | None:
+    held = sandbox.state in (State.READY, State.FROZEN)
+    due = sandbox.lease.due_warning(now) if held else None
+    return (ChoreKind.WARN, f"less than {spoken(due.before)} are left") if due else None
+
+
+def _build(snapshot: Snapshot) -> Chore:
+    why = "the process that built it is gone"
+    return Chore(kind=ChoreKind.SETTLE_BUILD, subject=snapshot.id, why=why)
+
+
+def _orphans(seen: Seen, grace: timedelta) -> list[Chore]:
+    ended = {s.id: s for s in seen.sandboxes if s.state not in LIVE}
+    found = []
+    for its, objects in orphans(seen).items():
+        many = f"{len(objects)} object" + ("" if len(objects) == 1 else "s")
+        if its in ended:
+            kind, why = ChoreKind.CLEAR, f"{many} of a sandbox that is {ended[its].state}"
+        else:
+            kind, why = _sighted(seen, its, grace, many)
+        subject = ended[its].name if its in ended else its
+        found.append(Chore(kind=kind, subject=subject, sandbox=its, why=why))
+    return found
+
+
+def _sighted(seen: Seen, id: str, grace: timedelta, many: str) -> _Found:
+    first = seen.sightings.get(id)
+    what = f"{many} of a sandbox that no record knows"
+    if first is None:
+        return ChoreKind.NOTE, f"{what}; removed if still there in {spoken(grace)}"
+    if seen.now < first + grace:
+        return ChoreKind.NOTE, f"{what}; removed if still there at {_at(first + grace)}"
+    return ChoreKind.CLEAR, f"{what}, first seen at {_at(first)}"
+
+
+def _unknown(seen: Seen) -> list[Chore]:
+    """Return what carries our installation's label and is nothing that we know: never touched."""
+    return [
+        Chore(kind=ChoreKind.UNKNOWN, subject=f"{one.kind} {one.name}", why=why)
+        for one in seen.objects
+        if (why := _strange(one))
+    ]
+
+
+def _strange(one: Owned) -> str:
+    if foreign := _foreign_labels(one):
+        return f"it carries a label of ours that this version does not know: {foreign[0]}"
+    if SANDBOX in one.labels:
+        return "" if ours(one) else "it carries a sandbox's label, but not its name and role"
+    return "" if one.role in HOME_ROLES else f"its role is unknown: {one.role or 'none'}"
+
+
+def _foreign_labels(one: Owned) -> list[str]:
+    return sorted(k for k in one.labels if k.startswith(f"{LABEL}.") and k not in _OUR_LABELS)
+
+
+def _at(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

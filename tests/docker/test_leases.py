@@ -1,0 +1,111 @@
+"""Leases on a real engine: what is extended lives on, what expired comes back, what is frozen
+stands still. Guards end containers while nothing of ours runs."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.docker.conftest import UP, Home
+from tests.docker.test_story import cookie_of, get
+
+pytestmark = pytest.mark.docker
+PARTS = ("tool", "lab")
+BEYOND = 5  # seconds after an end in which its guards must have acted
+
+
+def running(home: Home, sandbox: dict[str, Any]) -> set[str]:
+    found = set()
+    for part in PARTS:
+        container = home.client.containers.get(f"sandbox-{sandbox['id']}-{part}")
+        found |= {part} if container.status == "running" else set()
+    return found
+
+
+def wait_until(moment: str, seconds: float) -> None:
+    """Wait until so many seconds after `moment`, with nothing of ours running."""
+    end = datetime.fromisoformat(moment)
+    left = (end - datetime.now(UTC)).total_seconds() + seconds
+    assert left < 90
+    time.sleep(max(0, left))
+
+
+def page(home: Home, name: str) -> int:
+    """Return the status with which the tool's page answers whoever has a fresh link."""
+    return get(home, name, "/", Cookie=cookie_of(home, name)).status
+
+
+def note(home: Home, name: str, text: str) -> None:
+    home.run("sql", name, f"CREATE TABLE lab.notes AS SELECT '{text}' AS said")
+    home.run("exec", name, "--", "sh", "-c", f"echo {text} > /work/notes.txt")
+
+
+def noted(home: Home, name: str) -> tuple[Any, str]:
+    rows = home.json("sql", name, "SELECT said FROM lab.notes")["rows"]
+    return rows[0][0], home.run("exec", name, "--", "cat", "/work/notes.txt").strip()
+
+
+def test_extended_lives_on_and_expired_comes_back(home: Home, nothing_left: None) -> None:
+    kept = home.json("up", "kept", *UP, "--ttl", "1m")["sandbox"]
+    over = home.json("up", "over", *UP, "--ttl", "1m")["sandbox"]
+    try:
+        note(home, "over", "chart 7")
+        more = ("--ttl", "1h", "--reason", "The campaign runs on")
+        told = home.json("extend", "kept", *more)["sandbox"]
+        assert told["extensions_left"] == 2
+        wait_until(over["deadline"], BEYOND)
+        assert running(home, kept) == set(PARTS)
+        assert running(home, over) == set()
+        shown = home.json("show", "over")["sandbox"]
+        assert (shown["state"], shown["allowed_actions"]) == ("expired", ["restore", "remove"])
+        assert [s["name"] for s in home.json("list")["sandboxes"]] == ["kept"]
+        assert home.json("extend", "over", *more, code=6)["error"]["state"] == "expired"
+        assert "sandbox restore over" in home.json("up", "over", *UP, code=6)["error"]["hint"]
+
+        back = home.json("restore", "over", "--ttl", "30m", "--reason", "The chart")["sandbox"]
+        assert (back["state"], back["id"], back["minutes_left"]) == ("ready", over["id"], 29)
+        assert running(home, over) == set(PARTS)
+        assert page(home, "over") == 200
+        assert noted(home, "over") == ("chart 7", "chart 7")
+        assert page(home, "kept") == 200
+    finally:
+        for name in ("kept", "over"):
+            home.run("down", name)
+
+
+def test_frozen_stands_still_and_resumes(home: Home, nothing_left: None) -> None:
+    made = home.json("up", "cold", *UP)["sandbox"]
+    try:
+        note(home, "cold", "half done")
+        cookie = cookie_of(home, "cold")
+        frozen = home.json("freeze", "cold", "--reason", "Too many queries")["sandbox"]
+        assert (frozen["state"], frozen["deadline"]) == ("frozen", made["deadline"])
+        assert running(home, made) == set()
+        assert get(home, "cold", "/", Cookie=cookie).status in (403, 404)
+        assert home.json("sql", "cold", "SELECT 1", code=6)["error"]["state"] == "frozen"
+        resumed = home.json("resume", "cold", "--credit")["sandbox"]
+        assert resumed["deadline"] > made["deadline"]
+        assert running(home, made) == set(PARTS)
+        assert page(home, "cold") == 200
+        assert noted(home, "cold") == ("half done", "half done")
+    finally:
+        home.run("down", "cold")
+
+
+def test_the_line_stops_all_at_once(home: Home, nothing_left: None) -> None:
+    made = [home.json("up", name, *UP)["sandbox"] for name in ("one", "two")]
+    try:
+        told = home.json("stop-the-line", "--reason", "A mask is wrong")
+        assert told["frozen"] == ["one", "two"]
+        assert [running(home, s) for s in made] == [set(), set()]
+        assert home.json("up", "three", *UP, code=6)["error"]["line"]["reason"] == "A mask is wrong"
+        assert home.json("resume", "one", code=6)["error"]["line"]
+        home.run("stop-the-line", "--lift", "--reason", "mended")
+        home.run("resume", "one")
+        assert running(home, made[0]) == set(PARTS)
+    finally:
+        if home.json("list")["line"]:
+            home.run("stop-the-line", "--lift")
+        for name in ("one", "two"):
+            home.run("down", name)

@@ -1,0 +1,77 @@
+"""A process that is killed: after a certain step nothing of it reaches engine or registry."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from sandbox.core.ports import Context, Transaction
+
+
+class Killed(BaseException):
+    """What the dying process raises in our own one; no cleaning up of it takes effect."""
+
+
+class Life:
+    """Counts the steps of a process, engine calls and commits, and ends it right after `last`."""
+
+    def __init__(self, last: int) -> None:
+        self.last, self.steps = last, 0
+        self._lock = threading.RLock()
+
+    @property
+    def over(self) -> bool:
+        return self.steps >= self.last
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        # One at a time: what runs beside the last step would go on after it else.
+        with self._lock:
+            if self.over:
+                raise Killed
+            yield
+            self.steps += 1
+            if self.over:
+                raise Killed
+
+
+class Dying:
+    """An engine or a gateway in the hands of a process that dies."""
+
+    def __init__(self, real: Any, life: Life) -> None:
+        self._real, self._life = real, life
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._real, name)
+        return self._step(found) if callable(found) else found
+
+    def _step(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*arguments: Any, **named: Any) -> Any:
+            with self._life.step():
+                return call(*arguments, **named)
+
+        return called
+
+
+class DyingRegistry:
+    """A registry in the hands of a process that dies: no commit after its last step."""
+
+    def __init__(self, real: Any, life: Life) -> None:
+        self._real, self._life = real, life
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    @contextmanager
+    def writing(self) -> Iterator[Transaction]:
+        with self._life.step(), self._real.writing() as tx:
+            yield tx
+
+
+def mortal(context: Context, life: Life) -> Context:
+    """Return the context of a process with that life."""
+    registry: Any = DyingRegistry(context.registry, life)
+    engine: Any = Dying(context.engine, life)
+    gateway: Any = Dying(context.gateway, life)
+    return replace(context, registry=registry, engine=engine, gateway=gateway)

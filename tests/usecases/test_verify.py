@@ -1,0 +1,96 @@
+"""verify: what it asks inside, what it says, and what the record keeps."""
+
+import json
+
+import pytest
+
+from sandbox.cli.render import exit_code
+from sandbox.core.errors import Conflict, Denied, Unavailable
+from sandbox.core.objects import Ran
+from sandbox.core.ports import Context
+from sandbox.usecases.inside import ExecRequest, execute
+from sandbox.usecases.verifying import VerifyRequest, verify
+from tests.fakes import Clock, FakeEngine, Said
+from tests.usecases.asking_up import events, make
+
+pytestmark = pytest.mark.usefixtures("snapshot")
+NAME = "spring-coupon"
+
+
+def answer(engine: FakeEngine, held: bool) -> None:
+    check = {"about": "guard", "name": "trace\x1b the guard", "held": held, "detail": "EPERM"}
+    engine.programs["sandbox_verify"] = Ran(0, json.dumps({"checks": [check]}).encode(), b"")
+
+
+def asked(engine: FakeEngine) -> dict[str, dict[str, object]]:
+    found = [json.loads(stdin or b"{}") for _, words, stdin in engine.asked if "-I" in words]
+    return {question["phase"]: question for question in found}
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_it_says_and_records_what_held(
+    ctx: Context, engine: FakeEngine, said: Said, held: bool
+) -> None:
+    made = make(ctx)
+    answer(engine, held)
+    result = verify(ctx, VerifyRequest(name=NAME))
+    assert (result.held, result.id, len(result.checks)) == (held, made.sandbox.id, 3)
+    assert result.checks[0].name == "trace\ufffd the guard"
+    assert exit_code(result) == (0 if held else 4)
+    event = events(ctx)[-1]
+    assert (event.code, event.subject) == ("sandbox.verified", NAME)
+    assert event.details["tried"] == 3
+    assert event.details["held"] == (3 if held else 0)
+    assert len(event.details["failed"]) == (0 if held else 3)
+    assert any("lab" in step for step in said.steps)
+
+
+def test_it_attacks_every_other_sandbox_and_says_when_there_is_none(
+    ctx: Context, engine: FakeEngine
+) -> None:
+    make(ctx)
+    answer(engine, True)
+    assert len(verify(ctx, VerifyRequest(name=NAME)).notes) == 1
+    other = make(ctx, "autumn").sandbox
+    result = verify(ctx, VerifyRequest(name=NAME))
+    assert result.notes == ()
+    quiet = asked(engine)["quiet"]
+    assert other.name in str(quiet["gateway"])
+    targets = quiet["others"]
+    assert isinstance(targets, list)
+    assert [port for _, port in targets] == [2718, 5432, 8700]
+    unused = quiet["unused"]
+    assert isinstance(unused, list)
+    own = {f".{last}" for last in (2, 6, 7, 8)}
+    assert len(unused) == 10
+    first = int(str(unused[0]).rpartition(".")[2]) - 1
+    assert not {f".{int(u.rpartition('.')[2]) - first}" for u in unused} & own
+
+
+def test_a_program_that_fails_is_no_proof(ctx: Context, engine: FakeEngine) -> None:
+    make(ctx)
+    engine.programs["sandbox_verify"] = Ran(1, b"", b"no such module")
+    with pytest.raises(Unavailable, match="no such module"):
+        verify(ctx, VerifyRequest(name=NAME))
+    assert events(ctx)[-1].code == "sandbox.ready"
+
+
+def test_an_image_of_an_older_version_says_so(ctx: Context, engine: FakeEngine) -> None:
+    make(ctx)
+    old = b'{"checks": [{"name": "x", "held": true, "detail": ""}]}'
+    engine.programs["sandbox_verify"] = Ran(0, old, b"")
+    with pytest.raises(Unavailable, match="older version"):
+        verify(ctx, VerifyRequest(name=NAME))
+
+
+def test_only_what_is_ready_can_be_attacked(ctx: Context, clock: Clock) -> None:
+    make(ctx)
+    clock.advance(hours=4)
+    with pytest.raises(Conflict, match="expired"):
+        verify(ctx, VerifyRequest(name=NAME))
+
+
+def test_no_command_is_run_as_the_labs_own_user(ctx: Context) -> None:
+    make(ctx)
+    with pytest.raises(Denied, match="answers SQL"):
+        execute(ctx, ExecRequest(name=NAME, command=("id",), part="lab"))
