@@ -44,7 +44,7 @@ def test_wide_results_fit_a_terminal(home: Home, shell: str) -> None:
 
 def test_show_and_plan_fit_a_terminal(home: Home, shell: str) -> None:
     shown = "\n".join(seen(home, "show", shell))
-    assert "you can   open, sql, import, exec, logs, down" in shown
+    assert "you can   open, sql, import, exec, logs, extend, freeze, down" in shown
     seen(home, "plan", "another", *UP)
     assert home.json("show", shell)["sandbox"]["allowed_actions"] == ["expire", "remove"]
 

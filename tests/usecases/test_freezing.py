@@ -19,7 +19,7 @@ from sandbox.usecases.planning import PlanRequest, plan
 from sandbox.usecases.sandboxes import ListRequest, list_sandboxes
 from tests.fakes import NOON, Clock, FakeEngine, FakeGateway, Said, Trap, unavailable
 from tests.usecases.asking_up import chain_holds, codes, events, make, state, wish
-from tests.usecases.test_leases import HOUR, expire, guards_end, on_record, owed, running
+from tests.usecases.leasing import HOUR, expire, guards_end, on_record, owed, running
 
 pytestmark = pytest.mark.usefixtures("snapshot")
 NAME = "spring-coupon"

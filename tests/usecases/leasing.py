@@ -1,0 +1,50 @@
+"""What the tests of leases ask for and look at."""
+
+from datetime import timedelta
+
+from sandbox.core.anatomy import container_name
+from sandbox.core.lifecycle import Sandbox
+from sandbox.core.ports import Context
+from sandbox.usecases.leases import (
+    ExtendRequest,
+    RestoreRequest,
+)
+from sandbox.usecases.starting import guards_owed
+from tests.fakes import Clock, FakeEngine
+
+NAME = "spring-coupon"
+MORE = ExtendRequest(name=NAME, ttl="2h", reason="The campaign runs on")
+BACK = RestoreRequest(name=NAME, ttl="2h", reason="Forgot the chart")
+HOUR = timedelta(hours=1)
+
+
+def on_record(ctx: Context) -> Sandbox:
+    with ctx.registry.reading() as tx:
+        found = tx.sandbox(NAME)
+    assert found is not None
+    return found
+
+
+def guards_end(ctx: Context, engine: FakeEngine) -> int:
+    """Return the end that the guards of the sandbox know, in unix seconds."""
+    holder = container_name(on_record(ctx).id, "lease")
+    return int(engine.read(holder, "/run/sandbox/deadline").split()[0])
+
+
+def running(ctx: Context, engine: FakeEngine) -> set[str]:
+    mine = on_record(ctx).id
+    return {n.removeprefix(f"sandbox-{mine}-") for n, b in engine.containers.items() if b.running
+            and mine in n}  # fmt: skip
+
+
+def owed(ctx: Context) -> bool:
+    with ctx.registry.reading() as tx:
+        return guards_owed(tx, on_record(ctx))
+
+
+def expire(ctx: Context, engine: FakeEngine, clock: Clock, **after: float) -> None:
+    """Let the lease of three hours end, as its guards would."""
+    clock.advance(hours=3)
+    clock.advance(**after)
+    for part in ("tool", "lab"):
+        engine.stop(container_name(on_record(ctx).id, part), 0)
