@@ -279,9 +279,9 @@ def test_a_starved_guard_still_ends_its_container(weak: Weakened) -> None:
     volumes = {volume: {"bind": "/run/sandbox", "mode": "ro"}}
     container = weak.start(network, volumes=volumes, nano_cpus=500_000_000)
     container.exec_run([PYTHON, "-I", "-c", STARVE], user=TOOL, detach=True)
-    code, at = ended(container, within=40)
+    code, at = ended(container, within=70)
     assert code in (124, 137)
-    assert at - end_of(text) <= 10
+    assert at - end_of(text) <= 30
 
 
 def test_what_arrives_at_the_host_one_way(weak: Weakened) -> None:
