@@ -70,10 +70,16 @@ def up(context: Context, request: UpRequest) -> UpResult:
     return UpResult(
         sandbox=view(context, sandbox),
         decision=decision,
-        replica=resolved.snapshot,
+        replica=resolved.snapshot if created else _mounted(context, resolved, sandbox),
         created=created,
         seconds=round(time.monotonic() - began, 3),
     )
+
+
+def _mounted(context: Context, resolved: Resolved, sandbox: Sandbox) -> Snapshot:
+    """Return the snapshot that a running sandbox sees, which need not be the newest."""
+    with context.registry.reading() as tx:
+        return tx.snapshot(sandbox.spec.snapshot) or resolved.snapshot
 
 
 def _reserve(context: Context, resolved: Resolved, new_id: str) -> tuple[Sandbox, Decision, bool]:

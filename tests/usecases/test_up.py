@@ -21,6 +21,7 @@ from sandbox.usecases.sandboxes import (
     open_link,
     show,
 )
+from sandbox.usecases.snapshots import BuildSnapshotRequest, build
 from tests.fakes import NOON, Clock, FakeEngine, FakeGateway
 from tests.usecases.asking_up import PURPOSE, chain_holds, codes, events, journal, make, state, wish
 
@@ -283,3 +284,11 @@ def test_show_and_open(ctx: Context) -> None:
     assert not any(ctx.keys.derive(f"link {made.sandbox.id}") in link for link in links)
     with pytest.raises(NotFound, match="Did you mean spring-coupon"):
         show(ctx, ShowRequest(name="spring-cupon"))
+
+
+def test_asking_again_names_the_replica_that_is_mounted(ctx: Context) -> None:
+    first = make(ctx)
+    newer = build(ctx, BuildSnapshotRequest(source="core")).snapshot
+    again = make(ctx)
+    assert not again.created
+    assert again.replica.id == first.replica.id != newer.id
