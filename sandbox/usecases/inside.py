@@ -292,7 +292,8 @@ def _ask(
     container = _container(sandbox, "")
     line = json.dumps(question, ensure_ascii=False).encode() + b"\n"
     with _named(name):
-        ran = context.engine.run(container, [PYTHON, "-m", program], stdin=line + content)
+        # Isolated (-I): a file of the owner's in /work must not pose as a module of ours.
+        ran = context.engine.run(container, [PYTHON, "-I", "-m", program], stdin=line + content)
         if ran.code == _KILLED and context.engine.is_running(container):
             raise _too_big(name, None)
         return read_json(ran, container)

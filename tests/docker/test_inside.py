@@ -111,3 +111,12 @@ visit("s_first1", '"kernel-ready"')
 visit("s_secnd2", "Champions")
 """
     home.run("exec", NAME, "--", PYTHON, "-c", program)
+
+
+def test_a_file_of_the_owner_poses_as_no_module_of_ours(home: Home) -> None:
+    shell = ("exec", NAME, "--", "/bin/sh", "-c")
+    home.run(*shell, "echo 'raise SystemExit(9)' > /work/json.py")
+    try:
+        assert home.json("sql", NAME, "SELECT 1")["rows"] == [[1]]
+    finally:
+        home.run(*shell, "rm /work/json.py")
