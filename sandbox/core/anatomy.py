@@ -30,6 +30,8 @@ LEASE_FOLDER = "/run/sandbox"
 WORK_FOLDER = "/work"
 LAB_FOLDER = "/lab"
 GUARD = "/sandbox/guard"
+# The container that is never started: through it the lease volume is written.
+HOLDER = "lease"
 # The Python of every image of ours, with the programs of sandbox/images/base.
 PYTHON = "/opt/venv/bin/python"
 # Whoever starts a sandbox and dies half-way leaves containers that end by themselves after this.
@@ -184,9 +186,9 @@ class _Maker:
     def holder(self) -> Container:
         """The container that is never started: through it the lease volume is written."""
         return Container(
-            name=self._name("lease"),
+            name=self._name(HOLDER),
             image=self.images.base.tag,
-            labels=self._labels("lease"),
+            labels=self._labels(HOLDER),
             user=f"{TOOL_UID}:{TOOL_UID}",
             command=("/bin/true",),
             memory_mb=16,

@@ -114,7 +114,7 @@ class Lease(Value):
         but the longest time from the start.
         """
         assert self.deadline is not None
-        whole = _whole_second(now) + span - self.deadline
+        whole = whole_second(now) + span - self.deadline
         return self._moved(Move(kind="restore", at=now, by=by, reason=reason, span=whole), span)
 
     def credited(self, span: timedelta, *, by: str, reason: str, now: datetime) -> "Lease":
@@ -181,7 +181,8 @@ def _too_much(left: Left, limits: LeaseLimits, asked: timedelta) -> str:
     )
 
 
-def _whole_second(moment: datetime) -> datetime:
+def whole_second(moment: datetime) -> datetime:
+    """Return the next whole second: guards count in seconds, and must agree with the record."""
     return (moment + timedelta(microseconds=999_999)).replace(microsecond=0)
 
 

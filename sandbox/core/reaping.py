@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from sandbox.core.anatomy import HOLDER
 from sandbox.core.lease import spoken
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import INSTALLATION, LABEL, ROLE, SANDBOX, Owned
@@ -18,8 +19,6 @@ from sandbox.core.values import Value
 
 # Roles of objects that belong to the home itself, not to one sandbox.
 HOME_ROLES = frozenset({"gateway", "snapshot", "demo-core"})
-# The container that is never started: the lease volume is written through it.
-_NEVER_RUNS = "lease"
 _OUR_LABELS = frozenset({INSTALLATION, SANDBOX, ROLE})
 _COMPLETE = frozenset({State.READY, State.FROZEN, State.EXPIRED, State.POOLED})
 
@@ -188,7 +187,7 @@ def _running_as_it_should(sandbox: Sandbox, seen: Seen, found: list[Owned]) -> _
 
 def _should_run(one: Owned, made: Iterable[tuple[str, str]]) -> bool:
     """Say whether it is a container of the sandbox itself, not one that was lent to it."""
-    return one.kind == "container" and one.role != _NEVER_RUNS and (one.kind, one.name) in made
+    return one.kind == "container" and one.role != HOLDER and (one.kind, one.name) in made
 
 
 def _warning(sandbox: Sandbox, now: datetime) -> _Found | None:

@@ -164,6 +164,7 @@ def execute(context: Context, request: ExecRequest) -> ExecResult:
     refused = False
 
     def pass_on(stream: str, chunk: bytes) -> None:
+        """Give it to the caller, unless the engine says that nothing was started."""
         nonlocal refused
         refused = refused or chunk.startswith(_NOT_STARTED)
         held.append(chunk) if refused else context.progress.output(stream, chunk)

@@ -11,11 +11,9 @@ from datetime import timedelta
 from sandbox.core.anatomy import (
     LAB_FOLDER,
     LAB_UID,
-    LEASE_FOLDER,
     TOOL_UID,
     WORK_FOLDER,
     container_name,
-    deadline_file,
 )
 from sandbox.core.archive import TAR_END, bounded, regular_files, tar_entry
 from sandbox.core.certificate import Kept
@@ -40,6 +38,7 @@ from sandbox.core.sealing import Seal
 from sandbox.core.text import clean
 from sandbox.usecases.images import build_missing
 from sandbox.usecases.recording import record
+from sandbox.usecases.starting import write_deadline
 
 # A lab that is started for its dump alone ends by itself after this, if we die half-way.
 _DUMP_ALLOWANCE = timedelta(minutes=10)
@@ -230,12 +229,14 @@ def _pack_dump(context: Context, lab: str, pack: _Pack) -> None:
     held, complaint, number = bytearray(), bytearray(), 0
 
     def add() -> None:
+        """Close one piece."""
         nonlocal number
         number += 1
         pack.add(File(f"lab/tables-{number:03}.sql.gz", bytes(held), mode=0o644))
         held.clear()
 
     def take(stream: str, chunk: bytes) -> None:
+        """Hold what comes until it is a piece."""
         if stream == "stderr":
             complaint.extend(chunk[: _LONGEST_COMPLAINT - len(complaint)])
             return
@@ -258,14 +259,12 @@ def _awake(context: Context, sandbox: Sandbox, lab: Owned) -> Iterator[None]:
     if lab.running:
         yield
         return
-    holder = container_name(sandbox.id, "lease")
     now, deadline = context.now(), sandbox.lease.deadline
     assert deadline is not None
     over = deadline < now + _DUMP_ALLOWANCE
     try:
         if over:
-            allowance = deadline_file(now + _DUMP_ALLOWANCE, context.reading())
-            context.engine.put(holder, LEASE_FOLDER, [allowance])
+            write_deadline(context, sandbox, now + _DUMP_ALLOWANCE)
         context.engine.start(lab.name)
         yield
     finally:
@@ -274,8 +273,7 @@ def _awake(context: Context, sandbox: Sandbox, lab: Owned) -> Iterator[None]:
             context.engine.stop(lab.name, 10)
         if over:
             with suppress(SandboxError):
-                before = deadline_file(deadline, context.reading())
-                context.engine.put(holder, LEASE_FOLDER, [before])
+                write_deadline(context, sandbox, deadline)
 
 
 @contextmanager

@@ -99,6 +99,7 @@ def open_kept(context: Context, request: KeptOpenRequest) -> KeptOpenResult:
     size = 0
 
     def pass_on(chunk: bytes) -> None:
+        """Give it to the caller and count it."""
         nonlocal size
         context.progress.output("file", chunk)
         size += len(chunk)

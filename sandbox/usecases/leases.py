@@ -16,13 +16,12 @@ from sandbox.core.judged import ExtendInput
 from sandbox.core.lease import Lease, parse_ttl
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.phases import Action, Frozen, Ready, State
-from sandbox.core.policy import Decision, evaluate
+from sandbox.core.policy import Decision
 from sandbox.core.ports import Context, Transaction
 from sandbox.core.values import Request, Result
-from sandbox.core.version import VERSION
 from sandbox.usecases.desk import answers
 from sandbox.usecases.line import check_line, freeze_in, why
-from sandbox.usecases.recording import record
+from sandbox.usecases.recording import record, still
 from sandbox.usecases.sandboxes import find
 from sandbox.usecases.starting import (
     owe_guards,
@@ -32,6 +31,7 @@ from sandbox.usecases.starting import (
     write_deadline,
 )
 from sandbox.usecases.views import SandboxView, view
+from sandbox.usecases.wishes import judge, raise_denial
 
 # What a restore asks for when nobody says, if so much is left.
 _RESTORED = timedelta(hours=24)
@@ -112,7 +112,7 @@ def extend(context: Context, request: ExtendRequest) -> ExtendResult:
             decision = _decide(context, tx, sandbox, longer.lease, span)
             if decision.verdict != "deny":
                 sandbox = _moved_in(context, tx, longer, sandbox, "sandbox.extended", decision)
-        _raise_denial(sandbox, decision)
+        raise_denial(sandbox.name, decision)
         tell_guards(context, sandbox)
     return ExtendResult(sandbox=view(context, sandbox), decision=decision)
 
@@ -150,7 +150,7 @@ def freeze(context: Context, request: FreezeRequest) -> FreezeResult:
     reason = why(request.reason)
     with _alone_with(context, request.name) as sandbox:
         with context.registry.writing() as tx:
-            sandbox = freeze_in(context, tx, _current(tx, sandbox), reason)
+            sandbox = freeze_in(context, tx, still(tx, sandbox), reason)
         stop_all(context, sandbox)
     return FreezeResult(sandbox=view(context, sandbox))
 
@@ -227,17 +227,9 @@ def _standing(context: Context, sandbox: Sandbox) -> dict[str, object]:
     return {"state": state, "allowed_actions": list(sandbox.actions_at(now))}
 
 
-def _current(tx: Transaction, sandbox: Sandbox) -> Sandbox:
-    """Return the record as it is in this transaction."""
-    current = tx.sandbox(sandbox.name)
-    if current is None or current.id != sandbox.id:
-        raise Conflict("The sandbox was taken away just now.", subject=sandbox.name)
-    return current
-
-
 def _own(context: Context, tx: Transaction, sandbox: Sandbox) -> Sandbox:
     """Return the record as it is now; raises Denied if it is somebody else's."""
-    current = _current(tx, sandbox)
+    current = still(tx, sandbox)
     owner = current.lease.owner
     if owner != context.actor.name:
         raise Denied(
@@ -275,7 +267,7 @@ def _restorable(
         with _about(sandbox):
             lease = sandbox.lease.restored(span, by=by, reason=reason, now=now)
         decision = _decide(context, tx, sandbox, lease, span)
-    _raise_denial(sandbox, decision)
+    raise_denial(sandbox.name, decision)
     return lease, decision
 
 
@@ -294,26 +286,10 @@ def _decide(
     context: Context, tx: Transaction, sandbox: Sandbox, lease: Lease, asked: timedelta
 ) -> Decision:
     """Return what the policies in force say to the longer lease; a denial is written down."""
-    decision = evaluate(
-        context.catalogue.policies(),
-        "extend",
-        ExtendInput.of(sandbox, lease, asked).as_document(),
-        now=context.now(),
-        tool_version=VERSION,
-    )
+    decision = judge(context, "extend", ExtendInput.of(sandbox, lease, asked).as_document())
     if decision.verdict == "deny":
         _record(context, tx, sandbox, lease, "sandbox.extension-denied", decision)
     return decision
-
-
-def _raise_denial(sandbox: Sandbox, decision: Decision) -> None:
-    """Raise Denied with the decision if it is one: after the transaction that keeps it."""
-    if decision.verdict == "deny":
-        raise Denied(
-            decision.summary(),
-            subject=sandbox.name,
-            details={"decision": decision.model_dump(mode="json")},
-        )
 
 
 def _credited(context: Context, sandbox: Sandbox, phase: Frozen) -> Lease:
@@ -330,7 +306,7 @@ def _ready_again(
     """Return it ready, if that is still wanted: it was started, and meanwhile much can happen."""
     check_line(tx, sandbox.name)
     now = context.now()
-    return _current(tx, sandbox).moved(action, Ready(since=now), now, lease=lease)
+    return still(tx, sandbox).moved(action, Ready(since=now), now, lease=lease)
 
 
 def _moved_in(

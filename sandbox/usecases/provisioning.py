@@ -13,17 +13,16 @@ from sandbox.core.anatomy import (
     deadline_file,
     lease_files,
 )
-from sandbox.core.errors import Conflict, Denied, SandboxError
-from sandbox.core.lease import Lease
+from sandbox.core.errors import Conflict, SandboxError
+from sandbox.core.lease import Lease, whole_second
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import Container
-from sandbox.core.phases import LIVE, Action, Failed, Provisioning, Ready, State
+from sandbox.core.phases import LIVE, Action, Provisioning, Ready, State
 from sandbox.core.phases import Denied as DeniedPhase
 from sandbox.core.policy import Decision
 from sandbox.core.ports import Context, Transaction
 from sandbox.core.resolving import Wish, differences
 from sandbox.core.snapshot import Snapshot, SnapshotState
-from sandbox.core.text import clean
 from sandbox.core.values import Request, Result
 from sandbox.usecases.desk import answers
 from sandbox.usecases.dismantling import dismantle
@@ -31,10 +30,11 @@ from sandbox.usecases.gateway import ensure_gateway
 from sandbox.usecases.images import build_missing
 from sandbox.usecases.line import check_line
 from sandbox.usecases.probing import attack, route_to, settle_lab, wait_for_tool
-from sandbox.usecases.recording import record
+from sandbox.usecases.recording import record, still, why_it_ended, write_failed
+from sandbox.usecases.starting import write_deadline
 from sandbox.usecases.together import together
 from sandbox.usecases.views import SandboxView, view
-from sandbox.usecases.wishes import Resolved, decide, resolve_wish
+from sandbox.usecases.wishes import Resolved, decide, raise_denial, resolve_wish
 
 
 class UpResult(Result):
@@ -116,12 +116,7 @@ def _reserve(context: Context, resolved: Resolved, new_id: str) -> tuple[Sandbox
             spec=sandbox.spec.model_dump(mode="json"),
             decision=decision.model_dump(mode="json"),
         )
-    if denied:
-        raise Denied(
-            decision.summary(),
-            subject=sandbox.name,
-            details={"decision": decision.model_dump(mode="json")},
-        )
+    raise_denial(sandbox.name, decision)
     return sandbox, decision, True
 
 
@@ -272,16 +267,12 @@ def _join_gateway(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
 
 def _finish(context: Context, sandbox: Sandbox, anatomy: Anatomy, began: float) -> Sandbox:
     """Start the lease's clock, tell the guards, and commit `ready` if it is still wanted."""
-    lease = sandbox.lease.model_copy(update={"started": _whole_second(context.now())})
+    lease = sandbox.lease.model_copy(update={"started": whole_second(context.now())})
     deadline = lease.deadline
     assert deadline is not None
-    context.engine.put(
-        anatomy.holder.name, LEASE_FOLDER, [deadline_file(deadline, context.reading())]
-    )
+    write_deadline(context, sandbox, deadline)
     with context.registry.writing() as tx:
-        current = tx.sandbox(sandbox.name)
-        if current is None or current.id != sandbox.id:
-            raise Conflict("The sandbox was taken away while it was made.", subject=sandbox.name)
+        current = still(tx, sandbox)
         check_line(tx, sandbox.name)
         now = context.now()
         ready = current.moved(Action.FINISH, Ready(since=now), now, lease=lease)
@@ -299,23 +290,11 @@ def _finish(context: Context, sandbox: Sandbox, anatomy: Anatomy, began: float) 
     return ready
 
 
-def _whole_second(moment: datetime) -> datetime:
-    """Return the next whole second: the guards count in seconds, and must agree with the record."""
-    return (moment + timedelta(microseconds=999_999)).replace(microsecond=0)
-
-
 def _is_ready(context: Context, sandbox: Sandbox) -> bool:
     """Say whether `ready` was committed: Ctrl-C may come right after, and is then too late."""
     with context.registry.reading() as tx:
         current = tx.sandbox(sandbox.name)
     return current is not None and current.id == sandbox.id and current.state is State.READY
-
-
-def why_it_ended(error: BaseException) -> str:
-    """Return the reason that the record keeps of what `error` ended."""
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted (Ctrl-C)"
-    return clean(error.message) if isinstance(error, SandboxError) else type(error).__name__
 
 
 def _unmake(context: Context, sandbox: Sandbox, error: BaseException) -> None:
@@ -330,7 +309,4 @@ def _unmake(context: Context, sandbox: Sandbox, error: BaseException) -> None:
         current = tx.sandbox(sandbox.name)
         if current is None or current.id != sandbox.id or current.state is not State.PROVISIONING:
             return
-        now = context.now()
-        tx.save_sandbox(current.moved(Action.FAIL, Failed(since=now, why=why), now))
-        tx.forget_journal(sandbox.id)
-        record(context, tx, "sandbox.failed", sandbox.name, reason=why, id=sandbox.id)
+        write_failed(context, tx, current, why)

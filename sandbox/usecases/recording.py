@@ -4,9 +4,36 @@ from typing import Any
 
 from sandbox.core.audit import NewEvent
 from sandbox.core.clock import Reading
+from sandbox.core.errors import Conflict, SandboxError
+from sandbox.core.lifecycle import Sandbox
+from sandbox.core.phases import Action, Failed
 from sandbox.core.ports import Context, Registry, Transaction
+from sandbox.core.text import clean
 
 _CLOCK = "clock"
+
+
+def why_it_ended(error: BaseException) -> str:
+    """Return the reason that the record keeps of what `error` ended."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted (Ctrl-C)"
+    return clean(error.message) if isinstance(error, SandboxError) else type(error).__name__
+
+
+def still(tx: Transaction, sandbox: Sandbox) -> Sandbox:
+    """Return the record as it is in this transaction; raises Conflict if another has its name."""
+    current = tx.sandbox(sandbox.name)
+    if current is None or current.id != sandbox.id:
+        raise Conflict("The sandbox was taken away just now.", subject=sandbox.name)
+    return current
+
+
+def write_failed(context: Context, tx: Transaction, current: Sandbox, why: str) -> None:
+    """Write that `current` was never ready; everything that was made of it must be gone."""
+    now = context.now()
+    tx.save_sandbox(current.moved(Action.FAIL, Failed(since=now, why=why), now))
+    tx.forget_journal(current.id)
+    record(context, tx, "sandbox.failed", current.name, reason=why, id=current.id)
 
 
 def last_reading(registry: Registry) -> Reading | None:

@@ -6,7 +6,7 @@ Every act is repeatable, and judges by the record as it is when it acts.
 from sandbox.core.errors import Conflict, Unavailable
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import Owned
-from sandbox.core.phases import LIVE, Action, Failed
+from sandbox.core.phases import LIVE
 from sandbox.core.ports import Context, Transaction
 from sandbox.core.reaping import Chore, ChoreKind, expired, ours
 from sandbox.core.snapshot import SnapshotState
@@ -14,7 +14,7 @@ from sandbox.usecases.destroying import destroy, end
 from sandbox.usecases.dismantling import dismantle, take_apart
 from sandbox.usecases.keeping import sweep
 from sandbox.usecases.line import check_line
-from sandbox.usecases.recording import record
+from sandbox.usecases.recording import record, write_failed
 from sandbox.usecases.snapshots import end_killed
 from sandbox.usecases.starting import start_all, stop_all, tell_guards
 
@@ -32,10 +32,7 @@ def settle(context: Context, chore: Chore) -> None:
     else:
         raise Unavailable("New parts of it keep coming.", subject=sandbox.name, hint="Try again.")
     with context.registry.writing() as tx:
-        now, current = context.now(), _live(tx, chore)
-        tx.save_sandbox(current.moved(Action.FAIL, Failed(since=now, why=chore.why), now))
-        tx.forget_journal(current.id)
-        record(context, tx, "sandbox.failed", current.name, reason=chore.why, id=current.id)
+        write_failed(context, tx, _live(tx, chore), chore.why)
 
 
 def finish_removal(context: Context, chore: Chore) -> None:

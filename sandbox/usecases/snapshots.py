@@ -11,8 +11,7 @@ from sandbox.core.values import Request, Result
 from sandbox.core.version import VERSION
 from sandbox.usecases.desk import answers
 from sandbox.usecases.images import build_missing
-from sandbox.usecases.provisioning import why_it_ended
-from sandbox.usecases.recording import record
+from sandbox.usecases.recording import record, why_it_ended
 
 _FOLDER = "/replica"
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import partial
 
 from sandbox.core.addressing import gateway_beside
-from sandbox.core.anatomy import LEASE_FOLDER, container_name, deadline_file
+from sandbox.core.anatomy import HOLDER, LEASE_FOLDER, container_name, deadline_file
 from sandbox.core.errors import Unavailable
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import Owned
@@ -16,7 +16,6 @@ from sandbox.usecases.together import together
 
 # A lab writes its last pages in less; what takes longer is ended.
 _STOP_SECONDS = 5
-_HOLDER = "lease"
 
 
 def stop_all(context: Context, sandbox: Sandbox) -> None:
@@ -67,7 +66,7 @@ def write_deadline(context: Context, sandbox: Sandbox, deadline: datetime) -> No
     Raises Unavailable or NotFound if the engine cannot.
     """
     line = deadline_file(deadline, context.reading())
-    context.engine.put(container_name(sandbox.id, _HOLDER), LEASE_FOLDER, [line])
+    context.engine.put(container_name(sandbox.id, HOLDER), LEASE_FOLDER, [line])
 
 
 def tell_guards(context: Context, sandbox: Sandbox) -> None:
@@ -87,7 +86,7 @@ def _owed(sandbox: Sandbox) -> str:
 
 def _containers(context: Context, sandbox: Sandbox) -> list[Owned]:
     found = context.engine.owned(context.registry.installation(), sandbox.id)
-    return [o for o in found if o.kind == "container" and o.role != _HOLDER]
+    return [o for o in found if o.kind == "container" and o.role != HOLDER]
 
 
 def _rejoin_gateway(context: Context, sandbox: Sandbox, address: str) -> None:

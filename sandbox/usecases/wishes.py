@@ -1,9 +1,10 @@
 """A wish, resolved against the home's files and judged by its policies: what plan and up share."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from sandbox.core.anatomy import Images
-from sandbox.core.errors import InvalidInput
+from sandbox.core.errors import Denied, InvalidInput
 from sandbox.core.lifecycle import Spec
 from sandbox.core.phases import LIVE
 from sandbox.core.policy import CreateInput, Decision, evaluate
@@ -68,10 +69,20 @@ def decide(context: Context, tx: Transaction, resolved: Resolved) -> Decision:
         limits=total,
         services=len(resolved.template.services),
     )
-    return evaluate(
-        context.catalogue.policies(),
-        "create",
-        document.as_document(),
-        now=context.now(),
-        tool_version=VERSION,
-    )
+    return judge(context, "create", document.as_document())
+
+
+def judge(context: Context, point: str, document: dict[str, Any]) -> Decision:
+    """Return what the policies in force say at `point` to `document`."""
+    policies = context.catalogue.policies()
+    return evaluate(policies, point, document, now=context.now(), tool_version=VERSION)
+
+
+def raise_denial(name: str, decision: Decision) -> None:
+    """Raise Denied on sandbox `name` if the decision says so, once its transaction is over."""
+    if decision.verdict == "deny":
+        raise Denied(
+            decision.summary(),
+            subject=name,
+            details={"decision": decision.model_dump(mode="json")},
+        )

@@ -116,18 +116,14 @@ def test_a_closed_route_leaves_nothing_and_touches_no_other(
 def test_a_route_closed_while_it_is_stopped_is_gone_when_it_starts(
     real: tuple[DockerEngine, CaddyGateway],
 ) -> None:
-    import docker
-
     engine, gateway = real
     gateway.start(Said())
     gateway.open(OTHER)
     others = routes(engine, gateway)
     gateway.open(ROUTE)
-    client = docker.from_env()
-    client.containers.get(gateway.container).stop(timeout=1)
+    engine.stop(gateway.container, 1)
     gateway.close(ROUTE.name)
-    client.containers.get(gateway.container).start()
-    client.close()
+    engine.start(gateway.container)
     # Even whoever starts it behind our back finds the route closed.
     assert routes(engine, gateway) == sorted([*others, ROUTE.name])
     gateway.start(Said())

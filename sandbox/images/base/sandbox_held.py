@@ -195,6 +195,7 @@ def take_files() -> Outcome:
     """Take a file that PID 1 has open."""
 
     def take() -> None:
+        """Copy its standard input here."""
         holder = os.pidfd_open(1)
         try:
             call("syscall", PIDFD_GETFD, holder, 0, 0)

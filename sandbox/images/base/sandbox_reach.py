@@ -215,6 +215,7 @@ def through(gateway: dict[str, Any]) -> list[Attack]:
     cookie = cookie_of(gateway)  # once: a link opens only once
 
     def check(make: Callable[[str, str], list[bytes]]) -> Outcome:
+        """Send what `make` says; all of it must be shut out."""
         if not cookie:
             return False, "the check itself failed: the own link gave no cookie"
         return shut(gateway, make(own, cookie))
