@@ -2,21 +2,12 @@
 
 import time
 from datetime import datetime, timedelta
-from functools import partial
 
 from sandbox.core.addressing import first_free, overlapped
-from sandbox.core.anatomy import (
-    LEASE_FOLDER,
-    PROVISIONING_ALLOWANCE,
-    Anatomy,
-    compose,
-    deadline_file,
-    lease_files,
-)
+from sandbox.core.anatomy import Anatomy, compose
 from sandbox.core.errors import Conflict, SandboxError
 from sandbox.core.lease import Lease, whole_second
 from sandbox.core.lifecycle import Sandbox
-from sandbox.core.objects import Container
 from sandbox.core.phases import LIVE, Action, Provisioning, Ready, State
 from sandbox.core.phases import Denied as DeniedPhase
 from sandbox.core.policy import Decision
@@ -29,10 +20,9 @@ from sandbox.usecases.dismantling import dismantle
 from sandbox.usecases.gateway import ensure_gateway
 from sandbox.usecases.images import build_missing
 from sandbox.usecases.line import check_line
-from sandbox.usecases.probing import attack, route_to, settle_lab, wait_for_tool
+from sandbox.usecases.making import make
 from sandbox.usecases.recording import record, still, why_it_ended, write_failed
 from sandbox.usecases.starting import write_deadline
-from sandbox.usecases.together import together
 from sandbox.usecases.views import SandboxView, view
 from sandbox.usecases.wishes import Resolved, decide, raise_denial, resolve_wish
 
@@ -210,59 +200,12 @@ def _provision(context: Context, resolved: Resolved, sandbox: Sandbox, began: fl
     try:
         build_missing(context, resolved.images.all())
         ensure_gateway(context)
-        _make(context, sandbox, anatomy)
+        make(context, sandbox, anatomy)
         return _finish(context, sandbox, anatomy, began)
     except BaseException as error:
         if not _is_ready(context, sandbox):
             _unmake(context, sandbox, error)
         raise
-
-
-def _make(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
-    """Make, start and prove every part; what can happen at once does."""
-    context.progress.say("up", "Network and volumes")
-    together(
-        lambda: context.engine.create_network(anatomy.network),
-        lambda: _make_volumes(context, sandbox, anatomy),
-    )
-    context.progress.say("up", "Starting the tool, waiting for its first answer")
-    together(
-        *(partial(_start, context, service) for service in anatomy.services.values()),
-        *([partial(context.engine.create_container, anatomy.lab)] if anatomy.lab else []),
-        lambda: _join_gateway(context, sandbox, anatomy),
-    )
-    # The lab is up long before the tool has answered; started together, both would be slower.
-    together(
-        lambda: wait_for_tool(context, sandbox, anatomy.endpoint),
-        lambda: attack(context, sandbox, anatomy),
-        lambda: _start_lab(context, sandbox, anatomy),
-    )
-
-
-def _start_lab(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
-    if anatomy.lab:
-        context.engine.start(anatomy.lab.name)
-        settle_lab(context, sandbox)
-
-
-def _start(context: Context, container: Container) -> None:
-    context.engine.create_container(container)
-    context.engine.start(container.name)
-
-
-def _make_volumes(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
-    for name, labels in anatomy.volumes.items():
-        context.engine.create_volume(name, labels)
-    context.engine.create_container(anatomy.holder)
-    allowance = context.now() + PROVISIONING_ALLOWANCE
-    password = context.keys.derive(f"lab {sandbox.id}") if anatomy.lab else ""
-    files = lease_files(sandbox, anatomy, deadline_file(allowance, context.reading()), password)
-    context.engine.put(anatomy.holder.name, LEASE_FOLDER, files)
-
-
-def _join_gateway(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
-    context.engine.connect(anatomy.network.name, context.gateway.container, anatomy.gateway_address)
-    context.gateway.open(route_to(context, sandbox, anatomy.endpoint))
 
 
 def _finish(context: Context, sandbox: Sandbox, anatomy: Anatomy, began: float) -> Sandbox:
