@@ -13,7 +13,10 @@ def run() -> None:
     gc.set_threshold(_SELDOM)
     from sandbox.cli.app import main
 
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    # Python would take everything apart at its end, which lasts as long as half the imports.
+    gc.freeze()
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from sandbox.drivers.engine import DockerEngine
 from sandbox.drivers.gateway import CaddyGateway
 from sandbox.drivers.home import SETTINGS, STATE, HomeFolder, free_port, is_home, lay_out
 from sandbox.drivers.keys import FileKeys
+from sandbox.drivers.machine import own_addresses
 from sandbox.drivers.registry.store import SqlRegistry
 from sandbox.drivers.schedule import MachineSchedule
 from sandbox.drivers.sources.postgres import PostgresReader
@@ -130,6 +131,7 @@ def opened(folder: Path, progress: Progress) -> Iterator[Context]:
             actor=Actor(getpass.getuser(), "operating-system user"),
             now=clock.now,
             reading=clock.reading,
+            own_addresses=own_addresses,
             new_id=lambda: secrets.token_hex(6),
             files=HomeFolder(folder),
             catalogue=catalogue,

@@ -27,7 +27,7 @@ from sandbox.core.ports import Progress
 
 READS = {
     *("facts", "image_id", "subnets", "owned", "is_running", "running_image"),
-    *("logs", "read", "fetch"),
+    *("logs", "read", "fetch", "volume_bytes", "volume_folder"),
 }
 
 
@@ -72,7 +72,11 @@ class FakeEngine:
         self.images: dict[str, Image | None] = {}
         self.foreign: list[str] = ["172.17.0.0/16"]
         self.programs: dict[str, Ran] = {"sandbox_verify": Ran(0, b'{"checks": []}', b"")}
+        self.logged = b"first\nlast \x1b[31mwords\n"
         self.asked: list[tuple[str, tuple[str, ...], bytes | None]] = []
+        self.free_bytes: int | None = 10**11
+        self.folder: str | None = None
+        self.sizes: dict[str, int] = {}
         self.trap: Trap | None = None
         self._lock = threading.RLock()
 
@@ -103,16 +107,19 @@ class FakeEngine:
             if trap and not trap.after:
                 trap.sprung = True
                 raise trap.error
-            yield
-            if trap:
-                trap.sprung = True
-                raise trap.error
+            try:
+                yield
+            finally:
+                if trap:  # its answer is lost, whatever it was
+                    trap.sprung = True
+                    raise trap.error
 
     # -- the port
 
     def facts(self) -> EngineFacts:
         with self._call("facts", ""):
-            return EngineFacts("20.10", "1.41", "overlay2", "v2 (systemd)", "Debian", "/d", 10**11)
+            said = ("20.10", "1.41", "overlay2", "v2 (systemd)", "Debian", "/d")
+            return EngineFacts(*said, self.free_bytes)
 
     def image_id(self, tag: str) -> str | None:
         with self._call("image_id", tag):
@@ -252,7 +259,7 @@ class FakeEngine:
     def logs(self, container: str, tail: int) -> bytes:
         with self._call("logs", container):
             self._box(container)
-            return b"first\nlast \x1b[31mwords\n"
+            return self.logged
 
     def is_running(self, container: str) -> bool:
         with self._call("is_running", container):
@@ -278,6 +285,19 @@ class FakeEngine:
                 if o.labels.get(INSTALLATION) == installation
                 and sandbox in (None, o.labels.get(SANDBOX))
             ]
+
+    def volume_folder(self, volume: str) -> str | None:
+        with self._call("volume_folder", volume):
+            known = volume in self.volumes
+        if not known:
+            raise NotFound("The engine has no such object.", subject=volume)
+        return self.folder
+
+    def volume_bytes(self, installation: str) -> dict[str, int]:
+        with self._call("volume_bytes", ""):
+            mine = {n for n, o in self.volumes.items() if o.get(INSTALLATION) == installation}
+            held = {name: sum(map(len, self.contents[name].values())) for name in mine}
+            return {name: self.sizes.get(name, size) for name, size in held.items()}
 
     def _box(self, name: str) -> _Box:
         if name not in self.containers:

@@ -3,6 +3,7 @@ real ones keep (see contract/), and fail where a test tells them to."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,8 @@ class FakeGateway:
         self.image = "gateway:1"
         self.error: SandboxError | None = None
         self.links = 0
+        self.used: dict[str, datetime] | None = {}
+        self.free_bytes: int | None = None
 
     @property
     def container(self) -> str:
@@ -82,6 +85,7 @@ class FakeGateway:
     def start(self, progress: Progress) -> None:
         labels = {INSTALLATION: self._installation(), ROLE: "gateway"}
         self._engine.remove("container", self.container)
+        self.routes.clear()
         box = Container(self.container, self.image, labels, "1:1", ("caddy",), 128, 1.0, 128)
         self._engine.create_container(box)
         self._engine.start(self.container)
@@ -94,6 +98,9 @@ class FakeGateway:
     def close(self, name: str) -> None:
         self.routes.pop(name, None)
 
+    def uses(self) -> Mapping[str, datetime] | None:
+        return self.used if self.container in self._engine.containers else None
+
     def url(self, name: str) -> str:
         return f"http://{name}.localhost:8700"
 
@@ -104,8 +111,19 @@ class FakeGateway:
     def port_is_free(self) -> bool:
         return True
 
+    def engine_free_bytes(self) -> int | None:
+        return self.free_bytes
+
     def answers(self, route: Route, path: str) -> bool:
-        return self.routes.get(route.name) == route
+        return self.routes.get(route.name) == route and self._reaches(IPv4Address(route.address))
+
+    def _reaches(self, address: IPv4Address) -> bool:
+        """Say whether its container is on the network of that address."""
+        return any(
+            self.container in self._engine.endpoints[name]
+            for name, network in self._engine.networks.items()
+            if network.subnet and address in IPv4Network(network.subnet)
+        )
 
 
 class FakeDemo:

@@ -17,8 +17,17 @@ _CERTIFICATE = {
     "why": "done",
     "gone": ({"kind": "volume", "name": "sandbox-a1-work"},),
 }
+PATTERN = {
+    "template": "d" * 64,
+    "snapshot": "core@2026-11-23.1",
+    "rules": "r" * 64,
+    "parameters": {"bins": 5},
+    "parts": {"tool": {"image": "segment-rfm:1", "memory_mb": 512, "cpus": 1.0, "pids": 128}},
+    "version": "0.1.0",
+}
 _OWN: dict[State, dict[str, Any]] = {
     State.AWAITING_APPROVAL: {"roles": ("it",)},
+    State.POOLED: {"pattern": PATTERN},
     State.FROZEN: {"by": "it", "reason": "looked odd"},
     State.REMOVING: {"by": "anna", "why": "done"},
     State.DESTROYED: {"certificate": _CERTIFICATE},

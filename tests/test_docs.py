@@ -17,7 +17,8 @@ import yaml
 from pydantic import BaseModel
 
 from sandbox.cli.app import EXIT, app
-from sandbox.core.judged import CreateInput, ExtendInput
+from sandbox.core.idle import IdleInput
+from sandbox.core.judged import CreateInput, ExtendInput, StartInput
 from sandbox.core.operators import OPERATORS
 from sandbox.core.settings import Settings
 from sandbox.core.source import DataClass, Method, Source
@@ -225,7 +226,10 @@ def test_every_rule_is_documented(name: str) -> None:
 
 
 def test_every_operator_and_field_of_a_policy_is_documented() -> None:
-    assert not missing([*OPERATORS, *keys(CreateInput), *keys(ExtendInput)], doc("policies.md"))
+    assert not missing(
+        [*OPERATORS, *keys(CreateInput), *keys(ExtendInput), *keys(StartInput), *keys(IdleInput)],
+        doc("policies.md"),
+    )
 
 
 def test_every_key_of_a_template_is_documented() -> None:

@@ -57,11 +57,21 @@ def freeze(name: Name, reason: Why) -> Returned:
 def resume(
     name: Name,
     credit: Annotated[bool, typer.Option("--credit", help="Give the frozen time back.")] = False,
+    disk_mb: Annotated[
+        int,
+        typer.Option(
+            "--disk-mb",
+            min=0,
+            max=1_048_576,
+            show_default=False,
+            help="What its work and lab may hold from now on, in MB. [default: as before]",
+        ),
+    ] = 0,
 ) -> Returned:
     """Start a frozen sandbox again."""
     from sandbox.usecases.leases import ResumeRequest
 
-    return ResumeRequest(name=name, credit=credit)
+    return ResumeRequest(name=name, credit=credit, disk_mb=disk_mb)
 
 
 def stop_the_line(

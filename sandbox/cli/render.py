@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _UNFOLDED = 100_000
 _NARROWEST = 20
 _FOUND = 4
-_PLANNED = {"denied": 4, "taken": 6}  # as `up` would end
+_PLANNED = {"denied": 4, "taken": 6, "full": 7}  # as `up` would end
 _CANNOT_WORK = 7
 
 

@@ -43,6 +43,10 @@ Owners = Annotated[
         help="Who answers for a step: extract, transform, analyse.",
     ),
 ]
+Egress = Annotated[
+    list[str] | None,
+    typer.Option("--egress", metavar="HOST", help="A host outside to reach, if policy approves."),
+]
 SnapshotId = Annotated[
     str, typer.Option("--snapshot", help="A certain snapshot. [default: the newest]")
 ]
@@ -72,11 +76,13 @@ def plan(
     parameters: Parameters = None,
     owners: Owners = None,
     snapshot: SnapshotId = "",
+    egress: Egress = None,
 ) -> Returned:
     """Show everything `up` would do, touching nothing."""
     from sandbox.usecases.planning import PlanRequest
 
-    return PlanRequest(wish=_wish(name, template, purpose, ttl, parameters, owners, snapshot))
+    wish = _wish(name, template, purpose, ttl, parameters, owners, snapshot, egress)
+    return PlanRequest(wish=wish)
 
 
 def up(
@@ -87,11 +93,13 @@ def up(
     parameters: Parameters = None,
     owners: Owners = None,
     snapshot: SnapshotId = "",
+    egress: Egress = None,
 ) -> Returned:
     """Make a sandbox. Asked again the same way, it returns the one that runs."""
     from sandbox.usecases.provisioning import UpRequest
 
-    return UpRequest(wish=_wish(name, template, purpose, ttl, parameters, owners, snapshot))
+    wish = _wish(name, template, purpose, ttl, parameters, owners, snapshot, egress)
+    return UpRequest(wish=wish)
 
 
 def list_sandboxes(
@@ -200,6 +208,7 @@ def _wish(
     parameters: list[str] | None,
     owners: list[str] | None,
     snapshot: str,
+    egress: list[str] | None,
 ) -> "Wish":
     from sandbox.core.resolving import Wish
 
@@ -211,6 +220,7 @@ def _wish(
         parameters=_pairs(parameters, "--set bins=4"),
         owners=_pairs(owners, "--owner analyse=hanako"),
         snapshot=snapshot,
+        egress=tuple(egress or ()),
     )
 
 
@@ -241,12 +251,11 @@ def _read(file: Path) -> bytes:
 
 
 def _open_in_browser(result: "Result") -> None:
-    import webbrowser
-
+    from sandbox.cli.browsing import browse
     from sandbox.usecases.sandboxes import OpenResult
 
     assert isinstance(result, OpenResult)
-    if not webbrowser.open(result.link):
+    if not browse(result.link):
         raise Unavailable(
             "No browser could be started here.",
             subject=result.name,

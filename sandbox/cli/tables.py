@@ -4,7 +4,15 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sandbox.cli import tables_kept, tables_leases, tables_reaping, tables_verifying
+from sandbox.cli import (
+    tables_egress,
+    tables_kept,
+    tables_leases,
+    tables_pool,
+    tables_quotas,
+    tables_reaping,
+    tables_verifying,
+)
 from sandbox.cli.blocks import Block, Grid, Line
 from sandbox.cli.blocks import named as _named
 from sandbox.cli.tables_leases import left, line_stopped, standing, until
@@ -112,6 +120,7 @@ def _plan(result: "PlanResult") -> list[Block]:
     ]
     if result.spec.parameters:
         shown.append(_named("set", _parameters(result.spec.parameters)))
+    shown += [*tables_egress.reached(result.spec.egress), *tables_pool.foreseen(result.pool)]
     columns = ("container", "image", "there", "memory", "CPUs")
     grid = Grid(columns, cut=frozenset({"image"}))
     for c in result.containers:
@@ -128,14 +137,17 @@ def _plan(result: "PlanResult") -> list[Block]:
         _named(
             "disk",
             f"replica {_size(cost.replica_bytes)} more (shares "
-            f"{_size(cost.replica_shared_bytes)}), lab about {_size(cost.lab_bytes)}",
+            f"{_size(cost.replica_shared_bytes)}), lab about {_size(cost.lab_bytes)}, "
+            f"work and lab up to {cost.disk_mb:,} MB",
         ),
+        *tables_quotas.quotas(result),
     ]
     return shown
 
 
 def _answered(result: "PlanResult") -> str:
-    said = f"refused: {result.why} {result.hint}" if result.answer == "taken" else result.answer
+    refused = result.answer in ("taken", "full")
+    said = f"refused: {result.why} {result.hint}" if refused else result.answer
     warned = ", with warnings" if (said, result.decision.verdict) == ("made", "warn") else ""
     return "runs already and would be returned" if said == "runs" else f"would be {said}{warned}"
 
@@ -147,13 +159,15 @@ def _up(result: "UpResult") -> list[Block]:
         _policy(result.decision, view.steps),
         *findings(result.decision),
         _replica(result.replica),
+        *tables_egress.reached(view.egress),
         _named("ready", f"{known}{view.url}   {until(view)}", style="green"),
         _named("open", f"sandbox open {view.name}"),
     ]
 
 
 def _list(result: "ListResult") -> list[Block]:
-    stopped = line_stopped(result.line)
+    stopped = [*line_stopped(result.line), *tables_quotas.full(result.sandboxes)]
+    stopped += tables_pool.listed(result.pooled)
     if not result.sandboxes:
         return [
             *stopped,
@@ -173,18 +187,19 @@ def _show(result: "ShowResult") -> list[Block]:
         _named("purpose", s.purpose),
         _named("owner", s.owner),
         _named("template", f"{s.template} {s.template_version}"),
-        _policy(result.decision, s.steps),
-        *findings(result.decision),
     ]
+    if result.decision:
+        shown += [_policy(result.decision, s.steps), *findings(result.decision)]
     if result.replica and result.replica.manifest:
         shown.append(_replica(result.replica))
     if s.parameters:
         shown.append(_named("set", _parameters(s.parameters)))
+    shown += tables_egress.reached(s.egress)
     if s.reason:
         shown.append(_named("reason", s.reason))
     if s.url:
         shown.append(_named("ready", f"{s.url}   {until(s)}", style="green"))
-    shown += standing(s)
+    shown += [*tables_quotas.disk(s), *standing(s)]
     shown.append(_named("you can", ", ".join(_commands(s))))
     shown += tables_kept.ending(result)
     if result.parts:
@@ -193,7 +208,7 @@ def _show(result: "ShowResult") -> list[Block]:
             [(p.role, p.kind, "yes" if p.running else "", p.name) for p in result.parts]
         )
         shown.append(grid)
-    return shown
+    return [*shown, *tables_egress.asked_for(result.contacts)]
 
 
 def _commands(view: "SandboxView") -> list[str]:
@@ -208,6 +223,8 @@ def _open(result: "OpenResult") -> list[Block]:
 
 
 def _down(result: "DownResult") -> list[Block]:
+    if result.already:
+        return [_named("gone", f"{result.name} is {result.already} already; nothing was left")]
     counts = ", ".join(
         f"{count} {kind}" + ("" if count == 1 else "s")
         for kind in ("container", "network", "volume")

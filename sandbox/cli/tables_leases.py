@@ -22,15 +22,22 @@ def until(view: "SandboxView") -> str:
 
 
 def left(view: "SandboxView") -> str:
-    """Return the cell of a list that says how long a sandbox still has, or its warning."""
+    """Return the cell of a list that says how long a sandbox still has, and its warnings."""
     if view.state not in ("ready", "frozen"):
         return ""
-    return view.warning or spoken(timedelta(minutes=view.minutes_left or 0))
+    ends = view.warning or spoken(timedelta(minutes=view.minutes_left or 0))
+    return ", ".join(each for each in (ends, view.idle_warning) if each)
 
 
 def standing(view: "SandboxView") -> list[Line]:
     """Return what `show` says of a lease: its warning, what can be asked for, until when kept."""
-    lines = [named("warning", view.warning, style="yellow")] if view.warning else []
+    warnings = [each for each in (view.warning, view.idle_warning) if each]
+    lines = [named("warning", each, style="yellow") for each in warnings]
+    if view.last_used is not None:
+        when = view.last_used.astimezone().strftime("%a %d %b %H:%M")
+        lines.append(named("last used", when))
+    if view.state == "frozen":
+        lines.append(named("resume", f"IT starts it again: sandbox resume {view.name}"))
     asks = [verb for verb in ("extend", "restore") if verb in view.allowed_actions]
     lines += [named(verb, _to_ask(view)) for verb in asks]
     if view.kept_until is not None:
@@ -65,6 +72,12 @@ def _extend(result: "ExtendResult") -> list[Block]:
 
 def _restore(result: "RestoreResult") -> list[Block]:
     view = result.sandbox
+    if view.state == "frozen":
+        return [
+            named("restored", f"{view.name}   {until(view)}", style="green"),
+            named("frozen", f"still: {view.reason}"),
+            named("resume", f"sandbox resume {view.name}"),
+        ]
     return [
         named("restored", f"{view.url}   {until(view)}", style="green"),
         named("extend", _to_ask(view)),

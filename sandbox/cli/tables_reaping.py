@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 
 
 def _reaped(result: "ReapResult") -> list[Block]:
+    unknown = [named("unknown", each) for each in result.unmeasured]
     if not result.chores:
-        return [Line("Nothing to settle.")]
+        return [*unknown, Line("Nothing to settle.")]
     grid = Grid(("what", "on", "why", "outcome"))
     for chore in result.chores:
         said = f": {chore.said}" if chore.said else ""
         grid.rows.append((chore.kind, chore.subject, chore.why, chore.outcome + said))
     if result.applied:
-        return [grid]
-    return [grid, Line("A dry run: nothing was changed. Do it: sandbox reap --apply")]
+        return [*unknown, grid]
+    return [*unknown, grid, Line("A dry run: nothing was changed. Do it: sandbox reap --apply")]
 
 
 def _scheduled(result: "ScheduleResult") -> list[Block]:

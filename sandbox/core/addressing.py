@@ -22,6 +22,7 @@ _SIZE = 2 ** (32 - _PREFIX)
 _SERVICES = range(2, 6)
 _LAB = 6
 _GATEWAY = 7
+_PROXY = 8
 
 
 class Addresses(Value):
@@ -31,6 +32,7 @@ class Addresses(Value):
     services: tuple[str, ...]
     lab: str
     gateway: str
+    proxy: str
 
 
 def addresses(network_range: IPv4Network, index: int) -> Addresses:
@@ -41,6 +43,7 @@ def addresses(network_range: IPv4Network, index: int) -> Addresses:
         services=tuple(str(own[offset]) for offset in _SERVICES),
         lab=str(own[_LAB]),
         gateway=str(own[_GATEWAY]),
+        proxy=str(own[_PROXY]),
     )
 
 

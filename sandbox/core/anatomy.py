@@ -6,10 +6,10 @@ Everything a template could loosen is decided here, and nothing here asks the te
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import IPv4Network
 
-from sandbox.core.addressing import addresses
+from sandbox.core.addressing import addresses, subnet
 from sandbox.core.clock import Reading, guard_text
+from sandbox.core.egress import PROXY_UID, proxy_environment
 from sandbox.core.lifecycle import Endpoint, Sandbox
 from sandbox.core.objects import (
     INSTALLATION,
@@ -22,7 +22,8 @@ from sandbox.core.objects import (
     Mount,
     Network,
 )
-from sandbox.core.template import Service, Template
+from sandbox.core.settings import NetworkSettings
+from sandbox.core.template import PROXY_LIMITS, Service, Template
 
 TOOL_UID = 10001
 LAB_UID = 10002
@@ -32,6 +33,10 @@ LAB_FOLDER = "/lab"
 GUARD = "/sandbox/guard"
 # The container that is never started: through it the lease volume is written.
 HOLDER = "lease"
+# The one part with a way out, for who names hosts outside.
+PROXY = "proxy"
+# Another one, made while a sandbox is removed: through it a volume is read that nobody else has.
+KEEPER = "keep"
 # The Python of every image of ours, with the programs of sandbox/images/base.
 PYTHON = "/opt/venv/bin/python"
 # Whoever starts a sandbox and dies half-way leaves containers that end by themselves after this.
@@ -39,6 +44,10 @@ PROVISIONING_ALLOWANCE = timedelta(minutes=10)
 # What the lab's pre-made cluster takes on the engine's disk (MB), measured on its image.
 LAB_SEED_MB = 20
 
+_PROXY_COMMAND = (
+    *(GUARD, "--", "/usr/bin/python3", "-IS", "/sandbox/resolver.py", LEASE_FOLDER),
+    *("/usr/sbin/squid", "-N", "-f", "/etc/squid/squid.conf"),
+)
 _LAB_COMMAND = (GUARD, "-s", "INT", "--", "/usr/lib/postgresql/15/bin/postgres", "-D", LAB_FOLDER)
 
 
@@ -49,11 +58,13 @@ class Images:
     base: Image
     services: dict[str, Image]
     lab: Image | None
+    proxy: Image | None = None
 
     def all(self) -> list[Image]:
         """Return every image, each once, what others start from first."""
         found: dict[str, Image] = {}
-        for image in [self.base, *self.services.values(), *([self.lab] if self.lab else [])]:
+        beside = [image for image in (self.lab, self.proxy) if image]
+        for image in [self.base, *self.services.values(), *beside]:
             for each in (*image.needs, image):
                 found.setdefault(each.tag, each)
         return list(found.values())
@@ -61,20 +72,28 @@ class Images:
 
 @dataclass(frozen=True)
 class Anatomy:
-    """All engine objects of one sandbox, in the order in which they can be made."""
+    """All engine objects of one sandbox, in the order in which they can be made.
+
+    A proxy is made on the network outside, then joined to the sandbox's own at `proxy_address`.
+    """
 
     network: Network
     volumes: dict[str, dict[str, str]]
     holder: Container
     services: dict[str, Container]
     lab: Container | None
+    outside: Network | None
+    proxy: Container | None
+    proxy_address: str
     gateway_address: str
     endpoint: Endpoint
 
     def journal(self) -> list[tuple[Kind, str]]:
         """Return (kind, name) of every object, in the order of making."""
-        containers = [self.holder, *self.services.values(), *([self.lab] if self.lab else [])]
-        names: list[tuple[Kind, str]] = [("network", self.network.name)]
+        beside = [part for part in (self.lab, self.proxy) if part]
+        containers = [self.holder, *self.services.values(), *beside]
+        networks = [self.network, *([self.outside] if self.outside else [])]
+        names: list[tuple[Kind, str]] = [("network", network.name) for network in networks]
         names += [("volume", name) for name in self.volumes]
         return names + [("container", c.name) for c in containers]
 
@@ -90,12 +109,12 @@ def compose(
     images: Images,
     *,
     installation: str,
-    network_range: IPv4Network,
+    networks: NetworkSettings,
     replica_volume: str,
 ) -> Anatomy:
     """Return the anatomy of `sandbox`, which must have its subnet already."""
     assert sandbox.subnet is not None
-    maker = _Maker(sandbox, template, images, installation, network_range, replica_volume)
+    maker = _Maker(sandbox, template, images, installation, networks, replica_volume)
     service = template.services[template.answers]
     services = {name: maker.service(name, each) for name, each in template.services.items()}
     return Anatomy(
@@ -104,6 +123,9 @@ def compose(
         holder=maker.holder(),
         services=services,
         lab=maker.lab(),
+        outside=maker.outside(),
+        proxy=maker.proxy(),
+        proxy_address=maker.addresses.proxy,
         gateway_address=maker.addresses.gateway,
         endpoint=Endpoint(
             part=template.answers,
@@ -111,6 +133,7 @@ def compose(
             port=service.port,
             path=service.probe.path,
             seconds=service.probe.seconds,
+            ignore=template.idle.ignore,
         ),
     )
 
@@ -118,6 +141,31 @@ def compose(
 def container_name(sandbox_id: str, part: str) -> str:
     """Return the name of one container of a sandbox: a service's name, `lab` or `lease`."""
     return f"sandbox-{sandbox_id}-{part}"
+
+
+def never_started(
+    installation: str, sandbox_id: str, role: str, image: str, mount: Mount
+) -> Container:
+    """Return a container of a sandbox through which alone its volume in `mount` is reached."""
+    return Container(
+        name=container_name(sandbox_id, role),
+        image=image,
+        labels={INSTALLATION: installation, SANDBOX: sandbox_id, ROLE: role},
+        user=f"{TOOL_UID}:{TOOL_UID}",
+        command=("/bin/true",),
+        memory_mb=16,
+        cpus=0.1,
+        pids=8,
+        mounts=(mount,),
+    )
+
+
+def confined(*command: str) -> tuple[str, ...]:
+    """Return `command` as it is run for whoever works in a sandbox: it leaves the guard alone.
+
+    What the guard itself starts is confined already; what the engine starts beside it is not.
+    """
+    return (GUARD, "-x", "--", *command)
 
 
 def lease_files(
@@ -153,13 +201,14 @@ class _Maker:
         template: Template,
         images: Images,
         installation: str,
-        network_range: IPv4Network,
+        networks: NetworkSettings,
         replica_volume: str,
     ) -> None:
         assert sandbox.subnet is not None
         self.sandbox, self.template, self.images = sandbox, template, images
         self.installation, self.replica_volume = installation, replica_volume
-        self.addresses = addresses(network_range, sandbox.subnet)
+        self.addresses = addresses(networks.range, sandbox.subnet)
+        self._outside = subnet(networks.outside, sandbox.subnet)
 
     def _labels(self, role: str) -> dict[str, str]:
         return {INSTALLATION: self.installation, SANDBOX: self.sandbox.id, ROLE: role}
@@ -185,16 +234,9 @@ class _Maker:
 
     def holder(self) -> Container:
         """The container that is never started: through it the lease volume is written."""
-        return Container(
-            name=self._name(HOLDER),
-            image=self.images.base.tag,
-            labels=self._labels(HOLDER),
-            user=f"{TOOL_UID}:{TOOL_UID}",
-            command=("/bin/true",),
-            memory_mb=16,
-            cpus=0.1,
-            pids=8,
-            mounts=(self._lease(read_only=False),),
+        lease = self._lease(read_only=False)
+        return never_started(
+            self.installation, self.sandbox.id, HOLDER, self.images.base.tag, lease
         )
 
     def service(self, name: str, service: Service) -> Container:
@@ -211,7 +253,7 @@ class _Maker:
             pids=service.limits.pids,
             network=f"sandbox-{self.sandbox.id}",
             address=self.addresses.services[position],
-            env={"HOME": "/tmp"},  # noqa: S108 - a tmpfs of the container's own
+            env={"HOME": "/tmp"} | self._outward(),  # noqa: S108 - a tmpfs of the container's own
             mounts=(
                 self._lease(read_only=True),
                 Mount(self._name("work"), WORK_FOLDER),
@@ -219,6 +261,7 @@ class _Maker:
             ),
             tmpfs=_scratch(TOOL_UID, service.tmpfs_mb),
             hosts=self._hosts(),
+            resolver=self.addresses.gateway,
         )
 
     def lab(self) -> Container | None:
@@ -238,7 +281,47 @@ class _Maker:
             address=self.addresses.lab,
             mounts=(self._lease(read_only=True), Mount(self._name("lab"), LAB_FOLDER)),
             tmpfs=_scratch(LAB_UID, 16),
+            resolver=self.addresses.gateway,
         )
+
+    def outside(self) -> Network | None:
+        """The network through which the proxy alone gets out."""
+        if not self.template.egress:
+            return None
+        return Network(
+            name=self._name("outside"),
+            labels=self._labels("outside"),
+            subnet=str(self._outside),
+            isolated=False,
+            outward=True,
+        )
+
+    def proxy(self) -> Container | None:
+        """The one way to the hosts that the template and its user name, if there are any."""
+        if not self.template.egress or self.images.proxy is None:
+            return None
+        return Container(
+            name=self._name(PROXY),
+            image=self.images.proxy.tag,
+            labels=self._labels(PROXY),
+            user=f"{PROXY_UID}:{PROXY_UID}",
+            command=_PROXY_COMMAND,
+            memory_mb=PROXY_LIMITS.memory_mb,
+            cpus=PROXY_LIMITS.cpus,
+            pids=PROXY_LIMITS.pids,
+            network=self._name("outside"),
+            mounts=(self._lease(read_only=True),),
+            tmpfs=_scratch(PROXY_UID, 8),
+            # On two networks at once, it must never pass packets between them; its resolver
+            # listens on the port that all resolvers have, without being root.
+            sysctls={"net.ipv4.ip_forward": "0", "net.ipv4.ip_unprivileged_port_start": "53"},
+        )
+
+    def _outward(self) -> dict[str, str]:
+        if not self.template.egress:
+            return {}
+        own = self._hosts()
+        return proxy_environment(self.addresses.proxy, [*own, *own.values()])
 
     def _hosts(self) -> dict[str, str]:
         """Nothing inside needs DNS: the names of its own parts stand in /etc/hosts."""

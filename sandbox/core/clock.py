@@ -16,11 +16,15 @@ TOLERANCE = timedelta(minutes=2)
 
 
 class Reading(Value):
-    """The clocks at one moment: wall clock, seconds since boot (suspension counted), and boot."""
+    """The clocks at one moment: wall clock, seconds since boot (suspension counted), and boot.
+
+    `ahead` is how far the wall clock was ahead of the time to go by, where `wall` is the latter.
+    """
 
     wall: AwareDatetime
     uptime: float
     boot: str
+    ahead: timedelta = timedelta()
 
 
 class Time(Value):
@@ -51,7 +55,7 @@ def trusted(reading: Reading, last: Reading | None) -> Time:
 
 def remembered(reading: Reading, time: Time) -> Reading:
     """Return what to keep as the last reading: the clocks of `reading` at the trusted time."""
-    return reading.model_copy(update={"wall": time.now})
+    return reading.model_copy(update={"wall": time.now, "ahead": time.ahead})
 
 
 def guard_text(deadline: datetime, reading: Reading) -> str:

@@ -71,5 +71,23 @@ class HomeFiles(Protocol):
     def chunks(self, path: Path) -> Iterator[bytes]:
         """Yield a file's content in pieces of 1 MiB."""
 
+    def free_bytes(self, place: str = "") -> int | None:
+        """Return what is free where a folder of this machine lies, by default the home's state.
+
+        None where the machine does not say.
+        """
+
+    def take_ballast(self) -> None:
+        """Have a file of some MiB that can be given up; what the disk refuses is left as it is."""
+
+    def drop_ballast(self) -> None:
+        """Give that file up, so that a registry on a full disk can write again; gone is fine."""
+
+    def checks_sources(self) -> bool | None:
+        """Say whether this machine takes packets only from where it would send the answer.
+
+        That is its kernel's setting for network bridges to come; None where it does not say.
+        """
+
     def sweep(self, name: str) -> None:
         """Remove what a killed process left in the workshop of `name`; a held one stays."""

@@ -12,8 +12,8 @@ from pydantic import Field
 
 from sandbox.core.lease import Lease
 from sandbox.core.lifecycle import Sandbox, Spec, Steps
+from sandbox.core.quotas import Account, Amounts
 from sandbox.core.snapshot import Snapshot
-from sandbox.core.template import Limits
 from sandbox.core.text import count_words
 from sandbox.core.values import Value
 
@@ -29,10 +29,36 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "your sandboxes' memory together (MB)",
         "あなたのサンドボックスのメモリ合計（MB）",
     ),
+    "owner_totals.cpus": ("your sandboxes' CPUs together", "あなたのサンドボックスの CPU 合計"),
+    "owner_totals.disk_mb": (
+        "your sandboxes' disk together (MB)",
+        "あなたのサンドボックスのディスク合計（MB）",
+    ),
+    "home_totals.sandboxes": (
+        "the number of all sandboxes here",
+        "ここにある全サンドボックスの数",
+    ),
+    "home_totals.memory_mb": (
+        "the memory of all sandboxes here (MB)",
+        "全サンドボックスのメモリ合計（MB）",
+    ),
+    "home_totals.cpus": ("the CPUs of all sandboxes here", "全サンドボックスの CPU 合計"),
+    "home_totals.disk_mb": (
+        "the disk of all sandboxes here (MB)",
+        "全サンドボックスのディスク合計（MB）",
+    ),
     "steps.extract": ("the person for the step extract", "抽出工程の担当者"),
     "steps.transform": ("the person for the step transform", "加工工程の担当者"),
     "steps.analyse": ("the person for the step analyse", "分析工程の担当者"),
     "template.name": ("the template", "テンプレート"),
+    "host": ("the host", "ホスト"),
+    "idle_hours": ("the time without use (hours)", "使われていない時間（時間）"),
+}
+# The part of a sum that this request asks for: a denial tells it beside what is held already.
+ASKED: Mapping[str, str] = {
+    f"{totals}.{what}": f"request.{what}"
+    for totals in ("owner_totals", "home_totals")
+    for what in Amounts.model_fields
 }
 
 
@@ -55,19 +81,15 @@ class TemplateInput(Value):
     version: str
     digest: str
 
-
-class OwnerTotals(Value):
-    """What the owner holds, this request included."""
-
-    sandboxes: Annotated[int, Field(ge=0)]
-    memory_mb: Annotated[int, Field(ge=0)]
+    @classmethod
+    def of(cls, spec: Spec) -> "TemplateInput":
+        """Return the recipe that `spec` follows."""
+        return cls(name=spec.template, version=spec.template_version, digest=spec.template_digest)
 
 
-class RequestInput(Value):
-    """What this request alone asks for; `services` counts containers, the lab included."""
+class RequestInput(Amounts):
+    """What this request alone adds; `services` counts containers, the lab included."""
 
-    memory_mb: Annotated[int, Field(ge=0)]
-    cpus: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     services: Annotated[int, Field(ge=0)]
 
 
@@ -110,13 +132,15 @@ class CreateInput(Value):
     `ttl_hours` is the time to live in hours, `owner` who would hold the sandbox, `steps` who
     answers for extract, transform and analyse (empty: nobody). Rules name these fields with
     dots: `purpose.words`, `owner_totals.memory_mb`; `for_each: replicas` goes over the replicas.
+    The totals are what the owner and the whole home hold, this request included.
     """
 
     ttl_hours: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     purpose: PurposeInput
     template: TemplateInput
     owner: str
-    owner_totals: OwnerTotals
+    owner_totals: Amounts
+    home_totals: Amounts
     request: RequestInput
     replicas: tuple[ReplicaInput, ...]
     steps: Steps
@@ -128,21 +152,18 @@ class CreateInput(Value):
         snapshot: Snapshot,
         *,
         owner: str,
-        owned: int,
-        owned_memory_mb: int,
-        limits: Limits,
+        account: Account,
         services: int,
     ) -> "CreateInput":
-        """Return the document for `spec`; `owned` and `owned_memory_mb` include this request."""
+        """Return the document for `spec`, whose `owner` and home have `account`."""
         return cls(
             ttl_hours=spec.ttl_minutes / 60,
             purpose=PurposeInput.of(spec.purpose),
-            template=TemplateInput(
-                name=spec.template, version=spec.template_version, digest=spec.template_digest
-            ),
+            template=TemplateInput.of(spec),
             owner=owner,
-            owner_totals=OwnerTotals(sandboxes=owned, memory_mb=owned_memory_mb),
-            request=RequestInput(memory_mb=limits.memory_mb, cpus=limits.cpus, services=services),
+            owner_totals=account.owner.plus(account.asked),
+            home_totals=account.home.plus(account.asked),
+            request=RequestInput(**account.asked.model_dump(), services=services),
             replicas=(ReplicaInput.of(snapshot),),
             steps=spec.steps,
         )
@@ -184,9 +205,81 @@ class ExtendInput(Value):
             reason=PurposeInput.of(last.reason),
             owner=moved.owner,
             purpose=PurposeInput.of(spec.purpose),
-            template=TemplateInput(
-                name=spec.template, version=spec.template_version, digest=spec.template_digest
-            ),
+            template=TemplateInput.of(spec),
+            steps=spec.steps,
+        )
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the plain document that `evaluate` judges."""
+        return self.model_dump(mode="json")
+
+
+class HostInput(Value):
+    """One host outside, by its name in lower-case ASCII (IDNA)."""
+
+    host: str
+
+
+class EgressInput(Value):
+    """What rules judge at the point `egress`: the hosts that a new sandbox is to reach.
+
+    Judged together with `create`, and only if there are any; `for_each: hosts` goes over them.
+    `classes` are the data classes that the sandbox sees.
+    """
+
+    hosts: Annotated[tuple[HostInput, ...], Field(min_length=1)]
+    owner: str
+    purpose: PurposeInput
+    template: TemplateInput
+    classes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, spec: Spec, snapshot: Snapshot, *, owner: str) -> "EgressInput":
+        """Return the document for `spec`, which names at least one host."""
+        return cls(
+            hosts=tuple(HostInput(host=host) for host in spec.egress),
+            owner=owner,
+            purpose=PurposeInput.of(spec.purpose),
+            template=TemplateInput.of(spec),
+            classes=ReplicaInput.of(snapshot).classes,
+        )
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the plain document that `evaluate` judges."""
+        return self.model_dump(mode="json")
+
+
+StartKind = Literal["resume", "restore"]
+
+
+class StartInput(Value):
+    """What rules judge at the point `start`: a sandbox that stands still is to run again.
+
+    `kind` tells the resume of a frozen one from the restore of an expired one; `request` is what it
+    does not hold already, the totals are what its owner and the home would hold with it.
+    """
+
+    kind: StartKind
+    owner: str
+    owner_totals: Amounts
+    home_totals: Amounts
+    request: RequestInput
+    purpose: PurposeInput
+    template: TemplateInput
+    steps: Steps
+
+    @classmethod
+    def of(cls, sandbox: Sandbox, account: Account, kind: StartKind) -> "StartInput":
+        """Return the document for `sandbox`, whose owner and home have `account`."""
+        spec = sandbox.spec
+        return cls(
+            kind=kind,
+            owner=sandbox.lease.owner,
+            owner_totals=account.owner.plus(account.asked),
+            home_totals=account.home.plus(account.asked),
+            request=RequestInput(**account.asked.model_dump(), services=len(sandbox.parts)),
+            purpose=PurposeInput.of(spec.purpose),
+            template=TemplateInput.of(spec),
             steps=spec.steps,
         )
 

@@ -39,6 +39,16 @@ class LeaseLimits(Value):
     grace: timedelta = timedelta(hours=72)
     warnings: tuple[timedelta, ...] = (timedelta(hours=24), timedelta(hours=1))
 
+    def check_first(self, ttl: timedelta) -> None:
+        """Raise Denied, saying what is the most, if no lease could ever last for `ttl`."""
+        if ttl > self.longest:
+            raise Denied(
+                f"{spoken(ttl)} is longer than a sandbox may live here, extensions included: "
+                f"{spoken(self.longest)}.",
+                hint=f"At most: --ttl {ttl_text(self.longest)}",
+                details={"most_minutes": int(self.longest.total_seconds()) // 60},
+            )
+
 
 class Move(Value):
     """One change of a lease's end: `span` was added to it.

@@ -8,15 +8,18 @@ from pydantic import AwareDatetime
 from sandbox.core.lease import Lease
 from sandbox.core.phases import (
     Action,
+    Expired,
     Failed,
     Frozen,
     Phase,
+    Ready,
     Removing,
     State,
     allowed_actions,
     transition,
 )
 from sandbox.core.template import ParameterValue
+from sandbox.core.use import Use
 from sandbox.core.values import Value
 
 
@@ -40,12 +43,14 @@ class Spec(Value):
     ttl_minutes: int
     steps: Steps
     snapshot: str
+    egress: tuple[str, ...] = ()
 
 
 class Endpoint(Value):
     """Where the part that answers at the gateway listens, inside the sandbox's own network.
 
-    It answers `path` within `seconds` of its start.
+    It answers `path` within `seconds` of its start. Paths like those of `ignore` are asked for by
+    its page with nobody before it (see core/use.py).
     """
 
     part: str
@@ -53,10 +58,16 @@ class Endpoint(Value):
     port: int
     path: str = "/"
     seconds: int = 60
+    ignore: tuple[str, ...] = ()
 
 
 class Sandbox(Value):
-    """The registry's record of one sandbox. Times are UTC."""
+    """The registry's record of one sandbox. Times are UTC.
+
+    `disk_mb` is what its work and lab may hold (0: not watched), `used_mb` what they held when the
+    reaper last measured them; both in MiB. `claim` names the claim by which one of the pool became
+    its owner's, "" if it was made for them.
+    """
 
     id: str
     name: str
@@ -68,9 +79,12 @@ class Sandbox(Value):
     memory_mb: int
     cpus: float
     disk_mb: int = 0
+    used_mb: int | None = None
     subnet: int | None = None
     parts: tuple[str, ...] = ()
     endpoint: Endpoint | None = None
+    claim: str = ""
+    use: Use = Use()
 
     @property
     def state(self) -> State:
@@ -79,11 +93,30 @@ class Sandbox(Value):
 
     @property
     def reason(self) -> str:
-        """Why it is frozen, failed or being removed; else nothing."""
+        """Why it is or was frozen, failed or is being removed; else nothing."""
         match self.phase:
-            case Frozen(reason=why) | Failed(why=why) | Removing(why=why):
+            case Failed(why=why) | Removing(why=why):
                 return why
-        return ""
+        return self.frozen.reason if self.frozen else ""
+
+    @property
+    def frozen(self) -> Frozen | None:
+        """Who froze it and why, also when it expired since; None if nobody did."""
+        match self.phase:
+            case (Frozen() as frozen) | Expired(frozen=frozen):
+                return frozen
+        return None
+
+    def restored_phase(self, now: datetime) -> Ready | Frozen:
+        """Return the phase in which an expired sandbox comes back: as it was before its end."""
+        if self.frozen is None:
+            return Ready(since=now)
+        # What it lay frozen before its end is not given back by a later credit.
+        return self.frozen.model_copy(update={"since": now})
+
+    def secret(self, what: str) -> str:
+        """Return what the secret `what` of it is derived for: after a claim another than before."""
+        return " ".join([what, self.id, *([self.claim] if self.claim else [])])
 
     def state_at(self, now: datetime) -> State:
         """Return the state at `now`: past its deadline, what was ready or frozen is expired."""

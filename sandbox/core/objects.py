@@ -61,12 +61,16 @@ class Mount:
 
 @dataclass(frozen=True)
 class Network:
-    """A bridge network. `isolated`: no way out and no address of the host on it."""
+    """A bridge network. `isolated`: no way out and no address of the host on it.
+
+    `outward`: with a way out, and whoever is on it cannot reach each other.
+    """
 
     name: str
     labels: dict[str, str]
     subnet: str | None = None
     isolated: bool = True
+    outward: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,8 @@ class Container:
     """A container. The driver hardens every one alike; nothing here can loosen that.
 
     Hardened: non-root `user` ("uid:gid"), read-only root, all capabilities dropped,
-    no-new-privileges, limits on memory (MB, no swap), CPUs and processes, bounded logs.
+    no-new-privileges, limits on memory (MB, no swap), CPUs and processes, bounded logs. `resolver`
+    is whom it asks for names that `hosts` does not tell; without one, the engine's.
     """
 
     name: str
@@ -100,6 +105,7 @@ class Container:
     mounts: tuple[Mount, ...] = ()
     tmpfs: dict[str, str] = field(default_factory=dict)
     hosts: dict[str, str] = field(default_factory=dict)
+    resolver: str | None = None
     sysctls: dict[str, str] = field(default_factory=dict)
     publish: tuple[Port, ...] = ()
     shm_mb: int = 64
@@ -123,12 +129,16 @@ class Owned:
 
 @dataclass(frozen=True)
 class Route:
-    """The way from the gateway to one tool, open to whoever has the secret."""
+    """The way from the gateway to one tool, open to whoever has the secret.
+
+    `ignore` are paths that are no use of it by a person; `*` in them is any text.
+    """
 
     name: str
     address: str
     port: int
     secret: str = field(repr=False)
+    ignore: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from sandbox.core.judged import WORDS
+from sandbox.core.judged import ASKED, WORDS
 from sandbox.core.text import clean
 
 Language = Literal["en", "ja"]
@@ -121,6 +121,18 @@ def _always(en: str, ja: str) -> Callable[[Any], tuple[str, str]]:
     return lambda _: (en, ja)
 
 
+def _choice_words(expected: Any) -> tuple[str, str]:
+    if not expected:
+        return (
+            "{field} is {actual}, none is allowed",
+            "{field} は {actual} です。許可されたものはまだありません",
+        )
+    return (
+        "{field} is {actual}, allowed: {expected}",
+        "{field} は {actual} です。使えるのは {expected} です",
+    )
+
+
 def _presence_words(expected: Any) -> tuple[str, str]:
     if expected:
         return "{field} is empty", "{field} が空です"
@@ -168,12 +180,9 @@ OPERATORS: Mapping[str, Operator] = {
         ),
     ),
     "one_of": Operator(
-        _kinds_within,
+        lambda expected: _kinds_within(expected) or tuple(_KINDS),
         _any_same,
-        _always(
-            "{field} is {actual}, allowed: {expected}",
-            "{field} は {actual} です。使えるのは {expected} です",
-        ),
+        _choice_words,
     ),
     "contains_any": Operator(
         lambda _: ("list",),
@@ -247,7 +256,17 @@ def check(name: str, expected: Any, field: str, scope: Mapping[str, Any]) -> Mis
     if operator.holds(actual, expected):
         return None
     en, ja = (operator.says(language, field, actual, expected) for language in LANGUAGES)
-    return Miss(field, en, ja, False, name, expected, actual)
+    held_en, held_ja = _held_and_asked(field, actual, scope)
+    return Miss(field, en + held_en, ja + held_ja, False, name, expected, actual)
+
+
+def _held_and_asked(field: str, actual: Any, scope: Mapping[str, Any]) -> tuple[str, str]:
+    """Return how much of a sum is held already and how much this request asks for."""
+    _, asked = lookup(scope, ASKED[field]) if field in ASKED else (False, None)
+    if kind(asked) != "number" or kind(actual) != "number":
+        return "", ""
+    held = shown(round(actual - asked, 3))
+    return f" ({held} held, {shown(asked)} asked)", f"（使用中 {held}、申請 {shown(asked)}）"
 
 
 def in_words(field: str, language: Language) -> str:

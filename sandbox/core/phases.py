@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, Field
 
 from sandbox.core.certificate import Certificate, Remains
 from sandbox.core.errors import Conflict
+from sandbox.core.pattern import Pattern
 from sandbox.core.values import Value
 
 
@@ -67,13 +68,14 @@ class AwaitingApproval(_Since):
 
 
 class Pooled(_Since):
-    """Made ahead, claimed by nobody."""
+    """Made ahead after `pattern`, claimed by nobody."""
 
     state: Literal[State.POOLED] = State.POOLED
+    pattern: Pattern
 
 
 class Provisioning(_Since):
-    """Being made."""
+    """Being made; or claimed from the pool, and being made its claimant's own."""
 
     state: Literal[State.PROVISIONING] = State.PROVISIONING
 
@@ -93,9 +95,10 @@ class Frozen(_Since):
 
 
 class Expired(_Since):
-    """Its lease is over; kept for the grace period."""
+    """Its lease is over; kept for the grace period. `frozen`: it was stopped, and stays so."""
 
     state: Literal[State.EXPIRED] = State.EXPIRED
+    frozen: Frozen | None = None
 
 
 class Removing(_Since):
@@ -144,7 +147,7 @@ _TABLE: Mapping[State, Mapping[Action, State]] = {
         Action.REJECT: State.DENIED,
         Action.REMOVE: State.REMOVING,
     },
-    State.POOLED: {Action.CLAIM: State.READY, Action.REMOVE: State.REMOVING},
+    State.POOLED: {Action.CLAIM: State.PROVISIONING, Action.REMOVE: State.REMOVING},
     State.PROVISIONING: {
         Action.FINISH: State.READY,
         Action.POOL: State.POOLED,
@@ -169,6 +172,9 @@ _TABLE: Mapping[State, Mapping[Action, State]] = {
     State.DESTROYED: {},
     State.FAILED: {},
 }
+
+# Whoever froze a sandbox did not mean until its end: restored, it is frozen again.
+_BACK_FROZEN = (State.EXPIRED, Action.RESTORE, State.FROZEN)
 
 # States that hold a name and objects in the engine.
 LIVE = frozenset(
@@ -204,5 +210,6 @@ def transition(state: State, action: Action, to: Phase, subject: str = "") -> Ph
             hint=f"Allowed now: {', '.join(allowed) or 'nothing'}",
             details={"state": state.value, "allowed_actions": list(allowed)},
         )
-    assert to.state is _TABLE[state][action], f"{action} does not lead to {to.state}"
+    leads_there = to.state is _TABLE[state][action] or (state, action, to.state) == _BACK_FROZEN
+    assert leads_there, f"{action} does not lead to {to.state}"
     return to

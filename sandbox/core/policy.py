@@ -39,8 +39,8 @@ from sandbox.core.values import Value
 Mode = Literal["enforce", "warn", "audit"]
 Verdict = Literal["allow", "warn", "deny"]
 Point = Literal[
-    "create", "extend", "egress", "import", "export", "snapshot", "start", "promote", "release",
-    "scan",
+    "create", "extend", "idle", "egress", "import", "export", "snapshot", "start", "promote",
+    "release", "scan",
 ]  # fmt: skip
 Scalar = bool | int | float | str
 
@@ -55,7 +55,7 @@ _SUMMARY: Mapping[tuple[Verdict, Language], str] = {
 _REST: Mapping[Language, str] = {"en": " And {count} more.", "ja": " ほか {count} 件。"}
 _POINTS = frozenset(get_args(Point))
 # What an item of a list is called in a sentence: the first of these that it has.
-_LABELS = ("name", "id", "snapshot", "source")
+_LABELS = ("name", "id", "host", "snapshot", "source")
 
 
 def _tuple(value: Any) -> Any:
@@ -79,7 +79,7 @@ class Condition(Value):
     not_equals: Scalar | None = None
     min: Annotated[float, Field(allow_inf_nan=False)] | None = None
     max: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    one_of: Annotated[tuple[Scalar, ...], Field(min_length=1)] | None = None
+    one_of: tuple[Scalar, ...] | None = None  # an empty list allows nothing
     contains_any: Annotated[tuple[Scalar, ...], Field(min_length=1)] | None = None
     present: bool | None = None
     longer_than: Annotated[int, Field(ge=0)] | None = None
@@ -210,6 +210,19 @@ class Decision(Value):
     held: int
     findings: tuple[Finding, ...]
     document: dict[str, Any]
+
+    def joined(self, other: "Decision") -> "Decision":
+        """Return both as one: the stricter verdict, the findings of both, the other's document
+        under the name of its point."""
+        return self.model_copy(
+            update={
+                "verdict": _verdict([*self.findings, *other.findings]),
+                "evaluated": self.evaluated + other.evaluated,
+                "held": self.held + other.held,
+                "findings": self.findings + other.findings,
+                "document": self.document | {other.point: other.document},
+            }
+        )
 
     def summary(self, language: Language = "en") -> str:
         """Return one line: the verdict, and the first rule that does not hold with its value."""

@@ -125,6 +125,19 @@ class Engine(Protocol):
     def owned(self, installation: str, sandbox: str | None = None) -> list[Owned]:
         """Return everything labelled with `installation` (and `sandbox`, if given)."""
 
+    def volume_folder(self, volume: str) -> str | None:
+        """Return where a volume lies on this machine, None if it is another machine's.
+
+        Raises NotFound if there is no such volume.
+        """
+
+    def volume_bytes(self, installation: str) -> dict[str, int]:
+        """Return the size of all files in each volume labelled with `installation`, by name.
+
+        The engine walks through them: its cost grows with the number of files. A volume that it
+        could not measure is left out.
+        """
+
 
 GatewayState = Literal["off", "older", "current"]
 
@@ -140,7 +153,7 @@ class Gateway(Protocol):
         """Say whether it runs, and whether from the image that this version wants."""
 
     def start(self, progress: Progress) -> None:
-        """Start it in place of what was there; routes stay, connections do not.
+        """Start it in place of what was there, without any route, joined to nobody.
 
         Its image must be built. Raises Conflict when its port is taken.
         """
@@ -151,6 +164,12 @@ class Gateway(Protocol):
     def close(self, name: str) -> None:
         """Take a route away; gone already is success. Other routes stay untouched."""
 
+    def uses(self) -> Mapping[str, datetime] | None:
+        """Return when a person last used each name through it; names that it never saw are absent.
+
+        None if it cannot tell: there was none yet, or it is too old to keep this.
+        """
+
     def url(self, name: str) -> str:
         """Return the address of a sandbox, without its secret."""
 
@@ -159,6 +178,9 @@ class Gateway(Protocol):
 
     def port_is_free(self) -> bool:
         """Say whether the gateway, or nobody, has its port."""
+
+    def engine_free_bytes(self) -> int | None:
+        """Return what is free where the engine keeps volumes, seen from its own; None if off."""
 
     def answers(self, route: Route, path: str) -> bool:
         """Say whether the tool answers `path` through the gateway with a status below 500."""
@@ -265,6 +287,9 @@ class Catalogue(Protocol):
     def gateway_image(self) -> Image:
         """Return the image of the gateway."""
 
+    def proxy_image(self) -> Image:
+        """Return the image of the egress proxy."""
+
     def service_image(self, template: str, service: str) -> Image:
         """Return the image of one service of a template."""
 
@@ -325,6 +350,7 @@ class Context:
     actor: Actor
     now: Callable[[], datetime]
     reading: Callable[[], Reading]
+    own_addresses: Callable[[], Sequence[str]]
     new_id: Callable[[], str]
     files: HomeFiles
     catalogue: Catalogue

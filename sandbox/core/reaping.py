@@ -9,16 +9,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sandbox.core.anatomy import HOLDER
+from sandbox.core.anatomy import HOLDER, KEEPER
+from sandbox.core.disk import Room, to_freeze
 from sandbox.core.lease import spoken
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import INSTALLATION, LABEL, ROLE, SANDBOX, Owned
 from sandbox.core.phases import LIVE, Action, Expired, State, transition
+from sandbox.core.pool import Pool, Want, lacking, why_retired
 from sandbox.core.snapshot import Snapshot, SnapshotState
 from sandbox.core.values import Value
 
 # Roles of objects that belong to the home itself, not to one sandbox.
-HOME_ROLES = frozenset({"gateway", "snapshot", "demo-core"})
+GATEWAY = "gateway"
+HOME_ROLES = frozenset({GATEWAY, "snapshot", "demo-core"})
 _OUR_LABELS = frozenset({INSTALLATION, SANDBOX, ROLE})
 _COMPLETE = frozenset({State.READY, State.FROZEN, State.EXPIRED, State.POOLED})
 
@@ -30,13 +33,20 @@ class ChoreKind(StrEnum):
     FINISH = "finish-removal"
     LOST = "lost"
     DESTROY = "destroy"
+    RETIRE = "retire"
     CLEAR = "remove-orphan"
     SETTLE_BUILD = "settle-build"
     EXPIRE = "expire"
+    FULL = "freeze-full"
     STOP = "stop"
+    GATEWAY = "mend-gateway"
     RESTART = "restart"
     TELL = "tell-guards"
+    KEEPER = "remove-keeper"
+    FREEZE_IDLE = "freeze-idle"
     WARN = "warn"
+    WARN_IDLE = "warn-idle"
+    FILL = "fill-pool"
     NOTE = "note-orphan"
     SWEEP = "remove-archive"
     UNKNOWN = "unknown"
@@ -58,7 +68,10 @@ class Seen:
     `objects` are the engine's, of this installation; `journals` what each live sandbox is made of;
     `busy` the ids that a living process works on; `sightings` when an id that no record knows was
     first seen; `builds` the snapshots under construction whose process is gone; `owed` the ids
-    whose guards do not know their deadline yet; `line_stopped` whether nothing may be started.
+    whose guards do not know their deadline yet; `line_stopped` whether nothing may be started;
+    `joins_owed` whether a new gateway may not be joined to all who are up;
+    `room` what is free on the disks, `floor` that the engine's is below its floor ("": it is not);
+    `pool` what is wanted of the warm pool and what is there.
     """
 
     now: datetime
@@ -70,6 +83,11 @@ class Seen:
     builds: Sequence[Snapshot] = ()
     owed: frozenset[str] = frozenset()
     line_stopped: bool = False
+    joins_owed: bool = False
+    idle: Mapping[str, tuple[ChoreKind, str]] = field(default_factory=dict)
+    room: Room = field(default_factory=Room)
+    floor: str = ""
+    pool: Pool | None = None
 
 
 def chores(seen: Seen, orphan_grace: timedelta) -> tuple[Chore, ...]:
@@ -81,7 +99,8 @@ def chores(seen: Seen, orphan_grace: timedelta) -> tuple[Chore, ...]:
         for chore in _of_record(sandbox, seen)
     ]
     found += [_build(s) for s in seen.builds if s.state is SnapshotState.BUILDING]
-    found += [*_orphans(seen, orphan_grace), *_unknown(seen)]
+    found += _fills(seen, found)
+    found += [*_gateway(seen), *_orphans(seen, orphan_grace), *_unknown(seen)]
     order = list(ChoreKind)
     return tuple(sorted(found, key=lambda chore: order.index(chore.kind)))
 
@@ -118,8 +137,8 @@ def expired(sandbox: Sandbox) -> Sandbox:
     Raises Conflict if its state on record does not lead there.
     """
     assert sandbox.lease.deadline is not None
-    since = Expired(since=sandbox.lease.deadline)
-    phase = transition(sandbox.state, Action.EXPIRE, since, sandbox.name)
+    over = Expired(since=sandbox.lease.deadline, frozen=sandbox.frozen)
+    phase = transition(sandbox.state, Action.EXPIRE, over, sandbox.name)
     return sandbox.model_copy(update={"phase": phase})
 
 
@@ -143,9 +162,15 @@ def _of_record(sandbox: Sandbox, seen: Seen) -> list[Chore]:
         return []
     if ended := _ended(sandbox, seen, found):
         return [chore(*ended)]
+    if sandbox.state is State.POOLED:
+        why = _retired(sandbox, seen, found)
+        return [chore(ChoreKind.RETIRE, why)] if why else []
     changed = _running_as_it_should(sandbox, seen, found)
+    told = seen.idle.get(sandbox.id)
+    unused = told if told and told[0] is ChoreKind.WARN_IDLE else None
     warned = _warning(sandbox, seen.now)
-    return [chore(*each) for each in (changed, warned) if each]
+    kept = _keeper(found)
+    return [chore(*each) for each in (changed, warned, unused, kept) if each]
 
 
 _Found = tuple[ChoreKind, str]
@@ -173,6 +198,11 @@ def _lacking(journal: Iterable[tuple[str, str]], found: list[Owned]) -> str:
 
 
 def _running_as_it_should(sandbox: Sandbox, seen: Seen, found: list[Owned]) -> _Found | None:
+    if full := to_freeze(sandbox, seen.floor):
+        return ChoreKind.FULL, full
+    told = seen.idle.get(sandbox.id)
+    if told and told[0] is ChoreKind.FREEZE_IDLE:
+        return told
     if sandbox.state is State.READY and not seen.line_stopped:
         made = seen.journals.get(sandbox.id, ())
         stopped = [o.name for o in found if _should_run(o, made) and not o.running]
@@ -185,6 +215,32 @@ def _running_as_it_should(sandbox: Sandbox, seen: Seen, found: list[Owned]) -> _
     return None
 
 
+def _retired(sandbox: Sandbox, seen: Seen, found: list[Owned]) -> str:
+    made = seen.journals.get(sandbox.id, ())
+    stopped = [o.name for o in found if _should_run(o, made) and not o.running]
+    if stopped:
+        return f"it waits in the pool, but {', '.join(stopped)} does not run"
+    return seen.floor or (why_retired(sandbox, seen.pool, seen.now) if seen.pool else "")
+
+
+def _fills(seen: Seen, found: Sequence[Chore]) -> list[Chore]:
+    """Return one chore for each sandbox that the pool lacks, where anything may be started."""
+    if seen.pool is None or seen.line_stopped or seen.floor:
+        return []
+    going = {chore.sandbox for chore in found}
+    staying = [s for s in seen.sandboxes if s.state in LIVE and s.id not in going]
+    short = lacking(seen.pool.wants, staying, seen.now)
+    return [
+        Chore(kind=ChoreKind.FILL, subject=want.template, why=_short(want, short[want.template]))
+        for want in seen.pool.wants
+        for _ in range(short.get(want.template, 0))
+    ]
+
+
+def _short(want: Want, lacks: int) -> str:
+    return want.trouble or f"{want.count - lacks} of {want.count} are pooled"
+
+
 def _should_run(one: Owned, made: Iterable[tuple[str, str]]) -> bool:
     """Say whether it is a container of the sandbox itself, not one that was lent to it."""
     return one.kind == "container" and one.role != HOLDER and (one.kind, one.name) in made
@@ -194,6 +250,22 @@ def _warning(sandbox: Sandbox, now: datetime) -> _Found | None:
     held = sandbox.state in (State.READY, State.FROZEN)
     due = sandbox.lease.due_warning(now) if held else None
     return (ChoreKind.WARN, f"less than {spoken(due.before)} are left") if due else None
+
+
+def _keeper(found: list[Owned]) -> _Found | None:
+    left = any(o.role == KEEPER and o.kind == "container" for o in found)
+    return (ChoreKind.KEEPER, "a removal was cut off while it kept the work") if left else None
+
+
+def _gateway(seen: Seen) -> list[Chore]:
+    """Return what is to be done about the gateway while anybody is up."""
+    up = [s for s in seen.sandboxes if s.state_at(seen.now) is State.READY]
+    runs = any((o.kind, o.role, o.running) == ("container", GATEWAY, True) for o in seen.objects)
+    if not up or seen.line_stopped or (runs and not seen.joins_owed):
+        return []
+    why = "it was replaced, and may not be joined to all;" if runs else "it does not run, and"
+    many = "a sandbox is up" if len(up) == 1 else f"{len(up)} sandboxes are up"
+    return [Chore(kind=ChoreKind.GATEWAY, subject=GATEWAY, why=f"{why} {many}")]
 
 
 def _build(snapshot: Snapshot) -> Chore:

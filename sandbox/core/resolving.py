@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from pydantic import Field
 
+from sandbox.core.egress import check_hosts
 from sandbox.core.errors import Conflict, InvalidInput, NotFound
 from sandbox.core.lease import parse_ttl
 from sandbox.core.lifecycle import Spec, Steps
@@ -25,6 +26,7 @@ class Wish(Value):
     parameters: dict[str, str] = Field(default_factory=dict)
     owners: dict[str, str] = Field(default_factory=dict)
     snapshot: str = ""
+    egress: tuple[str, ...] = ()
 
 
 def resolve(
@@ -38,7 +40,10 @@ def resolve(
     actor: str,
     defaults: DefaultSettings,
 ) -> Spec:
-    """Return the Spec for `wish`; raises InvalidInput when a part of it cannot be understood."""
+    """Return the Spec for `wish`; raises InvalidInput when a part of it cannot be understood.
+
+    `template` must have the wish's hosts already (see `reaching`).
+    """
     check_name(wish.name)
     ttl = parse_ttl(wish.ttl or defaults.ttl)
     return Spec(
@@ -51,7 +56,17 @@ def resolve(
         ttl_minutes=int(ttl.total_seconds()) // 60,
         steps=_steps(wish.owners, source, actor),
         snapshot=snapshot.id,
+        egress=template.egress,
     )
+
+
+def reaching(template: Template, wish: Wish, own_domain: str) -> Template:
+    """Return `template` with all hosts that it and `wish` name, each in its one form.
+
+    Raises InvalidInput for what is no host outside; `own_domain` is the gateway's.
+    """
+    hosts = check_hosts((*template.egress, *wish.egress), own_domain)
+    return template.model_copy(update={"egress": hosts})
 
 
 def _steps(given: Mapping[str, str], source: Source, actor: str) -> Steps:
@@ -118,6 +133,7 @@ def differences(wish: Wish, old: Spec, new: Spec) -> list[str]:
         "purpose": "purpose",
         "ttl": "ttl_minutes",
         "owners": "steps",
+        "egress": "egress",
     }
     compared |= {"snapshot": "snapshot"} if wish.snapshot else {}
     return [said for said, field in compared.items() if getattr(old, field) != getattr(new, field)]

@@ -2,10 +2,10 @@
 
 import re
 from datetime import timedelta
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from sandbox.core.errors import InvalidInput
 from sandbox.core.lease import LeaseLimits, parse_ttl
@@ -52,9 +52,24 @@ class ImageSettings(Value):
 
 
 class NetworkSettings(Value):
-    """The range from which sandboxes get their /28 networks."""
+    """The ranges from which sandboxes get their /28 networks, and their proxies those outside.
+
+    The second has a network for each of the first. `resolvers` are the name servers that proxies
+    ask; without any, the engine's. `refused` are further networks that no host may lead to.
+    """
 
     range: IPv4Network = IPv4Network("10.231.0.0/16")
+    outside: IPv4Network = IPv4Network("10.232.0.0/16")
+    resolvers: tuple[IPv4Address, ...] = ()
+    refused: tuple[IPv4Network, ...] = ()
+
+    @model_validator(mode="after")
+    def _apart(self) -> "NetworkSettings":
+        if self.range.overlaps(self.outside):
+            raise ValueError("range and outside must not overlap")
+        if self.outside.prefixlen > self.range.prefixlen:
+            raise ValueError("outside must be at least as wide as range")
+        return self
 
 
 def _span(text: Any) -> timedelta:
@@ -71,6 +86,12 @@ def _span(text: Any) -> timedelta:
 
 
 Span = Annotated[timedelta, BeforeValidator(_span)]
+
+
+def _as_span_is_written(text: str) -> str:
+    """Return `text`; raises ValueError unless it is a duration."""
+    _span(text)
+    return text
 
 
 class WarningSettings(Value):
@@ -112,6 +133,22 @@ class ReaperSettings(Value):
     orphan_grace: Span = timedelta(hours=1)
 
 
+class DiskSettings(Value):
+    """How much of a disk stays free (MiB).
+
+    With less than `reserve_mb` left nothing new is begun, below `floor_mb` everything is frozen.
+    """
+
+    reserve_mb: Annotated[int, Field(ge=0, le=104_857_600)] = 2048
+    floor_mb: Annotated[int, Field(ge=0, le=104_857_600)] = 1024
+
+    @model_validator(mode="after")
+    def _floor_is_lower(self) -> "DiskSettings":
+        if self.floor_mb > self.reserve_mb:
+            raise ValueError("floor_mb must not be more than reserve_mb")
+        return self
+
+
 class KeepSettings(Value):
     """What is kept of a sandbox that ends: one encrypted archive of its lab and its work files."""
 
@@ -122,7 +159,7 @@ class KeepSettings(Value):
 class DefaultSettings(Value):
     """What a request gets when it says nothing."""
 
-    ttl: str = "72h"
+    ttl: Annotated[str, AfterValidator(_as_span_is_written)] = "72h"
     language: Literal["en", "ja"] = "en"
 
 
@@ -135,7 +172,26 @@ class Settings(Value):
     gateway: GatewaySettings = GatewaySettings()
     images: ImageSettings = ImageSettings()
     network: NetworkSettings = NetworkSettings()
+    disk: DiskSettings = DiskSettings()
     keep: KeepSettings = KeepSettings()
     defaults: DefaultSettings = DefaultSettings()
     lease: LeaseSettings = LeaseSettings()
+    pool: dict[str, Annotated[int, Field(ge=0, le=100)]] = Field(default_factory=dict)
     reaper: ReaperSettings = ReaperSettings()
+
+    @model_validator(mode="after")
+    def _default_fits(self) -> "Settings":
+        """Refuse a default that no request could have: it would deny whoever says nothing."""
+        if _span(self.defaults.ttl) > self.lease.longest:
+            raise _DefaultTooLong(
+                self.defaults.ttl, written="ttl" in self.defaults.model_fields_set
+            )
+        return self
+
+
+class _DefaultTooLong(ValueError):
+    """A fault that stands where one of the two settings is written; `place` names it."""
+
+    def __init__(self, ttl: str, *, written: bool) -> None:
+        super().__init__(f"the default time to live, {ttl}, is longer than lease.longest")
+        self.place = ("defaults", "ttl") if written else ("lease", "longest")

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sandbox.core.egress import host_problems
 from sandbox.core.errors import InvalidInput
 from sandbox.core.text import clean, closest
 from sandbox.core.values import Value
@@ -35,6 +36,10 @@ class Limits(Value):
     pids: Annotated[int, Field(ge=8, le=1024)] = 128
 
 
+# Squid with an empty cache and its resolver take 15 MB; the rest is for open connections.
+PROXY_LIMITS = Limits(memory_mb=64, cpus=0.5, pids=96)
+
+
 class Probe(Value):
     """How a service shows that it answers: any status below 500 on `path` within `seconds`."""
 
@@ -51,6 +56,20 @@ class Service(Value):
     probe: Probe = Probe()
     limits: Limits
     tmpfs_mb: Annotated[int, Field(ge=1, le=512)] = 64
+
+
+class Idle(Value):
+    """What the tool's page asks for while it stands open with nobody before it.
+
+    Requests for these paths are no use of the sandbox; `*` is any text. The defaults are marimo's.
+    """
+
+    ignore: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^/[!-~]{0,199}$")], ...], Field(max_length=50)
+    ] = (
+        *("/health", "/api/usage", "/api/status*", "/api/lsp/*", "/api/packages/sandbox"),
+        *("/public-files-sw.js", "/manifest.json", "/favicon.ico"),
+    )
 
 
 class Parameter(Value):
@@ -84,7 +103,11 @@ class Metadata(Value):
 
 
 class Template(Value):
-    """A recipe: one to four services, exactly one of which (`answers`) is behind the gateway."""
+    """A recipe: one to four services, exactly one of which (`answers`) is behind the gateway.
+
+    `disk_mb` is what work and lab may hold together (MiB): watched, see docs/quotas.md. `egress`
+    names the hosts outside that it reaches, if policy approves them.
+    """
 
     api_version: Annotated[Literal["sandbox.template/v1"], Field(alias="apiVersion")]
     kind: Literal["Template"]
@@ -92,7 +115,10 @@ class Template(Value):
     needs: Needs
     services: Annotated[dict[str, Service], Field(min_length=1, max_length=4)]
     answers: str
+    idle: Idle = Idle()
     lab: Limits | None = None
+    egress: tuple[str, ...] = ()
+    disk_mb: Annotated[int, Field(ge=64, le=1_048_576)] = 3072
     parameters: dict[str, Parameter] = Field(default_factory=dict)
     workspace: str = "workspace"
     smoke: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -102,9 +128,16 @@ class Template(Value):
         """The name people type."""
         return self.metadata.name
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names of all containers that run, as people name them."""
+        beside = {"lab": self.lab, "proxy": self.egress}
+        return (*self.services, *(name for name, there in beside.items() if there))
+
     def total(self) -> Limits:
-        """Return the sum of the limits of all services and the lab (MB, CPUs, processes)."""
+        """Return the sum of the limits of services, lab and proxy (MB, CPUs, processes)."""
         parts = [s.limits for s in self.services.values()] + ([self.lab] if self.lab else [])
+        parts += [PROXY_LIMITS] if self.egress else []
         return Limits.model_construct(
             memory_mb=sum(p.memory_mb for p in parts),
             cpus=round(sum(p.cpus for p in parts), 3),
@@ -177,7 +210,12 @@ def _in_bounds(parameter: Parameter, value: ParameterValue) -> bool:
 
 def check_template(template: Template) -> list[str]:
     """Return what is wrong between the fields of `template`, one sentence each; empty: nothing."""
-    return [*_service_problems(template), *_path_problems(template), *_parameter_problems(template)]
+    return [
+        *_service_problems(template),
+        *_path_problems(template),
+        *_parameter_problems(template),
+        *(f"egress: {problem}" for problem in host_problems(template.egress)),
+    ]
 
 
 def _service_problems(template: Template) -> Iterator[str]:

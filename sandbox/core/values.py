@@ -9,7 +9,12 @@ class Value(BaseModel):
     """An immutable value. Unknown fields are errors, so a typing error is never ignored."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64"
+        frozen=True,
+        extra="forbid",
+        ser_json_bytes="base64",
+        val_json_bytes="base64",
+        # A command uses a third of the values that it imports: each is built at its first use.
+        defer_build=True,
     )
 
 

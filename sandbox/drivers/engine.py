@@ -5,8 +5,8 @@ docs.docker.com/reference/api/engine), one request each, which is what `up` pays
 """
 
 import io
-import os
 import re
+import shutil
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -116,8 +116,8 @@ class DockerEngine:
         import docker
 
         # Without inhibit_ipv4 the host's own services answer on the bridge's address.
-        isolation = {"com.docker.network.bridge.inhibit_ipv4": "true"} if network.isolated else {}
-        outward = {"com.docker.network.bridge.enable_ip_masquerade": "false"}
+        option = {"inhibit_ipv4": "true"} if network.isolated else {"enable_ip_masquerade": "false"}
+        option = {"enable_icc": "false"} if network.outward else option
         pools = [docker.types.IPAMPool(subnet=network.subnet)] if network.subnet else []
         with _translated(network.name):
             self._api.create_network(
@@ -125,7 +125,7 @@ class DockerEngine:
                 driver="bridge",
                 internal=network.isolated,
                 check_duplicate=True,
-                options=isolation or outward,
+                options={f"com.docker.network.bridge.{k}": v for k, v in option.items()},
                 ipam=docker.types.IPAMConfig(pool_configs=pools),
                 labels=network.labels,
             )
@@ -171,12 +171,14 @@ class DockerEngine:
             tmpfs=container.tmpfs,
             sysctls=container.sysctls,
             extra_hosts=container.hosts,
+            dns=[container.resolver] if container.resolver else None,
             network_mode=container.network or "none",
             binds=[
                 f"{m.volume}:{m.target}:{'ro' if m.read_only else 'rw'}" for m in container.mounts
             ],
             port_bindings={p.container_port: (p.host, p.host_port) for p in container.publish},
-            restart_policy={"Name": "unless-stopped"} if container.restart else None,
+            # Not `unless-stopped`: an engine that was killed takes what still ran for stopped.
+            restart_policy={"Name": "always"} if container.restart else None,
             log_config=LogConfig(type="json-file", config=_LOG_LIMITS),
         )
 
@@ -206,14 +208,10 @@ class DockerEngine:
 
     def remove(self, kind: Kind, name: str) -> None:
         """Remove an object; gone already, or just going, is success."""
-        removers: dict[Kind, Callable[[], None]] = {
-            "container": lambda: self._api.remove_container(name, force=True),
-            "network": lambda: self._api.remove_network(name),
-            "volume": lambda: self._api.remove_volume(name),
-        }
+        options = {"force": True} if kind == "container" else {}
         try:
             with suppress(NotFound), _translated(name):
-                removers[kind]()
+                getattr(self._api, f"remove_{kind}")(name, **options)
         except SandboxError as error:
             if "is already in progress" not in error.message:
                 raise
@@ -286,11 +284,7 @@ class DockerEngine:
 
     def is_running(self, container: str) -> bool:
         """Say whether a container exists and runs."""
-        try:
-            with _translated(container):
-                return bool(self._api.inspect_container(container)["State"]["Running"])
-        except NotFound:
-            return False
+        return self.running_image(container) is not None
 
     def running_image(self, container: str) -> str | None:
         """Return the tag that a running container was made from; None if it does not run."""
@@ -315,6 +309,19 @@ class DockerEngine:
             Owned("container", c["Names"][0][1:], c["Labels"], c["State"] == "running")
             for c in containers
         ] + [Owned(kind, o["Name"], o["Labels"] or {}) for kind, objects in others for o in objects]
+
+    def volume_bytes(self, installation: str) -> dict[str, int]:
+        """Return the size of all files in each volume of the installation, by name."""
+        with _translated("the engine"):
+            volumes = self._api.df()["Volumes"] or []
+        ours = [v for v in volumes if (v["Labels"] or {}).get(INSTALLATION) == installation]
+        return {v["Name"]: size for v in ours if (size := v["UsageData"]["Size"]) >= 0}
+
+    def volume_folder(self, volume: str) -> str | None:
+        """Return where a volume lies on this machine; None if the engine is on another one."""
+        with _translated(volume):
+            place = str(self._api.inspect_volume(volume)["Mountpoint"])
+        return place if self._api.base_url.startswith("http+docker") else None
 
 
 def _knock(address: str) -> None:
@@ -389,6 +396,5 @@ def _send(stream: Any, payload: bytes) -> None:
 
 def _free_bytes(root: str) -> int | None:
     with suppress(OSError):
-        disk = os.statvfs(root)
-        return disk.f_bavail * disk.f_frsize
+        return shutil.disk_usage(root).free
     return None

@@ -4,18 +4,21 @@ A route is one empty file in its `routes` volume, named by what opens it; see
 `sandbox/images/gateway/` for the configuration that reads them. Putting or removing a file
 touches no other route's connections. A link is not kept anywhere: it carries its end, a random
 number and a seal made with the route's secret; `exchange.py` there checks it and marks it as used.
+It also keeps when each name was last used, in one small file.
 """
 
 import base64
 import hmac
 import http.client
+import json
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 
-from sandbox.core.errors import Conflict, NotFound, SandboxError
+from sandbox.core.errors import Conflict, NotFound, SandboxError, Unavailable
 from sandbox.core.objects import (
     INSTALLATION,
     ROLE,
@@ -32,7 +35,7 @@ from sandbox.core.settings import GatewaySettings
 
 _UID = 10003
 _ROUTES = "/routes"
-_USED = ".used"  # no sandbox can be called that
+_USED, _SEEN = ".used", ".seen"  # no sandbox can be called that
 _INNER_PORT = 8700
 _CADDY = ("/usr/bin/caddy", "run", "--config", "/etc/caddy/gateway.json")
 _EXCHANGE = ("/usr/bin/python3", "-IS", "/sandbox/exchange.py", _ROUTES, "/tmp/exchange.sock")  # noqa: S108 - its own tmpfs
@@ -67,7 +70,7 @@ class CaddyGateway:
         return "current" if found == self._image().tag else "older"
 
     def start(self, progress: Progress) -> None:
-        """Start it in place of what was there; routes stay, connections do not.
+        """Start it in place of what was there, without any route, joined to nobody.
 
         Its image must be built. Raises Conflict when its port is taken.
         """
@@ -78,12 +81,13 @@ class CaddyGateway:
         self._engine.create_network(Network(self.container, labels, isolated=False))
         self._engine.create_volume(self.container, labels)
         self._engine.create_container(self._container(labels))
-        used = File(f"{_USED}/", b"", mode=0o700, uid=_UID, gid=_UID)
-        self._engine.put(self.container, _ROUTES, [used])
+        own = [File(f"{each}/", b"", mode=0o700, uid=_UID, gid=_UID) for each in (_USED, _SEEN)]
+        self._engine.put(self.container, _ROUTES, own)
         self._publish()
-        # What `close` had to leave while it was stopped: of no harm, so no reason to fail.
-        with suppress(SandboxError):
-            self._as_root("find", _ROUTES, "-maxdepth", "1", "-type", "f", "-delete")
+        # A route that could not be closed while there was no gateway must not come back with it.
+        others = ("-mindepth", "1", "-maxdepth", "1", "!", "-name", ".*")
+        if not self._as_root("find", _ROUTES, *others, "-exec", "rm", "-rf", "{}", "+"):
+            raise Unavailable("Its old routes cannot be removed.", subject=self.container)
 
     def _container(self, labels: dict[str, str]) -> Container:
         return Container(
@@ -99,7 +103,8 @@ class CaddyGateway:
             mounts=(Mount(self.container, _ROUTES),),
             tmpfs={"/tmp": f"rw,nosuid,nodev,noexec,size=8m,mode=0700,uid={_UID},gid={_UID}"},  # noqa: S108
             # On two networks at once, it must never pass packets between them.
-            sysctls={"net.ipv4.ip_forward": "0"},
+            sysctls={"net.ipv4.ip_forward": "0", "net.ipv4.ip_unprivileged_port_start": "53"},
+            env={"DENY_NAMES": "0.0.0.0"},  # noqa: S104 - in each sandbox's network
             publish=(Port(self._settings.bind, self._settings.port, _INNER_PORT),),
             restart=True,
         )
@@ -123,6 +128,7 @@ class CaddyGateway:
         # The folder entry replaces the plain file that `close` may have left in a stopped one.
         files = [
             File(f"{route.name}/", b"", mode=0o755),
+            File(f"{route.name}/.ignore", "\n".join(route.ignore).encode()),
             File(f"{route.name}/{_token(route)}", b""),
         ]
         self._engine.put(self.container, _ROUTES, files)
@@ -141,6 +147,25 @@ class CaddyGateway:
     def _as_root(self, *command: str) -> bool:
         """Run a command as the owner of the routes, whom Caddy's own user cannot act for."""
         return self._engine.run(self.container, command, user="0:0").code == 0
+
+    def uses(self) -> Mapping[str, datetime] | None:
+        """Return when each name was last used by a person, by the clock of the engine's machine.
+
+        None if nobody can tell: an older gateway, or none yet, keeps no such file.
+        """
+        try:
+            text = self._engine.read(self.container, f"{_ROUTES}/{_SEEN}/last.json")
+        except NotFound:
+            return None
+        try:
+            seen = json.loads(text)
+            return {str(name): datetime.fromtimestamp(at, UTC) for name, at in seen.items()}
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
+            raise Unavailable(
+                "The gateway's note of who was last there cannot be read.",
+                subject=self.container,
+                hint="It is written anew when the gateway starts again: see sandbox doctor",
+            ) from error
 
     def url(self, name: str) -> str:
         """Return the address of a sandbox, without its secret."""
@@ -164,6 +189,14 @@ class CaddyGateway:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             return probe.connect_ex((self._settings.bind, self._settings.port)) != 0
 
+    def engine_free_bytes(self) -> int | None:
+        """Return what is free where the engine keeps volumes, seen from its own; None if off."""
+        with suppress(SandboxError, ValueError):
+            ran = self._engine.run(self.container, ("stat", "-f", "-c", "%a %S", _ROUTES))
+            blocks, size = ran.out.split()
+            return int(blocks) * int(size)
+        return None
+
     def answers(self, route: Route, path: str) -> bool:
         """Say whether the tool answers below 500. The gateway itself says 403 without a route."""
         connection = http.client.HTTPConnection(
@@ -172,6 +205,7 @@ class CaddyGateway:
         headers = {
             "Host": f"{route.name}.{self._settings.domain}:{self._settings.port}",
             "Cookie": f"sbx={_token(route)}",
+            "Sandbox-Probe": "1",  # our own question is no use by a person
         }
         try:
             connection.request("GET", path, headers=headers)

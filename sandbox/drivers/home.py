@@ -19,6 +19,7 @@ SETTINGS = "sandbox.yaml"
 # Whoever removes things by the registry asks first whether this file says the same.
 _INSTALLATION = "installation"
 _CHUNK = 1024 * 1024
+_BALLAST, _BALLAST_BYTES = "ballast", 16 * 1024 * 1024
 # What is in these folders decides what leaves the core, what runs, and who may.
 _DECIDING = ("policies", "sources", "templates")
 _OTHERS, _OTHERS_WRITE = 0o077, 0o022
@@ -27,8 +28,8 @@ _OTHERS, _OTHERS_WRITE = 0o077, 0o022
 class HomeFolder:
     """One home, as files."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, conf: Path = Path("/proc/sys/net/ipv4/conf")) -> None:
+        self._folder, self._conf = folder, conf
         # What each thread holds alone: the kernel's locks would make it wait for itself.
         self._alone: set[tuple[int, str]] = set()
 
@@ -205,6 +206,52 @@ class HomeFolder:
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK):
                 yield chunk
+
+    def free_bytes(self, place: str = "") -> int | None:
+        """Return what is free where a folder of this machine lies, by default the home's state.
+
+        None where the machine does not say.
+        """
+        asked = Path(place) if place else self._folder / STATE
+        # Nobody but root may look into an engine's folder; how full its disk is may everybody ask.
+        for folder in (asked, *asked.parents):
+            try:
+                disk = os.statvfs(folder)
+            except PermissionError:
+                continue
+            except OSError:
+                return None
+            return disk.f_bavail * disk.f_frsize
+        return None
+
+    def take_ballast(self) -> None:
+        """Have a file of 16 MiB that can be given up; what the disk refuses is left as it is."""
+        file = self._folder / STATE / _BALLAST
+        with suppress(OSError):
+            held = os.open(file, os.O_CREAT | os.O_WRONLY, 0o600)
+            try:
+                os.posix_fallocate(held, 0, _BALLAST_BYTES)
+            except OSError:
+                file.unlink(missing_ok=True)
+                raise
+            finally:
+                os.close(held)
+
+    def drop_ballast(self) -> None:
+        """Give that file up, so that a registry on a full disk can write again; gone is fine."""
+        with suppress(OSError):
+            (self._folder / STATE / _BALLAST).unlink(missing_ok=True)
+
+    def checks_sources(self) -> bool | None:
+        """Say whether the kernel filters by reverse path, strictly, on bridges to come.
+
+        Of its setting for all and that for one the higher holds; 2 is the loose form.
+        """
+        try:
+            found = [int((self._conf / n / "rp_filter").read_text()) for n in ("all", "default")]
+        except (OSError, ValueError):
+            return None
+        return max(found) == 1
 
     def sweep(self, name: str) -> None:
         """Remove what a killed process left in the workshop of `name`; a held one stays."""

@@ -6,21 +6,26 @@ is being removed and what became of its work; from there on everything can be as
 
 from typing import NoReturn
 
+from sandbox.core.anatomy import PROXY, container_name
 from sandbox.core.certificate import Certificate, Gone, Remains
 from sandbox.core.errors import SandboxError, Unavailable
 from sandbox.core.keeping import Outcome, archive_name
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import Owned
-from sandbox.core.phases import Action, Destroyed, Removing, State
+from sandbox.core.phases import LIVE, Action, Destroyed, Removing, State
 from sandbox.core.ports import Context, Transaction
 from sandbox.usecases.dismantling import dismantle
-from sandbox.usecases.keeping import alone_keeping, keep, outcome_key
-from sandbox.usecases.recording import record
+from sandbox.usecases.egress import contacts_of, record_contacts
+from sandbox.usecases.keeping import alone_removing, keep, outcome_key
+from sandbox.usecases.recording import record, still
+from sandbox.usecases.starting import forget_guards
 
 
 def begin_removal(context: Context, tx: Transaction, sandbox: Sandbox, why: str) -> Sandbox:
     """Write that `sandbox` is being removed; raises Conflict if its state forbids it."""
     now = context.now()
+    if sandbox.state is State.REMOVING:  # who has it finished need not say the reason again
+        why = why or sandbox.reason
     removing = sandbox.moved(
         Action.REMOVE, Removing(since=now, by=context.actor.name, why=why), now
     )
@@ -31,15 +36,19 @@ def begin_removal(context: Context, tx: Transaction, sandbox: Sandbox, why: str)
 
 def end(
     context: Context, sandbox: Sandbox, why: str, *, wanted: bool = True
-) -> tuple[Sandbox, list[Owned]]:
+) -> tuple[Sandbox, list[Owned] | None]:
     """Keep the work of `sandbox` if it is wanted, then remove it, from whatever state.
 
-    If its work cannot be kept, the sandbox stays as it was: raises Unavailable. Else as `destroy`.
+    Returns it, certified, and what went; None if it was gone already, by another command. If its
+    work cannot be kept, the sandbox stays as it was: raises Unavailable. Else as `destroy`.
     """
-    with context.files.working_on(sandbox.id):
-        with alone_keeping(context, sandbox):
-            removing = _begin_kept(context, sandbox, why, wanted)
-        return destroy(context, removing, wanted=wanted)
+    with context.files.working_on(sandbox.id), alone_removing(context, sandbox):
+        with context.registry.reading() as tx:
+            current = still(tx, sandbox)
+        if current.state not in LIVE:
+            return current, None
+        removing = _begin_kept(context, sandbox, why, wanted)
+        return _dismantled(context, removing, _settled(context, removing, wanted))
 
 
 def destroy(
@@ -51,15 +60,22 @@ def destroy(
     Repeatable: what is gone already is success. Raises Unavailable, with what remains, when not
     everything can be removed; the sandbox stays `removing` then.
     """
-    with context.files.working_on(removing.id):
-        outcome = _settled(context, removing, wanted)
-        context.progress.say("down", "Removing containers, network and volumes")
-        try:
-            found = dismantle(context, removing)
-        except SandboxError as error:
-            _not_all(context, removing, outcome, error)
-        with context.registry.writing() as tx:
-            return _certify(context, tx, removing, found, outcome), found
+    with context.files.working_on(removing.id), alone_removing(context, removing):
+        return _dismantled(context, removing, _settled(context, removing, wanted))
+
+
+def _dismantled(
+    context: Context, removing: Sandbox, outcome: Outcome
+) -> tuple[Sandbox, list[Owned]]:
+    reached = contacts_of(context, removing)
+    context.progress.say("down", "Removing containers, network and volumes")
+    try:
+        found = dismantle(context, removing)
+    except SandboxError as error:
+        _not_all(context, removing, outcome, error)
+    with context.registry.writing() as tx:
+        record_contacts(context, tx, removing, reached)
+        return _certify(context, tx, removing, found, outcome), found
 
 
 def _begin_kept(context: Context, sandbox: Sandbox, why: str, wanted: bool) -> Sandbox:
@@ -69,7 +85,7 @@ def _begin_kept(context: Context, sandbox: Sandbox, why: str, wanted: bool) -> S
         outcome = keep(context, sandbox, wanted=wanted)
     try:
         with context.registry.writing() as tx:
-            removing = begin_removal(context, tx, _current(tx, sandbox), why)
+            removing = begin_removal(context, tx, still(tx, sandbox), why)
             tx.note(outcome_key(sandbox.id), outcome.model_dump_json())
             return removing
     except BaseException:
@@ -83,10 +99,9 @@ def _settled(context: Context, removing: Sandbox, wanted: bool) -> Outcome:
     outcome = _noted(context, removing)
     if outcome is not None:
         return outcome
-    with alone_keeping(context, removing):
-        outcome = keep(context, removing, wanted=wanted)
-        with context.registry.writing() as tx:
-            tx.note(outcome_key(removing.id), outcome.model_dump_json())
+    outcome = keep(context, removing, wanted=wanted)
+    with context.registry.writing() as tx:
+        tx.note(outcome_key(removing.id), outcome.model_dump_json())
     return outcome
 
 
@@ -99,7 +114,7 @@ def _noted(context: Context, sandbox: Sandbox) -> Outcome | None:
 def _certify(
     context: Context, tx: Transaction, removing: Sandbox, found: list[Owned], outcome: Outcome
 ) -> Sandbox:
-    now, current = context.now(), _current(tx, removing)
+    now, current = context.now(), still(tx, removing)
     if current.state is State.DESTROYED:
         return current
     certificate = _certificate(context, removing, _gone(tx, removing, found), (), outcome)
@@ -107,6 +122,7 @@ def _certify(
     tx.save_sandbox(destroyed)
     tx.forget_journal(removing.id)
     tx.forget(outcome_key(removing.id))
+    forget_guards(tx, removing)
     _record(context, tx, "sandbox.destroyed", certificate)
     return destroyed
 
@@ -120,7 +136,7 @@ def _not_all(
     why = f"{error.subject}: {error.message}" if error.subject else error.message
     remains = tuple(Remains(kind=o.kind, name=o.name, why=why) for o in found)
     with context.registry.writing() as tx:
-        current = _current(tx, removing)
+        current = still(tx, removing)
         phase = Removing(
             since=removing.phase.since, by=context.actor.name, why=removing.reason, remains=remains
         )
@@ -137,12 +153,6 @@ def _not_all(
             "remains": [r.model_dump(mode="json") for r in remains],
         },
     ) from error
-
-
-def _current(tx: Transaction, sandbox: Sandbox) -> Sandbox:
-    """Return what the record says by now: another command may have destroyed it meanwhile."""
-    found = tx.sandbox(sandbox.name)
-    return found if found and found.id == sandbox.id else sandbox
 
 
 def _certificate(
@@ -184,7 +194,17 @@ def _gone(tx: Transaction, sandbox: Sandbox, found: list[Owned]) -> tuple[Gone, 
     objects = [Gone(kind=kind, name=name) for kind, name in names]
     ended = [Gone(kind="route", name=sandbox.name), Gone(kind="credential", name="link")]
     ended += [
-        Gone(kind="endpoint", name=f"gateway on {o.name}") for o in objects if o.kind == "network"
+        Gone(kind="endpoint", name=f"{who} on {o.name}")
+        for o in objects
+        if o.kind == "network"
+        for who in _joined(sandbox, o.name)
     ]
     ended += [Gone(kind="credential", name="lab password")] if "lab" in sandbox.parts else []
     return (*objects, *ended)
+
+
+def _joined(sandbox: Sandbox, network: str) -> list[str]:
+    """Return who was on a network of the sandbox besides its own parts, or as its way out."""
+    if network == container_name(sandbox.id, "outside"):
+        return [PROXY]
+    return ["gateway", *([PROXY] if PROXY in sandbox.parts else [])]

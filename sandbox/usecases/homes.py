@@ -2,26 +2,32 @@
 
 import shlex
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Literal
 
 from pydantic import Field
 
+from sandbox.core.clock import Reading
+from sandbox.core.disk import MB
 from sandbox.core.errors import Conflict, SandboxError
+from sandbox.core.lease import spoken
+from sandbox.core.objects import EngineFacts
 from sandbox.core.phases import LIVE
 from sandbox.core.ports import Context, Exposed, Transaction
 from sandbox.core.snapshot import SnapshotState
 from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.desk import answers
+from sandbox.usecases.disk import look_at_room, take_ballast
 from sandbox.usecases.dismantling import remove_all
 from sandbox.usecases.gateway import ensure_gateway
 from sandbox.usecases.images import build_missing
 from sandbox.usecases.line import stopped_line
+from sandbox.usecases.pooling import PoolState, empty_pool, pool_states
 from sandbox.usecases.recording import record
 from sandbox.usecases.scheduling import unschedule
 
 _GB = 1_000_000_000
 _LOW_DISK = 5 * _GB
-_NO_DISK = 1 * _GB
 _MOST_EXPOSED = 8
 
 
@@ -82,6 +88,7 @@ def init(context: Context, request: InitRequest) -> InitResult:
     home = context.files.access().path
     installation = context.registry.installation()
     context.files.belongs_to(installation)
+    take_ballast(context)
     with context.registry.writing() as tx:
         created = not tx.events(last=1)
         if created:
@@ -117,13 +124,25 @@ def doctor(context: Context, request: DoctorRequest) -> DoctorResult:
     if works:
         checks += [_base_image(context), _port(context), *_gateway(context), *_demo(context)]
     return DoctorResult(
-        checks=(*checks, *_home(context), _registry(context), *_line(context), _duties())
+        checks=(
+            *checks,
+            *_home(context),
+            _registry(context),
+            *_line(context),
+            *_pool(context),
+            *_clock(context),
+            _duties(),
+        )
     )
 
 
 @answers(UninstallRequest)
 def uninstall(context: Context, request: UninstallRequest) -> UninstallResult:
-    """Remove every engine object of this installation; raises Conflict while sandboxes live."""
+    """Remove every engine object of this installation, the pool first.
+
+    Raises Conflict while sandboxes live that somebody holds.
+    """
+    gone = empty_pool(context)
     # The records go first, so that no build that still runs can write `ready` afterwards.
     with context.registry.writing() as tx:
         live = [s.name for s in tx.sandboxes(LIVE)]
@@ -142,7 +161,7 @@ def uninstall(context: Context, request: UninstallRequest) -> UninstallResult:
         record(context, tx, "home.uninstalled", context.registry.installation(), path=path)
     for source in sources:
         context.files.sweep(source)
-    return UninstallResult(removed=tuple(f"{o.kind} {o.name}" for o in found))
+    return UninstallResult(removed=tuple(f"{o.kind} {o.name}" for o in (*gone, *found)))
 
 
 def _give_up_snapshots(tx: Transaction) -> set[str]:
@@ -166,10 +185,29 @@ def _engine(context: Context) -> list[Check]:
         Check(name="cgroups", status="ok", said=facts.cgroups),
         Check(name="storage", status="ok", said=facts.storage),
     ]
-    return [*checks, _disk(facts.root, facts.free_bytes)]
+    return [*checks, _disk(context, facts.root), _host(context, facts)]
 
 
-def _disk(root: str, free: int | None) -> Check:
+def _host(context: Context, facts: EngineFacts) -> Check:
+    """Say whether what a sandbox sends to everybody reaches programs of the engine's machine."""
+    here = facts.free_bytes is not None
+    closed = context.files.checks_sources() if here else None
+    if closed:
+        return Check(name="host", status="ok", said="it takes nothing from a sandbox's network")
+    unseen = closed is None
+    return Check(
+        name="host",
+        status="warn",
+        said="whether it takes multicasts from sandboxes cannot be seen from here"
+        if unseen
+        else "unless a firewall drops them, multicasts from sandboxes reach its UDP services",
+        fix="See docs/isolation.md, on multicasts: one rule or one setting of its kernel ends it.",
+    )
+
+
+def _disk(context: Context, root: str) -> Check:
+    """Say whether the engine's disk has its reserve free, below which `up` is refused."""
+    free, reserve = look_at_room(context).engine, context.settings.disk.reserve_mb * MB
     if free is None:
         return Check(
             name="disk",
@@ -178,8 +216,8 @@ def _disk(root: str, free: int | None) -> Check:
             fix="Look at the free space on the engine's own machine.",
         )
     status: Literal["ok", "warn", "fail"] = "ok"
-    if free < _LOW_DISK:
-        status = "fail" if free < _NO_DISK else "warn"
+    if free < reserve + _LOW_DISK:
+        status = "fail" if free < reserve else "warn"
     fix = "" if status == "ok" else "Free some space: docker system df, sandbox snapshot rm"
     return Check(name="disk", status=status, said=f"{free / _GB:.1f} GB free in {root}", fix=fix)
 
@@ -277,6 +315,52 @@ def _line(context: Context) -> list[Check]:
         return []
     said = f"stopped by {stopped.by}: {stopped.reason}"
     return [Check(name="line", status="warn", said=said, fix="sandbox stop-the-line --lift")]
+
+
+def _pool(context: Context) -> list[Check]:
+    try:
+        states = pool_states(context)
+    except SandboxError:
+        return []  # the registry's own line tells why
+    return [_pool_of(state) for state in states]
+
+
+def _pool_of(state: PoolState) -> Check:
+    said = f"{state.template}: {state.ready} of {state.wanted} are ready"
+    if state.trouble:
+        fix = "Mend that, or correct `pool` in sandbox.yaml."
+        return Check(name="pool", status="warn", said=f"{said}: {state.trouble}", fix=fix)
+    if state.ready < state.wanted:
+        return Check(name="pool", status="warn", said=said, fix="sandbox reap --apply")
+    return Check(name="pool", status="ok", said=said)
+
+
+def _clock(context: Context) -> list[Check]:
+    try:
+        return [_time(context.reading())]
+    except SandboxError:
+        return []  # the last reading is in the registry, whose own line tells why
+
+
+def _time(reading: Reading) -> Check:
+    """Say whether the wall clock shows the time that leases go by (see core/clock.py)."""
+    shown = f"{reading.wall + reading.ahead:%Y-%m-%d %H:%M} UTC"
+    if not reading.ahead:
+        return Check(name="clock", status="ok", said=shown)
+    back = reading.ahead < timedelta()
+    off = f"{spoken(abs(reading.ahead))} {'behind' if back else 'ahead of'}"
+    after = (
+        "If it was wrong before, nothing ends early: time goes on from the last event on record."
+        if back
+        else "If it was wrong before, it is believed after the next start of the machine."
+    )
+    return Check(
+        name="clock",
+        status="warn",
+        said=f"it shows {shown}, {off} the time that has passed; "
+        f"leases go by {reading.wall:%Y-%m-%d %H:%M} UTC",
+        fix=f"Set the machine's clock right. {after}",
+    )
 
 
 def _duties() -> Check:

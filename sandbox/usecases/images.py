@@ -13,6 +13,7 @@ def images_of(context: Context, template: Template) -> Images:
         base=catalogue.base_image(),
         services={s: catalogue.service_image(template.name, s) for s in template.services},
         lab=catalogue.lab_image() if template.lab else None,
+        proxy=catalogue.proxy_image() if template.egress else None,
     )
 
 

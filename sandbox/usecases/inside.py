@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from pathlib import PurePath
 from typing import Any
 
-from sandbox.core.anatomy import PYTHON, container_name
+from sandbox.core.anatomy import PROXY, PYTHON, confined, container_name
 from sandbox.core.errors import Conflict, Denied, InvalidInput, NotFound, SandboxError, Unavailable
 from sandbox.core.lifecycle import Sandbox
-from sandbox.core.ports import Context
+from sandbox.core.ports import Context, Progress
 from sandbox.core.text import clean, closest
 from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.desk import answers
+from sandbox.usecases.idling import note_command
 from sandbox.usecases.probing import read_json
 from sandbox.usecases.recording import record
 from sandbox.usecases.sandboxes import running
@@ -28,8 +29,8 @@ _TABLE = re.compile(r"[^\W\d]\w*")
 _LONGEST_TABLE = 63  # bytes; PostgreSQL cuts off the rest without a word
 _KILLED = 137
 _EXAMPLE = '"SELECT count(*) FROM core.purchases"'
-# How engines report, in place of the command's output, that they could not start it.
-_NOT_STARTED = b"OCI runtime exec failed"
+# How the guard reports, in place of the command's output, that it could not start it.
+_NOT_STARTED = b"sandbox guard: cannot run "
 
 
 class SqlResult(Result):
@@ -161,19 +162,26 @@ def execute(context: Context, request: ExecRequest) -> ExecResult:
     sandbox = running(context, request.name)
     _refuse_lab(request)
     container = _container(sandbox, request.part)
-    refused = False
-
-    def pass_on(stream: str, chunk: bytes) -> None:
-        """Give it to the caller, unless the engine says that nothing was started."""
-        nonlocal refused
-        refused = refused or chunk.startswith(_NOT_STARTED)
-        held.append(chunk) if refused else context.progress.output(stream, chunk)
-
-    held: list[bytes] = []
+    shown = _Shown(context.progress)
+    note_command(context, sandbox)
     with _named(request.name):
-        ran = context.engine.run(container, request.command, output=pass_on)
-    code = _not_started(context, request, b"".join(held)) if refused else ran.code
+        ran = context.engine.run(container, confined(*request.command), output=shown.take)
+    code = _not_started(context, request, shown.refusal) if shown.refusal else ran.code
     return ExecResult(name=request.name, code=code)
+
+
+class _Shown:
+    """Passes output on to the caller, but for what says that nothing was started."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self.refusal = progress, b""
+
+    def take(self, stream: str, chunk: bytes) -> None:
+        """Show a piece of output, or hold it as part of the refusal."""
+        if self.refusal or chunk.startswith(_NOT_STARTED):
+            self.refusal += chunk
+        else:
+            self._progress.output(stream, chunk)
 
 
 @answers(LogsRequest)
@@ -190,7 +198,13 @@ def logs(context: Context, request: LogsRequest) -> LogsResult:
 
 
 def _refuse_lab(request: ExecRequest) -> None:
-    """Keep commands out of the lab: its user is the server's own, whom PostgreSQL lets do all."""
+    """Keep commands out of the lab, whose user PostgreSQL lets do all, and out of the proxy."""
+    if request.part == PROXY:
+        raise Denied(
+            "No commands are run in the proxy: it alone has a way out.",
+            subject=request.name,
+            hint=f"See what it did: sandbox logs {request.name} --part proxy",
+        )
     if request.part == "lab":
         raise Denied(
             "No commands are run in the lab; it answers SQL.",
@@ -201,7 +215,7 @@ def _refuse_lab(request: ExecRequest) -> None:
 
 def _not_started(context: Context, request: ExecRequest, said: bytes) -> int:
     """Say why a command could not be started; return the exit code that a shell gives for it."""
-    missing = b"not found" in said or b"no such file" in said
+    missing = b"No such file" in said
     why = "there is no such command inside" if missing else "this cannot be executed"
     line = f"Error {request.name}: {clean(request.command[0])}: {why}\n"
     context.progress.output("stderr", line.encode())
@@ -291,10 +305,12 @@ def _ask(
     """Run a program of ours inside the tool's container: one JSON line in, one document out."""
     sandbox = running(context, name)
     container = _container(sandbox, "")
+    note_command(context, sandbox)
     line = json.dumps(question, ensure_ascii=False).encode() + b"\n"
     with _named(name):
         # Isolated (-I): a file of the owner's in /work must not pose as a module of ours.
-        ran = context.engine.run(container, [PYTHON, "-I", "-m", program], stdin=line + content)
+        command = confined(PYTHON, "-I", "-m", program)
+        ran = context.engine.run(container, command, stdin=line + content)
         if ran.code == _KILLED and context.engine.is_running(container):
             raise _too_big(name, None)
         return read_json(ran, container)

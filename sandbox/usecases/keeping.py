@@ -4,16 +4,18 @@ Nothing here changes the sandbox: until the archive is whole, a failure leaves a
 """
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 from sandbox.core.anatomy import (
+    KEEPER,
     LAB_FOLDER,
     LAB_UID,
-    TOOL_UID,
     WORK_FOLDER,
     container_name,
+    never_started,
 )
 from sandbox.core.archive import TAR_END, bounded, regular_files, tar_entry
 from sandbox.core.certificate import Kept
@@ -31,7 +33,7 @@ from sandbox.core.keeping import (
     why_not,
 )
 from sandbox.core.lifecycle import Sandbox
-from sandbox.core.objects import INSTALLATION, ROLE, SANDBOX, BigFile, Container, File, Mount, Owned
+from sandbox.core.objects import BigFile, File, Mount, Owned
 from sandbox.core.phases import State
 from sandbox.core.ports import Context
 from sandbox.core.sealing import Seal
@@ -40,8 +42,12 @@ from sandbox.usecases.images import build_missing
 from sandbox.usecases.recording import record
 from sandbox.usecases.starting import write_deadline
 
+# Parts that have no work folder.
+_BESIDE = ("lab", "proxy")
 # A lab that is started for its dump alone ends by itself after this, if we die half-way.
 _DUMP_ALLOWANCE = timedelta(minutes=10)
+# A removal takes a second; one that still keeps a large lab is not waited for.
+_PATIENCE, _LOOK_SECONDS = 10.0, 0.05
 _PIECE = 8 * 1024 * 1024
 _LONGEST_COMPLAINT = 2000
 # Waits for the server, says nothing for an empty lab, else writes the dump to stdout.
@@ -106,16 +112,27 @@ def sweep(context: Context) -> tuple[str, ...]:
 
 
 @contextmanager
-def alone_keeping(context: Context, sandbox: Sandbox) -> Iterator[None]:
-    """Hold what becomes of the work of `sandbox`; raises Conflict while another process does."""
-    with context.files.alone_with(_lock(sandbox.id)) as alone:
-        if not alone:
+def alone_removing(
+    context: Context, sandbox: Sandbox, patience: float = _PATIENCE
+) -> Iterator[None]:
+    """Hold the removal of `sandbox`, and what becomes of its work.
+
+    Waits so many seconds for another process that has it; then raises Conflict.
+    """
+    until = time.monotonic() + patience
+    while True:
+        with context.files.alone_with(_lock(sandbox.id)) as alone:
+            if alone:
+                yield
+                return
+        if time.monotonic() > until:
             raise Conflict(
-                "Another command is removing this sandbox just now.",
+                "Another command is removing it already.",
                 subject=sandbox.name,
-                hint=f"See: sandbox show {sandbox.name}",
+                hint=f"Wait until it is gone: sandbox show {sandbox.name}",
+                details={"state": sandbox.state.value},
             )
-        yield
+        time.sleep(_LOOK_SECONDS)
 
 
 def outcome_key(sandbox_id: str) -> str:
@@ -194,7 +211,7 @@ def _about(sandbox: Sandbox, data_class: str, until: str) -> bytes:
 
 
 def _pack_work(context: Context, sandbox: Sandbox, found: list[Owned], pack: _Pack) -> None:
-    services = [container_name(sandbox.id, part) for part in sandbox.parts if part != "lab"]
+    services = [container_name(sandbox.id, part) for part in sandbox.parts if part not in _BESIDE]
     there = {o.name for o in found if o.kind == "container"}
     carrier = next((name for name in services if name in there), None)
     if carrier is not None:
@@ -226,31 +243,38 @@ def _pack_lab(context: Context, sandbox: Sandbox, found: list[Owned], pack: _Pac
 
 def _pack_dump(context: Context, lab: str, pack: _Pack) -> None:
     """Add what `pg_dump` writes, in numbered pieces: its length is not known before its end."""
-    held, complaint, number = bytearray(), bytearray(), 0
+    dump, command = _Dump(pack), ("/bin/sh", "-c", _DUMP)
+    ran = context.engine.run(lab, command, user=f"{LAB_UID}:{LAB_UID}", output=dump.take)
+    if ran.code:
+        said = dump.complaint.decode(errors="replace")
+        said = " ".join(clean(said, keep_newlines=True).split())
+        raise Unavailable(f"The lab's tables cannot be read: {said[-300:]}", subject=lab)
+    dump.end()
 
-    def add() -> None:
-        """Close one piece."""
-        nonlocal number
-        number += 1
-        pack.add(File(f"lab/tables-{number:03}.sql.gz", bytes(held), mode=0o644))
-        held.clear()
 
-    def take(stream: str, chunk: bytes) -> None:
+class _Dump:
+    """A dump on its way into a pack, and the beginning of what was complained of meanwhile."""
+
+    def __init__(self, pack: _Pack) -> None:
+        self._pack, self._held, self._pieces = pack, bytearray(), 0
+        self.complaint = bytearray()
+
+    def take(self, stream: str, chunk: bytes) -> None:
         """Hold what comes until it is a piece."""
         if stream == "stderr":
-            complaint.extend(chunk[: _LONGEST_COMPLAINT - len(complaint)])
+            self.complaint += chunk[: _LONGEST_COMPLAINT - len(self.complaint)]
             return
-        held.extend(chunk)
-        if len(held) >= _PIECE:
-            add()
+        self._held += chunk
+        if len(self._held) >= _PIECE:
+            self.end()
 
-    command = ("/bin/sh", "-c", _DUMP)
-    ran = context.engine.run(lab, command, user=f"{LAB_UID}:{LAB_UID}", output=take)
-    if ran.code:
-        said = " ".join(clean(complaint.decode(errors="replace"), keep_newlines=True).split())
-        raise Unavailable(f"The lab's tables cannot be read: {said[-300:]}", subject=lab)
-    if held:
-        add()
+    def end(self) -> None:
+        """Pack what is held, if anything is."""
+        if self._held:
+            self._pieces += 1
+            name = f"lab/tables-{self._pieces:03}.sql.gz"
+            self._pack.add(File(name, bytes(self._held), mode=0o644))
+            self._held.clear()
 
 
 @contextmanager
@@ -281,31 +305,17 @@ def _carrier(
     context: Context, sandbox: Sandbox, part: str, folder: str, found: list[Owned]
 ) -> Iterator[str | None]:
     """Give a container, never started, through which a volume without one is read; or None."""
-    volume, name = container_name(sandbox.id, part), container_name(sandbox.id, "keep")
+    volume, name = container_name(sandbox.id, part), container_name(sandbox.id, KEEPER)
     if ("volume", volume) not in {(o.kind, o.name) for o in found}:
         yield None
         return
     base = context.catalogue.base_image()
     build_missing(context, [base])
+    mount, installation = Mount(volume, folder, read_only=True), context.registry.installation()
     context.engine.remove("container", name)
     try:
-        context.engine.create_container(
-            Container(
-                name=name,
-                image=base.tag,
-                labels=_labels(context, sandbox),
-                user=f"{TOOL_UID}:{TOOL_UID}",
-                command=("/bin/true",),
-                memory_mb=16,
-                cpus=0.1,
-                pids=8,
-                mounts=(Mount(volume, folder, read_only=True),),
-            )
-        )
+        keeper = never_started(installation, sandbox.id, KEEPER, base.tag, mount)
+        context.engine.create_container(keeper)
         yield name
     finally:
         context.engine.remove("container", name)
-
-
-def _labels(context: Context, sandbox: Sandbox) -> dict[str, str]:
-    return {INSTALLATION: context.registry.installation(), SANDBOX: sandbox.id, ROLE: "keep"}

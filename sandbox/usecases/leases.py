@@ -6,24 +6,26 @@ what the record says.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 from sandbox.core.anatomy import PROVISIONING_ALLOWANCE
-from sandbox.core.errors import Conflict, Denied, SandboxError
+from sandbox.core.errors import Conflict, Denied
 from sandbox.core.judged import ExtendInput
 from sandbox.core.lease import Lease, parse_ttl
 from sandbox.core.lifecycle import Sandbox
-from sandbox.core.phases import Action, Frozen, Ready, State
+from sandbox.core.phases import Action, Frozen, Ready
 from sandbox.core.policy import Decision
 from sandbox.core.ports import Context, Transaction
 from sandbox.core.values import Request, Result
+from sandbox.usecases.admitting import admit_start, admit_within, refuse_overfull
 from sandbox.usecases.desk import answers
 from sandbox.usecases.line import check_line, freeze_in, why
 from sandbox.usecases.recording import record, still
 from sandbox.usecases.sandboxes import find
 from sandbox.usecases.starting import (
+    or_stopped_again,
     owe_guards,
     start_all,
     stop_all,
@@ -88,10 +90,14 @@ class ResumeResult(Result):
 
 
 class ResumeRequest(Request[ResumeResult]):
-    """Ask to start a frozen sandbox again; with `credit` it gets the frozen time back."""
+    """Ask to start a frozen sandbox again; with `credit` it gets the frozen time back.
+
+    `disk_mb` is what it may hold from now on (MiB); 0 leaves it as it is.
+    """
 
     name: str
     credit: bool = False
+    disk_mb: int = 0
 
 
 @answers(ExtendRequest)
@@ -121,22 +127,18 @@ def extend(context: Context, request: ExtendRequest) -> ExtendResult:
 def restore(context: Context, request: RestoreRequest) -> RestoreResult:
     """Bring an expired sandbox back: containers, route, and the tool's first answer.
 
+    One that was frozen when it expired is frozen again: it gets time, and nothing is started.
+
     Raises Denied as `extend` does, Conflict when it has not expired, when its grace is over or
     when the line is stopped. Any failure leaves it expired and stopped, its budget untouched.
     """
     asked = parse_ttl(request.ttl) if request.ttl else None
     with _alone_with(context, request.name) as sandbox:
         lease, decision = _restorable(context, sandbox, asked, request.reason.strip())
-        context.progress.say("restore", "Starting it, waiting for the tool's first answer")
-        with _or_stopped_again(context, sandbox):
-            # As in `up`: whoever is killed half-way leaves containers that end by themselves.
-            assert lease.deadline is not None
-            until = min(context.now() + PROVISIONING_ALLOWANCE, lease.deadline)
-            write_deadline(context, sandbox, until)
-            start_all(context, sandbox)
-            with context.registry.writing() as tx:
-                ready = _ready_again(context, tx, sandbox, Action.RESTORE, lease)
-                sandbox = _moved_in(context, tx, ready, sandbox, "sandbox.restored", decision)
+        if sandbox.frozen:
+            sandbox = _restored(context, sandbox, lease, decision)
+        else:
+            sandbox = _restored_running(context, sandbox, lease, decision)
         tell_guards(context, sandbox)
     return RestoreResult(sandbox=view(context, sandbox), decision=decision)
 
@@ -167,12 +169,17 @@ def resume(context: Context, request: ResumeRequest) -> ResumeResult:
             check_line(tx, sandbox.name)
         sandbox.moved(Action.RESUME, Ready(since=now), now)
         assert isinstance(sandbox.phase, Frozen)
+        wanted = _with_disk(sandbox, request.disk_mb)
+        refuse_overfull(wanted)
+        admit_start(context, wanted, "resume")
         context.progress.say("resume", "Starting it, waiting for the tool's first answer")
-        with _or_stopped_again(context, sandbox):
+        with or_stopped_again(context, sandbox):
+            # An `extend` that was cut off may have left them with an end that is over.
+            tell_guards(context, sandbox)
             start_all(context, sandbox)
             lease = _credited(context, sandbox, sandbox.phase) if request.credit else sandbox.lease
             with context.registry.writing() as tx:
-                ready = _ready_again(context, tx, sandbox, Action.RESUME, lease)
+                ready = _started(context, tx, wanted, Action.RESUME, lease)
                 sandbox = _moved_in(context, tx, ready, sandbox, "sandbox.resumed")
         if request.credit:
             tell_guards(context, sandbox)
@@ -198,20 +205,6 @@ def _alone_with(context: Context, name: str) -> Iterator[Sandbox]:
 
 
 @contextmanager
-def _or_stopped_again(context: Context, sandbox: Sandbox) -> Iterator[None]:
-    """Stop what was started if the block fails before it is on record that it runs."""
-    try:
-        yield
-    except BaseException:
-        current = find(context, sandbox.name)
-        if current.state_at(context.now()) is not State.READY:
-            # The first error tells more; what still runs is stopped by the reaper.
-            with suppress(SandboxError):
-                stop_all(context, sandbox)
-        raise
-
-
-@contextmanager
 def _about(sandbox: Sandbox) -> Iterator[None]:
     """Let what a lease refuses be told of its sandbox."""
     try:
@@ -231,7 +224,7 @@ def _own(context: Context, tx: Transaction, sandbox: Sandbox) -> Sandbox:
     """Return the record as it is now; raises Denied if it is somebody else's."""
     current = still(tx, sandbox)
     owner = current.lease.owner
-    if owner != context.actor.name:
+    if owner and owner != context.actor.name:  # nobody's: its state tells more
         raise Denied(
             f"It is {owner}'s sandbox: only {owner} can ask for more time.",
             subject=current.name,
@@ -261,7 +254,7 @@ def _restorable(
     with context.registry.writing() as tx:
         sandbox = _own(context, tx, sandbox)
         check_line(tx, sandbox.name)
-        sandbox.moved(Action.RESTORE, Ready(since=now), now)
+        sandbox.moved(Action.RESTORE, sandbox.restored_phase(now), now)
         _within_grace(context, sandbox)
         span = asked or min(_RESTORED, sandbox.lease.left(now).span)
         with _about(sandbox):
@@ -300,13 +293,42 @@ def _credited(context: Context, sandbox: Sandbox, phase: Frozen) -> Lease:
     return sandbox.lease.credited(frozen, by=context.actor.name, reason=reason, now=now)
 
 
-def _ready_again(
+def _restored_running(
+    context: Context, sandbox: Sandbox, lease: Lease, decision: Decision
+) -> Sandbox:
+    admit_start(context, sandbox, "restore")
+    context.progress.say("restore", "Starting it, waiting for the tool's first answer")
+    with or_stopped_again(context, sandbox):
+        # As in `up`: whoever is killed half-way leaves containers that end by themselves.
+        assert lease.deadline is not None
+        until = min(context.now() + PROVISIONING_ALLOWANCE, lease.deadline)
+        write_deadline(context, sandbox, until)
+        start_all(context, sandbox)
+        return _restored(context, sandbox, lease, decision)
+
+
+def _restored(context: Context, sandbox: Sandbox, lease: Lease, decision: Decision) -> Sandbox:
+    """Write it as it comes back."""
+    with context.registry.writing() as tx:
+        back = _started(context, tx, sandbox, Action.RESTORE, lease)
+        return _moved_in(context, tx, back, sandbox, "sandbox.restored", decision)
+
+
+def _started(
     context: Context, tx: Transaction, sandbox: Sandbox, action: Action, lease: Lease
 ) -> Sandbox:
-    """Return it ready, if that is still wanted: it was started, and meanwhile much can happen."""
+    """Return it as it runs, if that is still wanted: meanwhile much can have happened."""
     check_line(tx, sandbox.name)
-    now = context.now()
-    return still(tx, sandbox).moved(action, Ready(since=now), now, lease=lease)
+    now, current = context.now(), still(tx, sandbox)
+    to = current.restored_phase(now) if action is Action.RESTORE else Ready(since=now)
+    wanted = _with_disk(current, sandbox.disk_mb)
+    if isinstance(to, Ready):
+        admit_within(context, tx, wanted, "resume" if action is Action.RESUME else "restore")
+    return wanted.moved(action, to, now, lease=lease)
+
+
+def _with_disk(sandbox: Sandbox, disk_mb: int) -> Sandbox:
+    return sandbox.model_copy(update={"disk_mb": disk_mb}) if disk_mb else sandbox
 
 
 def _moved_in(
@@ -321,7 +343,8 @@ def _moved_in(
     tx.save_sandbox(moved)
     if moved.lease != before.lease:
         owe_guards(tx, moved)
-    _record(context, tx, before, moved.lease, code, decision)
+    given = {"disk_mb": moved.disk_mb} if moved.disk_mb != before.disk_mb else {}
+    _record(context, tx, before, moved.lease, code, decision, **given)
     return moved
 
 

@@ -1,6 +1,8 @@
 """The line: stopped, nothing is started until it is lifted, and who stopped it says why."""
 
+from contextlib import suppress
 from functools import partial
+from typing import Any
 
 from pydantic import AwareDatetime
 
@@ -55,9 +57,10 @@ def stop_line(context: Context, request: StopLineRequest) -> LineResult:
     reason = why(request.reason)
     with context.registry.writing() as tx:
         stopped = stopped_line(tx) or _stop(context, tx, reason)
-        running = [s for s in tx.sandboxes([State.READY]) if _held(context, s)]
-        for sandbox in running:
-            freeze_in(context, tx, sandbox, f"the line was stopped: {stopped.reason}")
+        for sandbox in tx.sandboxes([State.READY]):
+            # A lease that ends between two looks at the clock must not keep the line from stopping.
+            with suppress(Conflict):
+                freeze_in(context, tx, sandbox, f"the line was stopped: {stopped.reason}")
         frozen = tx.sandboxes([State.FROZEN])
     left = _stop_each(context, frozen)
     if left:
@@ -111,13 +114,15 @@ def why(reason: str) -> str:
     return reason.strip()
 
 
-def freeze_in(context: Context, tx: Transaction, sandbox: Sandbox, reason: str) -> Sandbox:
-    """Write that `sandbox` is frozen; raises Conflict if its state forbids it."""
+def freeze_in(
+    context: Context, tx: Transaction, sandbox: Sandbox, reason: str, **details: Any
+) -> Sandbox:
+    """Write that `sandbox` is frozen, with `details`; raises Conflict if its state forbids it."""
     now = context.now()
     phase = Frozen(since=now, by=context.actor.name, reason=reason)
     frozen = sandbox.moved(Action.FREEZE, phase, now)
     tx.save_sandbox(frozen)
-    record(context, tx, "sandbox.frozen", sandbox.name, reason=reason, id=sandbox.id)
+    record(context, tx, "sandbox.frozen", sandbox.name, reason=reason, id=sandbox.id, **details)
     return frozen
 
 

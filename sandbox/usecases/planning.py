@@ -3,18 +3,24 @@
 import statistics
 from typing import Literal
 
-from sandbox.core.anatomy import LAB_SEED_MB
-from sandbox.core.errors import Conflict
+from sandbox.core.anatomy import LAB_SEED_MB, PROXY
+from sandbox.core.disk import Room
+from sandbox.core.errors import Conflict, SandboxError, Unavailable
+from sandbox.core.headroom import Quota, forecast
 from sandbox.core.lifecycle import Spec
 from sandbox.core.policy import Decision
+from sandbox.core.pool import CLAIMED
 from sandbox.core.ports import Context, Transaction
 from sandbox.core.resolving import Wish
 from sandbox.core.snapshot import Snapshot
+from sandbox.core.template import PROXY_LIMITS
 from sandbox.core.values import Request, Result, Value
+from sandbox.usecases.claiming import Offer, look_into_pool, running
 from sandbox.usecases.desk import answers
+from sandbox.usecases.disk import check_room, look_at_room
 from sandbox.usecases.images import missing
 from sandbox.usecases.provisioning import running_already
-from sandbox.usecases.wishes import Resolved, decide, resolve_wish
+from sandbox.usecases.wishes import Resolved, account_of, decide, resolve_wish
 
 
 class PlannedContainer(Value):
@@ -28,23 +34,28 @@ class PlannedContainer(Value):
 
 
 class Forecast(Value):
-    """What `up` will cost. `seconds` is the median of earlier ones here, None before the first."""
+    """What `up` will cost. `seconds` is the median of earlier ones here, None before the first.
+
+    `disk_mb` is what it may hold on the engine's disk.
+    """
 
     seconds: float | None
     images_to_build: int
     replica_bytes: int
     replica_shared_bytes: int
     lab_bytes: int
+    disk_mb: int
 
 
-Answer = Literal["made", "runs", "taken", "denied"]
+Answer = Literal["made", "runs", "taken", "denied", "full"]
 
 
 class PlanResult(Result):
     """Everything `up` would do. Nothing was touched.
 
-    `answer`: it would be made; it runs already and would be returned; its name is taken, `why`
-    and `hint` being what `up` would say; policy denies it.
+    `answer`: it would be made; it runs already and would be returned; its name is taken, or a disk
+    too full, `why` and `hint` being what `up` would say; policy denies it. `quotas` are held and
+    left before it, `room` is what the disks have free. `pool` is as in UpResult.
     """
 
     name: str
@@ -55,7 +66,10 @@ class PlanResult(Result):
     decision: Decision
     containers: tuple[PlannedContainer, ...]
     forecast: Forecast
+    quotas: tuple[Quota, ...]
+    room: Room
     replica: Snapshot
+    pool: str = ""
 
 
 class PlanRequest(Request[PlanResult]):
@@ -69,8 +83,18 @@ def plan(context: Context, request: PlanRequest) -> PlanResult:
     """Return what `up` would do with the same wish, touching nothing."""
     resolved = resolve_wish(context, request.wish)
     with context.registry.reading() as tx:
-        answer, decision, refusal = _answer(context, tx, resolved)
-        past = _past_seconds(tx, resolved.template.name)
+        offer = look_into_pool(context, tx, resolved)
+    if offer.serving:
+        offer = running(context, offer)
+    with context.registry.reading() as tx:
+        answer, decision, refusal = _answer(context, tx, resolved, offer)
+        past = _past_seconds(tx, resolved.template.name, claimed=bool(offer.serving))
+        held = account_of(context, tx, resolved.template, offer.place)
+    room = look_at_room(context)
+    if answer == "made" and (refusal := _no_room(context, room, resolved, offer)):
+        answer = "full"
+    policies = context.catalogue.policies()
+    quotas = forecast(policies, "create", decision.document, held, context.now())
     to_build = {image.tag for image in missing(context, resolved.images.all())}
     return PlanResult(
         name=request.wish.name,
@@ -81,22 +105,35 @@ def plan(context: Context, request: PlanRequest) -> PlanResult:
         decision=decision,
         containers=_planned_containers(resolved, to_build),
         forecast=_forecast(resolved, past, len(to_build)),
+        quotas=quotas,
+        room=room,
         replica=resolved.snapshot,
+        pool=CLAIMED if offer.serving else offer.why,
     )
 
 
 def _answer(
-    context: Context, tx: Transaction, resolved: Resolved
-) -> tuple[Answer, Decision, Conflict | None]:
+    context: Context, tx: Transaction, resolved: Resolved, offer: Offer
+) -> tuple[Answer, Decision, SandboxError | None]:
     """Return what `up` would answer, by the same steps in the same order."""
     try:
-        running = running_already(context, tx, resolved)
+        runs = running_already(context, tx, resolved)
     except Conflict as refusal:
         return "taken", decide(context, tx, resolved), refusal
-    if running is not None:
-        return "runs", Decision.model_validate(running.decision), None
-    decision = decide(context, tx, resolved)
+    if runs is not None:
+        return "runs", Decision.model_validate(runs.decision), None
+    decision = decide(context, tx, resolved, offer.place)
     return "denied" if decision.verdict == "deny" else "made", decision, None
+
+
+def _no_room(context: Context, room: Room, resolved: Resolved, offer: Offer) -> Unavailable | None:
+    """Return what `up` would say of a disk that is too full."""
+    try:
+        need = 0 if offer.serving else resolved.template.disk_mb
+        check_room(context, room, resolved.wish.name, need)
+    except Unavailable as refusal:
+        return refusal
+    return None
 
 
 def _planned_containers(resolved: Resolved, to_build: set[str]) -> tuple[PlannedContainer, ...]:
@@ -104,6 +141,8 @@ def _planned_containers(resolved: Resolved, to_build: set[str]) -> tuple[Planned
     parts = [(name, images.services[name], s.limits) for name, s in services.items()]
     if resolved.template.lab and images.lab:
         parts.append(("lab", images.lab, resolved.template.lab))
+    if images.proxy:
+        parts.append((PROXY, images.proxy, PROXY_LIMITS))
     return tuple(
         PlannedContainer(
             part=name,
@@ -116,12 +155,15 @@ def _planned_containers(resolved: Resolved, to_build: set[str]) -> tuple[Planned
     )
 
 
-def _past_seconds(tx: Transaction, template: str) -> list[float]:
+def _past_seconds(tx: Transaction, template: str, *, claimed: bool) -> list[float]:
+    """Return how long earlier ones took, those that the pool served apart from the others."""
     events = (e.read() for e in tx.events(last=500))
     return [
         e.details["seconds"]
         for e in events
-        if e.code == "sandbox.ready" and e.details.get("template") == template
+        if e.code == "sandbox.ready"
+        and e.details.get("template") == template
+        and e.details.get("claimed", False) == claimed
     ]
 
 
@@ -133,4 +175,5 @@ def _forecast(resolved: Resolved, past: list[float], to_build: int) -> Forecast:
         replica_bytes=0,
         replica_shared_bytes=manifest.bytes if manifest else 0,
         lab_bytes=LAB_SEED_MB * 1_000_000 if resolved.template.lab else 0,
+        disk_mb=resolved.template.disk_mb,
     )

@@ -3,16 +3,18 @@
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from ipaddress import IPv4Network
 from typing import Any
 
-from sandbox.core.anatomy import LAB_UID, PYTHON, Anatomy, container_name
+from sandbox.core.anatomy import LAB_UID, PYTHON, Anatomy, confined, container_name
 from sandbox.core.errors import Unavailable
 from sandbox.core.lifecycle import Endpoint, Sandbox
 from sandbox.core.objects import Ran, Route
 from sandbox.core.ports import Context
 from sandbox.core.template import Template
 from sandbox.core.text import clean
+from sandbox.usecases.together import together
 
 _LAB_SECONDS = 60.0
 PSQL = (
@@ -35,14 +37,19 @@ def wait_for_tool(context: Context, sandbox: Sandbox, endpoint: Endpoint) -> Non
 
 def route_to(context: Context, sandbox: Sandbox, endpoint: Endpoint) -> Route:
     """Return the route of a sandbox; its secret is derived, so it is stored nowhere."""
-    secret = context.keys.derive(f"link {sandbox.id}")
-    return Route(sandbox.name, endpoint.address, endpoint.port, secret)
+    secret = context.keys.derive(sandbox.secret("link"))
+    return Route(sandbox.name, endpoint.address, endpoint.port, secret, endpoint.ignore)
+
+
+def lab_password(context: Context, sandbox: Sandbox) -> str:
+    """Return the password of the lab's one login; it is derived, so it is stored nowhere."""
+    return context.keys.derive(sandbox.secret("lab"))
 
 
 def settle_lab(context: Context, sandbox: Sandbox) -> None:
     """Wait for the lab and give its one login the sandbox's own password."""
     lab = container_name(sandbox.id, "lab")
-    password = context.keys.derive(f"lab {sandbox.id}")
+    password = lab_password(context, sandbox)
     # psql quotes the variable itself; on stdin it is seen by no `ps`.
     script = f"\\set password '{password}'\nALTER ROLE lab PASSWORD :'password';\n".encode()
 
@@ -54,10 +61,21 @@ def settle_lab(context: Context, sandbox: Sandbox) -> None:
 
 
 def attack(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
-    """Attack the sandbox from inside, as the tool's user; raises Unavailable if it gives way."""
+    """Attack every service from inside, as its own user; raises Unavailable if one gives way."""
     question = {"phase": "fast", "forbidden": _forbidden(context, anatomy)}
-    checks = ask_attacks(context, anatomy.tool.name, question)
-    fallen = [c["name"] for c in checks if not c["held"]]
+    services, tool = anatomy.services, anatomy.endpoint.part
+    asks = (partial(ask_attacks, context, s.name, question) for s in services.values())
+    found = [
+        check if part == tool else check | {"name": f"{part}: {check['name']}"}
+        for part, checks in zip(services, together(*asks), strict=True)
+        for check in checks
+    ]
+    raise_fallen(sandbox, found)
+
+
+def raise_fallen(sandbox: Sandbox, checks: list[dict[str, Any]]) -> None:
+    """Raise Unavailable on `sandbox` if any of `checks` got through, naming them."""
+    fallen = [check["name"] for check in checks if not check["held"]]
     if fallen:
         raise Unavailable(
             f"The sandbox failed its own isolation test: {', '.join(fallen)}.",
@@ -73,7 +91,7 @@ def ask_attacks(context: Context, container: str, question: dict[str, Any]) -> l
     Raises Unavailable if the program itself fails.
     """
     # -I: what the owner put into the work folder must not be taken for a module of ours.
-    command = [PYTHON, "-I", "-m", "sandbox_verify"]
+    command = confined(PYTHON, "-I", "-m", "sandbox_verify")
     ran = context.engine.run(container, command, stdin=json.dumps(question).encode() + b"\n")
     checks: list[dict[str, Any]] = read_json(ran, container)["checks"]
     return checks

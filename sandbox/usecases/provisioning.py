@@ -1,39 +1,50 @@
 """`up`: from a wish to a running sandbox, or to a denial, with nothing left behind."""
 
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import datetime, timedelta
+from functools import partial
+from typing import NamedTuple
 
-from sandbox.core.addressing import first_free, overlapped
-from sandbox.core.anatomy import Anatomy, compose
-from sandbox.core.errors import Conflict, SandboxError
+from sandbox.core.disk import Room
+from sandbox.core.errors import Conflict
 from sandbox.core.lease import Lease, whole_second
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.phases import LIVE, Action, Provisioning, Ready, State
 from sandbox.core.phases import Denied as DeniedPhase
 from sandbox.core.policy import Decision
+from sandbox.core.pool import CLAIMED, NONE_LEFT
 from sandbox.core.ports import Context, Transaction
 from sandbox.core.resolving import Wish, differences
-from sandbox.core.snapshot import Snapshot, SnapshotState
+from sandbox.core.snapshot import Snapshot
 from sandbox.core.values import Request, Result
+from sandbox.usecases.claiming import Offer, claimed, hand_over, look_into_pool, running, take
 from sandbox.usecases.desk import answers
-from sandbox.usecases.dismantling import dismantle
+from sandbox.usecases.disk import check_room, look_at_room
+from sandbox.usecases.egress import subnets_of_others
 from sandbox.usecases.gateway import ensure_gateway
 from sandbox.usecases.images import build_missing
 from sandbox.usecases.line import check_line
-from sandbox.usecases.making import make
-from sandbox.usecases.recording import record, still, why_it_ended, write_failed
+from sandbox.usecases.making import anatomy_of, make, place, unmake
+from sandbox.usecases.recording import record, still
 from sandbox.usecases.starting import write_deadline
+from sandbox.usecases.together import together
 from sandbox.usecases.views import SandboxView, view
 from sandbox.usecases.wishes import Resolved, decide, raise_denial, resolve_wish
 
 
 class UpResult(Result):
-    """A sandbox that runs. `created` is False when it ran already."""
+    """A sandbox that runs. `created` is False when it ran already.
+
+    `pool` is `claimed` if the warm pool served it, else why it did not; empty where there is none.
+    """
 
     sandbox: SandboxView
     decision: Decision
     replica: Snapshot
     created: bool
+    pool: str = ""
     seconds: float
 
 
@@ -43,9 +54,18 @@ class UpRequest(Request[UpResult]):
     wish: Wish
 
 
+class _Reserved(NamedTuple):
+    """What is on record now; `created` is False for what ran already."""
+
+    sandbox: Sandbox
+    decision: Decision
+    created: bool
+    pool: str = ""
+
+
 @answers(UpRequest)
 def up(context: Context, request: UpRequest) -> UpResult:
-    """Make the sandbox, or return the one that already runs for the same wish.
+    """Make the sandbox, claim one of the pool, or return the one that runs for the same wish.
 
     Raises Denied with the decision, Conflict when another sandbox has the name, and any error of
     the way after unmaking what was made.
@@ -53,8 +73,9 @@ def up(context: Context, request: UpRequest) -> UpResult:
     began = time.monotonic()
     resolved = resolve_wish(context, request.wish)
     new_id = context.new_id()
-    with context.files.working_on(new_id):
-        sandbox, decision, created = _reserve(context, resolved, new_id)
+    with ExitStack() as held:
+        held.enter_context(context.files.working_on(new_id))
+        sandbox, decision, created, pool = _reserve(context, resolved, new_id, held)
         if created:
             sandbox = _provision(context, resolved, sandbox, began)
     return UpResult(
@@ -62,6 +83,7 @@ def up(context: Context, request: UpRequest) -> UpResult:
         decision=decision,
         replica=resolved.snapshot if created else _mounted(context, resolved, sandbox),
         created=created,
+        pool=pool,
         seconds=round(time.monotonic() - began, 3),
     )
 
@@ -72,51 +94,100 @@ def _mounted(context: Context, resolved: Resolved, sandbox: Sandbox) -> Snapshot
         return tx.snapshot(sandbox.spec.snapshot) or resolved.snapshot
 
 
-def _reserve(context: Context, resolved: Resolved, new_id: str) -> tuple[Sandbox, Decision, bool]:
-    """Write the sandbox as provisioning, or as denied; or find the one that runs already."""
+def _reserve(context: Context, resolved: Resolved, new_id: str, held: ExitStack) -> _Reserved:
+    """Write the sandbox as provisioning, or as denied; or find the one that runs already.
+
+    The pool is asked first. Raises Denied once the denial is on record.
+    """
     with context.registry.reading() as tx:
         running_already(context, tx, resolved)  # a name that is taken is told without the engine
-    foreign = overlapped(context.settings.network.range, context.engine.subnets())
+        offer = look_into_pool(context, tx, resolved)
+    if offer.serving:
+        offer = running(context, offer)
+    reserved = _from_pool(context, resolved, new_id, offer, held) if offer.serving else None
+    if reserved is None:
+        why = offer.why or (NONE_LEFT if offer.serving else "")
+        reserved = _new(context, resolved, new_id)
+        reserved = reserved._replace(pool=why) if reserved.created else reserved
+    raise_denial(resolved.wish.name, reserved.decision)
+    if reserved.pool not in ("", CLAIMED):
+        context.progress.say("pool", f"pool: {reserved.pool}")
+    return reserved
+
+
+def _from_pool(
+    context: Context, resolved: Resolved, new_id: str, offer: Offer, held: ExitStack
+) -> _Reserved | None:
+    """Reserve one of `offer`; None, with nothing written, if nobody can have one any more."""
+    room = look_at_room(context)
     with context.registry.writing() as tx:
-        running = running_already(context, tx, resolved)
-        if running is not None:
-            return running, Decision.model_validate(running.decision), False
-        _still_there(tx, resolved)
-        decision = decide(context, tx, resolved)
-        denied = decision.verdict == "deny"
-        sandbox = _new_sandbox(context, resolved, decision, new_id)
-        if not denied:
-            taken = foreign | {s.subnet for s in tx.sandboxes(LIVE) if s.subnet is not None}
-            start = _next_subnet(context, tx)
-            index = first_free(context.settings.network.range, taken, start)
-            sandbox = sandbox.model_copy(update={"subnet": index})
-            anatomy = _anatomy(context, resolved, sandbox)
-            sandbox = sandbox.model_copy(update={"endpoint": anatomy.endpoint})
-            for kind, name in anatomy.journal():
-                tx.journal(sandbox.id, kind, name)
-        tx.save_sandbox(sandbox)
-        code = "sandbox.denied" if denied else "sandbox.requested"
-        record(
-            context,
-            tx,
-            code,
-            sandbox.name,
-            reason=sandbox.spec.purpose,
-            id=sandbox.id,
-            spec=sandbox.spec.model_dump(mode="json"),
-            decision=decision.model_dump(mode="json"),
-        )
-    raise_denial(sandbox.name, decision)
-    return sandbox, decision, True
+        runs = _as_it_runs(context, tx, resolved)
+        pooled = None if runs else take(context, tx, offer, held)
+        if pooled is None:
+            return runs
+        own = partial(_own, context, room, pooled)
+        return _written(context, tx, resolved, new_id, own, pooled.id)
 
 
-def _still_there(tx: Transaction, resolved: Resolved) -> None:
-    """Raise Conflict if the snapshot was removed since it was chosen."""
-    snapshot = tx.snapshot(resolved.snapshot.id)
-    if snapshot is None or snapshot.state is not SnapshotState.READY:
-        raise Conflict(
-            "The snapshot was removed just now.", subject=resolved.snapshot.id, hint="Ask again."
-        )
+def _own(context: Context, room: Room, pooled: Sandbox, wanted: Sandbox) -> Sandbox:
+    """Return the pooled one as its claimant's; its room was looked for when it was made."""
+    check_room(context, room, wanted.name, 0)
+    return claimed(pooled, wanted, context.now())
+
+
+def _new(context: Context, resolved: Resolved, new_id: str) -> _Reserved:
+    """Reserve a sandbox that is still to be made, unless it runs by now."""
+    foreign, room = together(
+        lambda: subnets_of_others(context, egress=bool(resolved.spec.egress)),
+        lambda: look_at_room(context),
+    )
+
+    def placed(wanted: Sandbox) -> Sandbox:
+        """Return it with its place, where there is room."""
+        check_room(context, room, wanted.name, wanted.disk_mb)
+        return place(context, tx, resolved, wanted, foreign)
+
+    with context.registry.writing() as tx:
+        runs = _as_it_runs(context, tx, resolved)
+        return runs or _written(context, tx, resolved, new_id, placed)
+
+
+def _as_it_runs(context: Context, tx: Transaction, resolved: Resolved) -> _Reserved | None:
+    found = running_already(context, tx, resolved)
+    if found is None:
+        return None
+    return _Reserved(found, Decision.model_validate(found.decision), created=False)
+
+
+def _written(
+    context: Context,
+    tx: Transaction,
+    resolved: Resolved,
+    new_id: str,
+    made: Callable[[Sandbox], Sandbox],
+    besides: str = "",
+) -> _Reserved:
+    """Judge the request and write it down: as denied, or as `made` gives it.
+
+    `besides` is the id of the pooled sandbox whose place it takes.
+    """
+    decision = decide(context, tx, resolved, besides)
+    denied = decision.verdict == "deny"
+    wanted = _new_sandbox(context, resolved, decision, new_id)
+    sandbox = wanted if denied else made(wanted)
+    tx.save_sandbox(sandbox)
+    record(
+        context,
+        tx,
+        "sandbox.denied" if denied else "sandbox.requested",
+        sandbox.name,
+        reason=sandbox.spec.purpose,
+        id=sandbox.id,
+        claimed=bool(sandbox.claim),
+        spec=sandbox.spec.model_dump(mode="json"),
+        decision=decision.model_dump(mode="json"),
+    )
+    return _Reserved(sandbox, decision, created=True, pool=CLAIMED if sandbox.claim else "")
 
 
 def running_already(context: Context, tx: Transaction, resolved: Resolved) -> Sandbox | None:
@@ -173,47 +244,39 @@ def _new_sandbox(context: Context, resolved: Resolved, decision: Decision, new_i
         created=now,
         memory_mb=total.memory_mb,
         cpus=total.cpus,
-        parts=(*resolved.template.services, *(["lab"] if resolved.template.lab else [])),
-    )
-
-
-def _next_subnet(context: Context, tx: Transaction) -> int:
-    """Subnets go round: one just given back rests, so that nothing stale meets a new sandbox."""
-    used = [s.subnet for s in tx.sandboxes() if s.subnet is not None]
-    # Two installations on one engine start apart, so that they seldom want the same subnet.
-    return used[-1] + 1 if used else int(context.registry.installation(), 16)
-
-
-def _anatomy(context: Context, resolved: Resolved, sandbox: Sandbox) -> Anatomy:
-    return compose(
-        sandbox,
-        resolved.template,
-        resolved.images,
-        installation=context.registry.installation(),
-        network_range=context.settings.network.range,
-        replica_volume=resolved.snapshot.volume,
+        disk_mb=resolved.template.disk_mb,
+        parts=resolved.template.parts,
     )
 
 
 def _provision(context: Context, resolved: Resolved, sandbox: Sandbox, began: float) -> Sandbox:
-    anatomy = _anatomy(context, resolved, sandbox)
     try:
-        build_missing(context, resolved.images.all())
-        ensure_gateway(context)
-        make(context, sandbox, anatomy)
-        return _finish(context, sandbox, anatomy, began)
+        anatomy = anatomy_of(context, resolved, sandbox)
+        if sandbox.claim:
+            lease, deadline = _begun(context, sandbox)
+            hand_over(context, sandbox, anatomy, deadline)
+        else:
+            build_missing(context, resolved.images.all())
+            ensure_gateway(context)
+            make(context, sandbox, anatomy)
+            lease, deadline = _begun(context, sandbox)
+            write_deadline(context, sandbox, deadline)
+        return _finish(context, sandbox, lease, began)
     except BaseException as error:
         if not _is_ready(context, sandbox):
-            _unmake(context, sandbox, error)
+            unmake(context, sandbox, error)
         raise
 
 
-def _finish(context: Context, sandbox: Sandbox, anatomy: Anatomy, began: float) -> Sandbox:
-    """Start the lease's clock, tell the guards, and commit `ready` if it is still wanted."""
+def _begun(context: Context, sandbox: Sandbox) -> tuple[Lease, datetime]:
+    """Return the lease with its clock started, and its end."""
     lease = sandbox.lease.model_copy(update={"started": whole_second(context.now())})
-    deadline = lease.deadline
-    assert deadline is not None
-    write_deadline(context, sandbox, deadline)
+    assert lease.deadline is not None
+    return lease, lease.deadline
+
+
+def _finish(context: Context, sandbox: Sandbox, lease: Lease, began: float) -> Sandbox:
+    """Commit `ready` if it is still wanted; the guards know the deadline by now."""
     with context.registry.writing() as tx:
         current = still(tx, sandbox)
         check_line(tx, sandbox.name)
@@ -227,7 +290,8 @@ def _finish(context: Context, sandbox: Sandbox, anatomy: Anatomy, began: float) 
             ready.name,
             id=ready.id,
             template=ready.spec.template,
-            deadline=deadline.isoformat(),
+            claimed=bool(ready.claim),
+            deadline=lease.deadline and lease.deadline.isoformat(),
             seconds=round(time.monotonic() - began, 3),
         )
     return ready
@@ -238,18 +302,3 @@ def _is_ready(context: Context, sandbox: Sandbox) -> bool:
     with context.registry.reading() as tx:
         current = tx.sandbox(sandbox.name)
     return current is not None and current.id == sandbox.id and current.state is State.READY
-
-
-def _unmake(context: Context, sandbox: Sandbox, error: BaseException) -> None:
-    why = why_it_ended(error)
-    context.progress.say("up", "Removing what was made")
-    try:
-        dismantle(context, sandbox)
-    except SandboxError:
-        # The first error tells more. The record stays `provisioning`, so `down` can finish this.
-        return
-    with context.registry.writing() as tx:
-        current = tx.sandbox(sandbox.name)
-        if current is None or current.id != sandbox.id or current.state is not State.PROVISIONING:
-            return
-        write_failed(context, tx, current, why)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
+from sandbox.core.disk import below_floor
 from sandbox.core.errors import Conflict, SandboxError
 from sandbox.core.objects import SANDBOX
 from sandbox.core.phases import LIVE
@@ -16,8 +17,18 @@ from sandbox.core.ports import Context, Transaction
 from sandbox.core.reaping import Chore, ChoreKind, Seen, another_engine, chores, orphans
 from sandbox.core.snapshot import SnapshotState
 from sandbox.core.values import Request, Result
-from sandbox.usecases import settling
+from sandbox.usecases import idling, pooling, settling
 from sandbox.usecases.desk import answers
+from sandbox.usecases.disk import (
+    freeze_full,
+    look_at_room,
+    make_way,
+    measured,
+    note_use,
+    stop_writers,
+    take_ballast,
+)
+from sandbox.usecases.gateway import joins_owed
 from sandbox.usecases.line import stopped_line
 from sandbox.usecases.recording import record
 from sandbox.usecases.starting import guards_owed
@@ -32,10 +43,17 @@ _ACTS: dict[ChoreKind, Act] = {
     ChoreKind.CLEAR: settling.clear,
     ChoreKind.SETTLE_BUILD: settling.settle_build,
     ChoreKind.EXPIRE: settling.expire,
+    ChoreKind.FULL: freeze_full,
     ChoreKind.STOP: settling.stop,
+    ChoreKind.GATEWAY: settling.mend,
     ChoreKind.RESTART: settling.restart,
     ChoreKind.TELL: settling.tell,
+    ChoreKind.KEEPER: settling.remove_keeper,
+    ChoreKind.FREEZE_IDLE: idling.freeze,
     ChoreKind.WARN: settling.warn,
+    ChoreKind.WARN_IDLE: idling.warn,
+    ChoreKind.RETIRE: pooling.retire,
+    ChoreKind.FILL: pooling.fill,
 }
 
 
@@ -51,10 +69,14 @@ class Reaped(Chore):
 
 
 class ReapResult(Result):
-    """What was found, in the order of doing. `applied` is False for a dry run."""
+    """What was found, in the order of doing. `applied` is False for a dry run.
+
+    `unmeasured` tells what could not be measured of the disks, and is therefore not judged.
+    """
 
     applied: bool
     chores: tuple[Reaped, ...]
+    unmeasured: tuple[str, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -74,20 +96,31 @@ def reap(context: Context, request: ReapRequest) -> ReapResult:
 
     Raises Conflict, with nothing done, when home, registry and engine do not belong together.
     """
+    if request.apply:
+        make_way(context)
     _check_home(context)
     seen = look(context)
     _check_engine(context, seen)
+    if request.apply:
+        stop_writers(context, seen)
+    seen, unmeasured = measured(context, seen)
+    known = idling.uses(context, seen.sandboxes)
+    seen = replace(seen, idle=idling.due(context, seen.sandboxes, known))
+    seen = replace(seen, pool=pooling.look_at_pool(context))
     found = chores(seen, context.settings.reaper.orphan_grace)
     if not request.apply:
         planned = (_became(chore, "to do") for chore in found)
-        return ReapResult(applied=False, chores=tuple(planned))
+        return ReapResult(applied=False, chores=tuple(planned), unmeasured=unmeasured)
+    note_use(context, seen)
+    idling.note(context, known)
     _note_sightings(context, seen, found)
     done = []
     for number, chore in enumerate(found, start=1):
         context.progress.say("reap", f"{chore.kind} {chore.subject}", number, len(found))
         done.append(_attend(context, chore))
     done += [_became(chore, "done") for chore in settling.sweep_archives(context)]
-    return ReapResult(applied=True, chores=tuple(done))
+    take_ballast(context)
+    return ReapResult(applied=True, chores=tuple(done), unmeasured=unmeasured)
 
 
 def look(context: Context, sandbox: str | None = None) -> Seen:
@@ -96,6 +129,7 @@ def look(context: Context, sandbox: str | None = None) -> Seen:
     Objects are listed before records are read: what `down` ends meanwhile is then known as ended.
     """
     objects = context.engine.owned(context.registry.installation(), sandbox)
+    room = look_at_room(context)
     with context.registry.reading() as tx:
         sandboxes = [s for s in tx.sandboxes() if sandbox in (None, s.id)]
         live = [s for s in sandboxes if s.state in LIVE]
@@ -108,6 +142,9 @@ def look(context: Context, sandbox: str | None = None) -> Seen:
             builds=[s for s in tx.snapshots() if s.state is SnapshotState.BUILDING],
             owed=frozenset(s.id for s in live if guards_owed(tx, s)),
             line_stopped=stopped_line(tx) is not None,
+            joins_owed=joins_owed(tx),
+            room=room,
+            floor=below_floor(room, context.settings.disk),
         )
     if sandbox is not None:  # whoever asks about one has it alone
         return replace(seen, builds=())
@@ -181,6 +218,11 @@ def _attend(context: Context, chore: Chore) -> Reaped:
 
 def _still(context: Context, chore: Chore) -> bool:
     seen = look(context, chore.sandbox)
+    if chore.kind in (ChoreKind.FREEZE_IDLE, ChoreKind.WARN_IDLE):
+        known = idling.uses(context, seen.sandboxes)
+        seen = replace(seen, idle=idling.due(context, seen.sandboxes, known))
+    if chore.kind is ChoreKind.RETIRE:
+        seen = replace(seen, pool=pooling.look_at_pool(context))
     found = chores(seen, context.settings.reaper.orphan_grace)
     return any(chore.kind is again.kind for again in found)
 

@@ -1,5 +1,6 @@
 """Audit events as the use cases write them: who and when come from the context."""
 
+from dataclasses import replace
 from typing import Any
 
 from sandbox.core.audit import NewEvent
@@ -7,7 +8,7 @@ from sandbox.core.clock import Reading
 from sandbox.core.errors import Conflict, SandboxError
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.phases import Action, Failed
-from sandbox.core.ports import Context, Registry, Transaction
+from sandbox.core.ports import Actor, Context, Registry, Transaction
 from sandbox.core.text import clean
 
 _CLOCK = "clock"
@@ -34,6 +35,12 @@ def write_failed(context: Context, tx: Transaction, current: Sandbox, why: str) 
     tx.save_sandbox(current.moved(Action.FAIL, Failed(since=now, why=why), now))
     tx.forget_journal(current.id)
     record(context, tx, "sandbox.failed", current.name, reason=why, id=current.id)
+
+
+def as_reaper(context: Context) -> Context:
+    """Return `context` with the reaper as actor, for what it decides by itself."""
+    by = context.actor
+    return replace(context, actor=Actor("system", f"the reaper, run by {by.name}"))
 
 
 def last_reading(registry: Registry) -> Reading | None:

@@ -1,29 +1,41 @@
 """Running sandboxes: list, show, open, down."""
 
 import time
+from collections import Counter
+
+from pydantic import Field
 
 from sandbox.core.certificate import Certificate, Kept, Remains
+from sandbox.core.egress import Contact
 from sandbox.core.errors import Conflict, NotFound
-from sandbox.core.keeping import certificate_of
+from sandbox.core.keeping import NEVER_READY, certificate_of
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import Owned
 from sandbox.core.phases import LIVE, Removing, State
 from sandbox.core.policy import Decision
+from sandbox.core.pool import unclaimed
 from sandbox.core.ports import Context
 from sandbox.core.snapshot import Snapshot
 from sandbox.core.text import check_name, closest
 from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.desk import answers
 from sandbox.usecases.destroying import end
+from sandbox.usecases.egress import contacts_of
+from sandbox.usecases.idling import with_use
 from sandbox.usecases.line import Stopped, stopped_line
 from sandbox.usecases.probing import route_to
 from sandbox.usecases.views import SandboxView, view
 
 
 class ListResult(Result):
-    """Sandboxes, oldest first; `line` says who stopped the line and why, if it is stopped."""
+    """Sandboxes, oldest first; `line` says who stopped the line and why, if it is stopped.
+
+    `pooled` counts by template those that were made ahead and wait; they are listed by `everything`
+    alone.
+    """
 
     sandboxes: tuple[SandboxView, ...]
+    pooled: dict[str, int] = Field(default_factory=dict)
     line: Stopped | None = None
 
 
@@ -45,15 +57,17 @@ class Part(Value):
 class ShowResult(Result):
     """All that is known of one sandbox: of a destroyed one its certificate.
 
-    `remains` could not be removed when that was last tried.
+    There is no decision on one of the pool. `remains` could not be removed when that was last
+    tried; `contacts` are hosts outside that its proxy was asked for.
     """
 
     sandbox: SandboxView
-    decision: Decision
+    decision: Decision | None
     replica: Snapshot | None
     parts: tuple[Part, ...]
     remains: tuple[Remains, ...] = ()
     certificate: Certificate | None = None
+    contacts: tuple[Contact, ...] = ()
 
 
 class ShowRequest(Request[ShowResult]):
@@ -76,10 +90,14 @@ class OpenRequest(Request[OpenResult]):
 
 
 class DownResult(Result):
-    """What was removed, and what is kept of it (`not_kept`: why nothing is)."""
+    """What was removed, and what is kept of it (`not_kept`: why nothing is).
+
+    `already`: it had ended before, and nothing was left to remove.
+    """
 
     name: str
     id: str
+    already: State | None = None
     removed: tuple[Part, ...]
     kept: Kept | None
     not_kept: str
@@ -110,16 +128,17 @@ def list_sandboxes(context: Context, request: ListRequest) -> ListResult:
     with context.registry.reading() as tx:
         found = tx.sandboxes(None if request.everything else LIVE)
         line = stopped_line(tx)
-    views = (view(context, s) for s in found)
+    views = (view(context, s) for s in found if request.everything or not unclaimed(s))
     wanted = tuple(v for v in views if request.everything or v.state is not State.EXPIRED)
-    return ListResult(sandboxes=wanted, line=line)
+    pooled = Counter(s.spec.template for s in found if s.state is State.POOLED)
+    return ListResult(sandboxes=wanted, pooled=dict(pooled), line=line)
 
 
 @answers(NamesRequest)
 def names(context: Context, request: NamesRequest) -> NamesResult:
     """Return the names of live sandboxes."""
     with context.registry.reading() as tx:
-        return NamesResult(names=tuple(s.name for s in tx.sandboxes(LIVE)))
+        return NamesResult(names=tuple(s.name for s in tx.sandboxes(LIVE) if not unclaimed(s)))
 
 
 @answers(ShowRequest)
@@ -130,12 +149,13 @@ def show(context: Context, request: ShowRequest) -> ShowResult:
         replica = tx.snapshot(sandbox.spec.snapshot)
     parts = _parts(context, sandbox) if sandbox.state in LIVE else ()
     return ShowResult(
-        sandbox=view(context, sandbox),
-        decision=Decision.model_validate(sandbox.decision),
+        sandbox=view(context, with_use(context, sandbox)),
+        decision=Decision.model_validate(sandbox.decision) if sandbox.decision else None,
         replica=replica,
         parts=parts,
         remains=sandbox.phase.remains if isinstance(sandbox.phase, Removing) else (),
         certificate=certificate_of(sandbox),
+        contacts=contacts_of(context, sandbox) if sandbox.state in LIVE else (),
     )
 
 
@@ -150,19 +170,22 @@ def open_link(context: Context, request: OpenRequest) -> OpenResult:
 
 @answers(DownRequest)
 def down(context: Context, request: DownRequest) -> DownResult:
-    """Remove a sandbox whatever its state, and write what was removed. Repeatable."""
-    began = time.monotonic()
-    with context.registry.reading() as tx:
-        sandbox = _live(tx.sandbox(check_name(request.name)), request.name)
-    destroyed, found = end(context, sandbox, request.reason, wanted=request.keep)
-    certificate = certificate_of(destroyed)
-    assert certificate is not None
+    """Remove a sandbox whatever its state, and write what was removed.
+
+    Repeatable: what is gone already is success. Raises NotFound if nothing had that name ever.
+    """
+    began, found = time.monotonic(), None
+    sandbox = find(context, request.name)
+    if sandbox.state in LIVE:
+        sandbox, found = end(context, sandbox, request.reason, wanted=request.keep)
+    certificate = certificate_of(sandbox)
     return DownResult(
         name=sandbox.name,
         id=sandbox.id,
-        removed=tuple(_part(o) for o in found),
-        kept=certificate.kept,
-        not_kept=certificate.not_kept,
+        already=sandbox.state if found is None else None,
+        removed=tuple(_part(o) for o in found or ()),
+        kept=certificate.kept if certificate else None,
+        not_kept=certificate.not_kept if certificate else NEVER_READY,
         seconds=round(time.monotonic() - began, 3),
     )
 
@@ -187,27 +210,21 @@ def running(context: Context, name: str) -> Sandbox:
     sandbox = find(context, name)
     state, actions = sandbox.state_at(context.now()), sandbox.actions_at(context.now())
     if state is not State.READY:
-        over = "Its time is over; bring it back with: sandbox restore " + name
         raise Conflict(
             f"The sandbox is {state}{': ' if sandbox.reason else ''}{sandbox.reason}.",
             subject=name,
-            hint=over if "restore" in actions else "See: sandbox show " + name,
+            hint=_way_back(name, state, actions),
             details={"state": state.value, "allowed_actions": list(actions)},
         )
     return sandbox
 
 
-def _live(sandbox: Sandbox | None, name: str) -> Sandbox:
-    if sandbox is None:
-        raise NotFound("There is no such sandbox.", subject=name, hint="See: sandbox list")
-    if sandbox.state not in LIVE:
-        raise Conflict(
-            f"The sandbox is {sandbox.state} already; nothing is left to remove.",
-            subject=name,
-            hint="See: sandbox list --all",
-            details={"state": sandbox.state.value, "allowed_actions": []},
-        )
-    return sandbox
+def _way_back(name: str, state: State, actions: tuple[str, ...]) -> str:
+    if "restore" in actions:
+        return f"Its time is over; bring it back with: sandbox restore {name}"
+    if state is State.FROZEN:
+        return f"If you still need it, ask IT to start it again: sandbox resume {name}"
+    return f"See: sandbox show {name}"
 
 
 def _parts(context: Context, sandbox: Sandbox) -> tuple[Part, ...]:

@@ -3,20 +3,22 @@
 Every act is repeatable, and judges by the record as it is when it acts.
 """
 
+from sandbox.core.anatomy import KEEPER, container_name
 from sandbox.core.errors import Conflict, Unavailable
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import Owned
-from sandbox.core.phases import LIVE
+from sandbox.core.phases import LIVE, State
 from sandbox.core.ports import Context, Transaction
 from sandbox.core.reaping import Chore, ChoreKind, expired, ours
 from sandbox.core.snapshot import SnapshotState
 from sandbox.usecases.destroying import destroy, end
 from sandbox.usecases.dismantling import dismantle, take_apart
+from sandbox.usecases.gateway import mend_gateway
 from sandbox.usecases.keeping import sweep
 from sandbox.usecases.line import check_line
-from sandbox.usecases.recording import record, write_failed
+from sandbox.usecases.recording import record, still, write_failed
 from sandbox.usecases.snapshots import end_killed
-from sandbox.usecases.starting import start_all, stop_all, tell_guards
+from sandbox.usecases.starting import or_stopped_again, start_all, stop_all, tell_guards
 
 # An engine may still finish what a killed process had asked for.
 _ROUNDS = 3
@@ -66,9 +68,28 @@ def restart(context: Context, chore: Chore) -> None:
     sandbox = _current(context, chore)
     with context.registry.reading() as tx:
         check_line(tx, sandbox.name)
-    tell_guards(context, sandbox)
-    start_all(context, sandbox)
-    _tell(context, "sandbox.restarted", sandbox, chore)
+    with or_stopped_again(context, sandbox):
+        tell_guards(context, sandbox)
+        start_all(context, sandbox)
+        with context.registry.writing() as tx:
+            current = still(tx, sandbox)
+            if current.state is not State.READY:  # whoever stops the line asks nobody
+                raise Conflict(f"It is {current.state} meanwhile.", subject=sandbox.name)
+            why = chore.why
+            record(context, tx, "sandbox.restarted", sandbox.name, reason=why, id=sandbox.id)
+
+
+def mend(context: Context, chore: Chore) -> None:
+    """Have the gateway run, on the network of whoever is up."""
+    mend_gateway(context)
+    with context.registry.writing() as tx:
+        record(context, tx, "gateway.mended", chore.subject, reason=chore.why)
+
+
+def remove_keeper(context: Context, chore: Chore) -> None:
+    """Remove the container through which a removal that was cut off kept the work."""
+    context.engine.remove("container", container_name(chore.sandbox, KEEPER))
+    _tell(context, "sandbox.keeper-removed", _current(context, chore), chore)
 
 
 def tell(context: Context, chore: Chore) -> None:

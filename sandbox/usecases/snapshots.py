@@ -10,6 +10,7 @@ from sandbox.core.text import closest
 from sandbox.core.values import Request, Result
 from sandbox.core.version import VERSION
 from sandbox.usecases.desk import answers
+from sandbox.usecases.disk import check_room_for_build
 from sandbox.usecases.images import build_missing
 from sandbox.usecases.recording import record, why_it_ended
 
@@ -60,6 +61,7 @@ def build(context: Context, request: BuildSnapshotRequest) -> SnapshotResult:
     password = context.keys.password(source)
     with context.files.workshop(source.name) as folder:
         end_killed(context, source.name)
+        check_room_for_build(context, source.name)
         _check_source(context, source, password)
         snapshot = _reserve(context, source)
         try:

@@ -1,17 +1,20 @@
 """Stopping the containers of a sandbox, and starting them again: all of them but the one that
 holds its lease volume, which never runs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 
-from sandbox.core.addressing import gateway_beside
 from sandbox.core.anatomy import HOLDER, LEASE_FOLDER, container_name, deadline_file
-from sandbox.core.errors import Unavailable
+from sandbox.core.errors import SandboxError, Unavailable
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import Owned
+from sandbox.core.phases import State
 from sandbox.core.ports import Context, Transaction
-from sandbox.usecases.gateway import ensure_gateway
-from sandbox.usecases.probing import route_to, settle_lab, wait_for_tool
+from sandbox.usecases.gateway import ensure_gateway, join_gateway
+from sandbox.usecases.probing import settle_lab, wait_for_tool
+from sandbox.usecases.recording import still
 from sandbox.usecases.together import together
 
 # A lab writes its last pages in less; what takes longer is ended.
@@ -31,7 +34,10 @@ def start_all(context: Context, sandbox: Sandbox) -> None:
     Its guards must have a deadline that is still to come. Raises Unavailable if a part is gone,
     ends at once or does not answer in time. Repeatable: what runs already is left to run.
     """
-    found = _containers(context, sandbox)
+    with context.registry.reading() as tx:
+        made = tx.journaled(sandbox.id)
+    # Not what was lent to it, as by a `down` that was killed while it kept its work.
+    found = [o for o in _containers(context, sandbox) if (o.kind, o.name) in made]
     lacking = set(sandbox.parts) - {o.role for o in found}
     if lacking or sandbox.endpoint is None:
         raise Unavailable(
@@ -40,14 +46,27 @@ def start_all(context: Context, sandbox: Sandbox) -> None:
             hint=f"It cannot be started again. Remove it: sandbox down {sandbox.name}",
         )
     ensure_gateway(context)
-    together(
-        *(partial(context.engine.start, o.name) for o in found),
-        partial(_rejoin_gateway, context, sandbox, sandbox.endpoint.address),
-    )
-    context.gateway.open(route_to(context, sandbox, sandbox.endpoint))
+    # First: the reaper sees by containers that do not run that this was cut off.
+    join_gateway(context, sandbox)
+    together(*(partial(context.engine.start, o.name) for o in found))
     if "lab" in sandbox.parts:
         settle_lab(context, sandbox)
     wait_for_tool(context, sandbox, sandbox.endpoint)
+
+
+@contextmanager
+def or_stopped_again(context: Context, sandbox: Sandbox) -> Iterator[None]:
+    """Stop what the block started if it fails while the record does not say that it runs."""
+    try:
+        yield
+    except BaseException:
+        with context.registry.reading() as tx:
+            current = still(tx, sandbox)
+        if current.state_at(context.now()) is not State.READY:
+            # The first error tells more; what still runs is stopped by the reaper.
+            with suppress(SandboxError):
+                stop_all(context, sandbox)
+        raise
 
 
 def owe_guards(tx: Transaction, sandbox: Sandbox) -> None:
@@ -58,6 +77,11 @@ def owe_guards(tx: Transaction, sandbox: Sandbox) -> None:
 def guards_owed(tx: Transaction, sandbox: Sandbox) -> bool:
     """Say whether a deadline on record may not have reached the guards: its command was cut off."""
     return tx.noted(_owed(sandbox)) is not None
+
+
+def forget_guards(tx: Transaction, sandbox: Sandbox) -> None:
+    """Forget what its guards were owed: it has none any more."""
+    tx.forget(_owed(sandbox))
 
 
 def write_deadline(context: Context, sandbox: Sandbox, deadline: datetime) -> None:
@@ -87,10 +111,3 @@ def _owed(sandbox: Sandbox) -> str:
 def _containers(context: Context, sandbox: Sandbox) -> list[Owned]:
     found = context.engine.owned(context.registry.installation(), sandbox.id)
     return [o for o in found if o.kind == "container" and o.role != HOLDER]
-
-
-def _rejoin_gateway(context: Context, sandbox: Sandbox, address: str) -> None:
-    """Join the gateway anew: one that was replaced meanwhile is on none of the older networks."""
-    network, gateway = f"sandbox-{sandbox.id}", context.gateway.container
-    context.engine.disconnect(network, gateway)
-    context.engine.connect(network, gateway, gateway_beside(address))

@@ -5,7 +5,8 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from sandbox.core.addressing import Addresses, addresses
-from sandbox.core.anatomy import container_name
+from sandbox.core.anatomy import PROXY, container_name
+from sandbox.core.egress import PROXY_PORT
 from sandbox.core.errors import Unavailable
 from sandbox.core.lifecycle import Endpoint, Sandbox
 from sandbox.core.phases import LIVE, State
@@ -13,6 +14,8 @@ from sandbox.core.ports import Context
 from sandbox.core.text import clean
 from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.desk import answers
+from sandbox.usecases.egress import attacks_on
+from sandbox.usecases.idling import not_counted
 from sandbox.usecases.probing import ask_attacks, route_to
 from sandbox.usecases.recording import record
 from sandbox.usecases.sandboxes import running
@@ -21,9 +24,11 @@ _LAB_PORT = 5432
 # A refusal tells as much as an answer, so a few ports stand for all.
 _PORTS = (22, 80, 443, 2375, 2376, 5432)
 _GATEWAY_PORT = 8700  # inside the sandbox's network, whatever it is outside
+_LAST_PORT = 65535
 _METADATA = ("169.254.169.254", "169.254.170.2")
 _PHASES = {
     "quiet": "Attacking core data, network, gateway, container and guard",
+    "proxy": "Attacking the proxy",
     "lab": "Attacking the lab's PostgreSQL",
     "limits": "Filling memory and processes",
 }
@@ -60,14 +65,14 @@ class VerifyRequest(Request[VerifyResult]):
 
 @answers(VerifyRequest)
 def verify(context: Context, request: VerifyRequest) -> VerifyResult:
-    """Run every attack inside the tool's container, as its own user, and record what got through.
+    """Run every attack inside every service, as its own user, and record what got through.
 
     Raises Conflict if the sandbox is not ready, Unavailable if the attacks cannot be run.
     """
     began = time.monotonic()
     sandbox = running(context, request.name)
     others = _others(context, sandbox)
-    with context.files.working_on(sandbox.id):
+    with context.files.working_on(sandbox.id), not_counted(context, sandbox):
         checks = _attacked(context, sandbox, others)
     failed = [check.name for check in checks if not check.held]
     with context.registry.writing() as tx:
@@ -86,14 +91,13 @@ def verify(context: Context, request: VerifyRequest) -> VerifyResult:
         id=sandbox.id,
         held=not failed,
         checks=tuple(checks),
-        notes=_left_out(sandbox, others),
+        notes=(*_left_out(sandbox, others), *_outside(context)),
         seconds=round(time.monotonic() - began, 3),
     )
 
 
 def _attacked(context: Context, sandbox: Sandbox, others: list[Sandbox]) -> list[Check]:
-    endpoint = _endpoint(sandbox)
-    container = container_name(sandbox.id, endpoint.part)
+    """Attack from the tool by every way, and from each other service by all but the lab's login."""
     quiet = {
         "phase": "quiet",
         "hosts": _hosts(context, sandbox),
@@ -102,13 +106,26 @@ def _attacked(context: Context, sandbox: Sandbox, others: list[Sandbox]) -> list
         "ports": [*_PORTS, context.settings.gateway.port],
         "gateway": _gateway(context, sandbox, others),
     }
-    questions: list[dict[str, Any]] = [quiet, {"phase": "lab"}, {"phase": "limits"}]
+    parted = {PROXY: _proxy(context, sandbox, others), "lab": {"phase": "lab"}}
+    beside = [question for part, question in parted.items() if part in sandbox.parts]
+    limits = {"phase": "limits"}
+    tool = _endpoint(sandbox).part
+    checks = _asked(context, sandbox, tool, [quiet, *beside, limits])
+    for other in _services(sandbox):
+        if other != tool:
+            found = _asked(context, sandbox, other, [quiet, limits])
+            checks += [c.model_copy(update={"name": f"{other}: {c.name}"}) for c in found]
+    return checks
+
+
+def _asked(
+    context: Context, sandbox: Sandbox, part: str, questions: list[dict[str, Any]]
+) -> list[Check]:
+    """Return what the attacker in one part saw."""
     checks: list[Check] = []
     for question in questions:
-        if question["phase"] == "lab" and "lab" not in sandbox.parts:
-            continue
-        context.progress.say("verify", _PHASES[question["phase"]])
-        said = ask_attacks(context, container, question)
+        context.progress.say("verify", f"{_PHASES[question['phase']]}, from {part}")
+        said = ask_attacks(context, container_name(sandbox.id, part), question)
         if not all("about" in each for each in said):
             raise Unavailable(
                 "The sandbox is of an older version, whose image lacks these attacks.",
@@ -124,6 +141,11 @@ def _check(said: dict[str, Any]) -> Check:
     return Check(held=said["held"] is True, **words)
 
 
+def _services(sandbox: Sandbox) -> list[str]:
+    """Return the services of its template, all of them made by the same rules."""
+    return [part for part in sandbox.parts if part not in ("lab", PROXY)]
+
+
 def _others(context: Context, sandbox: Sandbox) -> list[Sandbox]:
     """Return the other sandboxes that run now, newest first."""
     now = context.now()
@@ -137,6 +159,13 @@ def _left_out(sandbox: Sandbox, others: list[Sandbox]) -> tuple[str, ...]:
     alone = () if others else ("No other sandbox runs, so reaching one was not tried.",)
     lab = () if "lab" in sandbox.parts else ("It has no lab, so PostgreSQL was not attacked.",)
     return alone + lab
+
+
+def _outside(context: Context) -> tuple[str, ...]:
+    """Say what nobody sees from inside: whether the host listens to what is sent to all."""
+    if context.files.checks_sources():
+        return ()
+    return ("Whether multicasts reach UDP services of the host is not seen from inside: doctor.",)
 
 
 def _endpoint(sandbox: Sandbox) -> Endpoint:
@@ -165,15 +194,26 @@ def _targets(other: Sandbox) -> list[tuple[str, int]]:
     own = _addresses(other)
     lab = [(own.lab, _LAB_PORT)] if "lab" in other.parts else []
     endpoint = _endpoint(other)
-    return [(endpoint.address, endpoint.port), *lab, (own.gateway, _GATEWAY_PORT)]
+    proxy = [(own.proxy, PROXY_PORT)] if PROXY in other.parts else []
+    return [(endpoint.address, endpoint.port), *lab, *proxy, (own.gateway, _GATEWAY_PORT)]
 
 
 def _unused(sandbox: Sandbox) -> list[str]:
     """Return the addresses of its network at which nobody should answer, the bridge's included."""
     own, subnet = _addresses(sandbox), _subnet(sandbox)
-    services = len([part for part in sandbox.parts if part != "lab"])
-    used = {*own.services[:services], own.lab, own.gateway, str(subnet[8])}
+    services = len(_services(sandbox))
+    used = {*own.services[:services], own.lab, own.gateway}
+    used |= {own.proxy} if PROXY in sandbox.parts else set()
     return [str(host) for host in subnet.hosts() if str(host) not in used]
+
+
+def _proxy(context: Context, sandbox: Sandbox, others: list[Sandbox]) -> dict[str, Any]:
+    """Return what its proxy must lead to as little as to anything that is not approved."""
+    own = _addresses(sandbox)
+    inside = [_endpoint(sandbox).address, own.lab, own.gateway, own.proxy]
+    far = [_endpoint(other).address for other in others]
+    targets = [*inside, *far, *_hosts(context, sandbox)]
+    return attacks_on(sandbox, own.proxy, list(dict.fromkeys(targets)), last_port=_LAST_PORT)
 
 
 def _gateway(context: Context, sandbox: Sandbox, others: list[Sandbox]) -> dict[str, Any]:
@@ -184,7 +224,7 @@ def _gateway(context: Context, sandbox: Sandbox, others: list[Sandbox]) -> dict[
     return {
         "address": _addresses(sandbox).gateway,
         "port": _GATEWAY_PORT,
-        "last_port": 65535,
+        "last_port": _LAST_PORT,
         "host": _host(url),
         "link": link.removeprefix(url),
         "own": endpoint.address,

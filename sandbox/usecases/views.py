@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from sandbox.core import disk
+from sandbox.core.idle import idle_warning
 from sandbox.core.lease import spoken
 from sandbox.core.lifecycle import Sandbox, Steps
 from sandbox.core.phases import State
@@ -16,9 +18,12 @@ _HELD = (State.READY, State.FROZEN)
 class SandboxView(Value):
     """A sandbox as it stands now. Times are UTC; `minutes_left` is 0 once it has expired.
 
-    `warning` says that its end is near, once that is due. `extensions_left` counts how often it
-    can be given more time, `minutes_to_ask` how much at most the next time. `kept_until` is when
-    an expired one can no longer be restored.
+    `warning` says that its end is near, once that is due. `last_used` is when a person last used
+    it, as far as was read; `idle_warning` that this is long ago, once that was told.
+    `extensions_left` counts how often it can be given more time, `minutes_to_ask` how much at most
+    the next time. `kept_until` is when an expired one can no longer be restored. `disk_mb` is what
+    its work and lab may hold, `used_mb` what they held when last measured, `disk_warning` that this
+    is nearly all.
     """
 
     id: str
@@ -36,12 +41,18 @@ class SandboxView(Value):
     deadline: datetime | None
     minutes_left: int | None
     warning: str
+    last_used: datetime | None
+    idle_warning: str
     extensions_left: int
     minutes_to_ask: int
     kept_until: datetime | None
     url: str
     memory_mb: int
     cpus: float
+    disk_mb: int
+    used_mb: int | None
+    disk_warning: str
+    egress: tuple[str, ...]
     reason: str
     allowed_actions: tuple[str, ...]
 
@@ -69,12 +80,18 @@ def view(context: Context, sandbox: Sandbox) -> SandboxView:
         deadline=deadline,
         minutes_left=minutes,
         warning=_warning(sandbox, now) if state in _HELD else "",
+        last_used=sandbox.use.last,
+        idle_warning=idle_warning(sandbox, now),
         extensions_left=left.extensions,
         minutes_to_ask=int(left.span.total_seconds()) // 60,
         kept_until=sandbox.lease.grace_ends if state is State.EXPIRED else None,
         url=context.gateway.url(sandbox.name) if state is State.READY else "",
         memory_mb=sandbox.memory_mb,
         cpus=sandbox.cpus,
+        disk_mb=sandbox.disk_mb,
+        used_mb=sandbox.used_mb,
+        disk_warning=disk.warning(sandbox) if state in _HELD else "",
+        egress=sandbox.spec.egress,
         reason=sandbox.reason,
         allowed_actions=sandbox.actions_at(now),
     )

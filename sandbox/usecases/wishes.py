@@ -1,15 +1,18 @@
 """A wish, resolved against the home's files and judged by its policies: what plan and up share."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sandbox.core.anatomy import Images
 from sandbox.core.errors import Denied, InvalidInput
-from sandbox.core.lifecycle import Spec
+from sandbox.core.judged import CreateInput, EgressInput, StartInput, StartKind
+from sandbox.core.lifecycle import Sandbox, Spec
 from sandbox.core.phases import LIVE
-from sandbox.core.policy import CreateInput, Decision, evaluate
+from sandbox.core.policy import Decision, evaluate
 from sandbox.core.ports import Context, Transaction
-from sandbox.core.resolving import Wish, choose_snapshot, lacking_tables, resolve
+from sandbox.core.quotas import Account, Amounts, account, starting
+from sandbox.core.resolving import Wish, choose_snapshot, lacking_tables, reaching, resolve
 from sandbox.core.snapshot import Snapshot
 from sandbox.core.template import Template
 from sandbox.core.text import check_name
@@ -19,19 +22,24 @@ from sandbox.usecases.images import images_of
 
 @dataclass(frozen=True)
 class Resolved:
-    """Everything that a wish leads to, before anything is made."""
+    """Everything that a wish leads to, before anything is made.
+
+    `rules` is the digest of the source's rules as they stand in the home.
+    """
 
     wish: Wish
     template: Template
     snapshot: Snapshot
     images: Images
     spec: Spec
+    rules: str
 
 
 def resolve_wish(context: Context, wish: Wish) -> Resolved:
     """Return what `wish` leads to; raises the errors of its parts and touches nothing."""
     check_name(wish.name)
     template = context.catalogue.template(wish.template)
+    template = reaching(template, wish, context.settings.gateway.domain)
     source = context.catalogue.source(template.needs.source)
     with context.registry.reading() as tx:
         snapshot = choose_snapshot(wish.snapshot, source.name, tx.snapshots(source.name))
@@ -53,23 +61,57 @@ def resolve_wish(context: Context, wish: Wish) -> Resolved:
         actor=context.actor.name,
         defaults=context.settings.defaults,
     )
-    return Resolved(wish, template, snapshot, images, spec)
+    return Resolved(wish, template, snapshot, images, spec, source.rules_digest())
 
 
-def decide(context: Context, tx: Transaction, resolved: Resolved) -> Decision:
-    """Return what policy says, counting what the owner holds at this moment."""
-    total = resolved.template.total()
-    mine = [s for s in tx.sandboxes(LIVE) if s.lease.owner == context.actor.name]
+def account_of(context: Context, tx: Transaction, template: Template, besides: str = "") -> Account:
+    """Return what the caller and the home hold at this moment, and what `template` asks for.
+
+    `besides` is the id of a sandbox whose place the new one takes.
+    """
+    total = template.total()
+    asked = Amounts(
+        sandboxes=1, memory_mb=total.memory_mb, cpus=total.cpus, disk_mb=template.disk_mb
+    )
+    held, now, owner = tx.sandboxes(LIVE), context.now(), context.actor.name
+    return account(held, now, owner=owner, asked=asked, besides=besides)
+
+
+def decide(context: Context, tx: Transaction, resolved: Resolved, besides: str = "") -> Decision:
+    """Return what policy says, counting what owner and home hold at this moment.
+
+    `besides` is the id of a sandbox whose place the new one takes. Raises Denied, whatever the
+    rules say, for a time to live that no lease has here.
+    """
     document = CreateInput.of(
         resolved.spec,
         resolved.snapshot,
         owner=context.actor.name,
-        owned=len(mine) + 1,
-        owned_memory_mb=sum(s.memory_mb for s in mine) + total.memory_mb,
-        limits=total,
+        account=account_of(context, tx, resolved.template, besides),
         services=len(resolved.template.services),
     )
-    return judge(context, "create", document.as_document())
+    decision = judge(context, "create", document.as_document())
+    if resolved.spec.egress:
+        outward = EgressInput.of(resolved.spec, resolved.snapshot, owner=context.actor.name)
+        decision = decision.joined(judge(context, "egress", outward.as_document()))
+    if decision.verdict != "deny":  # what a rule says to it tells more
+        _check_lease(context, resolved)
+    return decision
+
+
+def _check_lease(context: Context, resolved: Resolved) -> None:
+    try:
+        limits = context.settings.lease.limits()
+        limits.check_first(timedelta(minutes=resolved.spec.ttl_minutes))
+    except Denied as error:
+        error.subject = resolved.wish.name
+        raise
+
+
+def decide_start(context: Context, tx: Transaction, wanted: Sandbox, kind: StartKind) -> Decision:
+    """Return what policy says to a sandbox that stands still and is `wanted` to run again."""
+    held = starting(tx.sandboxes(LIVE), context.now(), wanted)
+    return judge(context, "start", StartInput.of(wanted, held, kind).as_document())
 
 
 def judge(context: Context, point: str, document: dict[str, Any]) -> Decision:

@@ -3,14 +3,16 @@
 import argparse
 import signal
 import sys
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import NoReturn
 
-from . import desk, hand, lateness, pull, sizes
-from .house import demo_house
+from . import desk, hand, lateness, memory, pull, sizes, warm
+from .house import House, demo_house
 from .table import Row, as_text, keep
 
 _BIG = 5_000_000
+_PARTS = ("hand", "warm", "memory", "lateness", "pull", "sizes", "desk", "record")
 
 
 def main() -> int:
@@ -19,7 +21,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _terminated)
     options = _options()
     try:
-        rows = _measure(options.runs, full=options.full)
+        rows = _measure(options.only or _PARTS, options.runs, full=options.full)
     except KeyboardInterrupt:
         return 130
     print(as_text(rows))
@@ -32,17 +34,31 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--runs", type=int, default=15, help="rounds of what is compared")
     parser.add_argument("--full", action="store_true", help="also what takes minutes")
+    parser.add_argument("--only", action="append", choices=_PARTS, help="this part of the table")
     parser.add_argument("--write", action="store_true", help="keep it in docs/benchmarks.md")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.only and options.write:
+        parser.error("--write keeps the whole table: leave out --only")
+    return options
 
 
-def _measure(runs: int, *, full: bool) -> list[Row]:
+def _measure(parts: Sequence[str], runs: int, *, full: bool) -> list[Row]:
     with demo_house() as house:
-        rows = hand.rows(house, runs)
-        rows += lateness.rows(house)
-        rows += pull.rows(house, _BIG, 3) if full else pull.skipped(_BIG)
-        rows += sizes.rows(house, runs) if full else sizes.skipped()
-        return rows + desk.rows(house, runs) + desk.record_rows(house)
+        return [row for part in _PARTS if part in parts for row in _rows(part, house, runs, full)]
+
+
+def _rows(part: str, house: House, runs: int, full: bool) -> list[Row]:
+    measured: dict[str, Callable[[], list[Row]]] = {
+        "hand": lambda: hand.rows(house, runs),
+        "warm": lambda: warm.rows(house, runs),
+        "memory": lambda: memory.rows(house),
+        "lateness": lambda: lateness.rows(house),
+        "pull": lambda: pull.rows(house, _BIG, 3) if full else pull.skipped(_BIG),
+        "sizes": lambda: sizes.rows(house, runs) if full else sizes.skipped(),
+        "desk": lambda: desk.rows(house, runs),
+        "record": lambda: desk.record_rows(house),
+    }
+    return measured[part]()
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:

@@ -29,7 +29,7 @@ def took(command: Sequence[str], environment: Mapping[str, str] | None = None) -
         begun = time.perf_counter()
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-            env={**os.environ, **(environment or {})},
+            env={**_usual(), **(environment or {})},
         )  # fmt: skip
         try:
             # Only wait4 tells the peak of this very child.
@@ -46,6 +46,11 @@ def took(command: Sequence[str], environment: Mapping[str, str] | None = None) -
             said = (out.read() + err.read()).decode(errors="replace")[-1500:]
             raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{said}")
         return Took(seconds, usage.ru_maxrss / 1024, out.read().decode())
+
+
+def _usual() -> dict[str, str]:
+    """Return the environment, without the switch that has Python compile us at every start."""
+    return {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
 
 
 def docker(*arguments: str) -> str:

@@ -32,14 +32,14 @@ class Times:
 def rows(house: House, runs: int) -> list[Row]:
     """Run everything interleaved, `runs` times, and return the three rows."""
     say("the first sandbox, which builds what is missing and serves as the model")
-    model = _model(house)
+    own = model(house)
     times = Times()
     turns = [_product, _by_hand, _tool_alone]
     for number in range(runs):
         say(f"up and down, round {number + 1} of {runs}")
         # Whoever comes first after a pause must not always be the same.
         for turn in turns[number % 3 :] + turns[: number % 3]:
-            turn(house, model, times, number)
+            turn(house, own, times, number)
     return _rows(times)
 
 
@@ -54,48 +54,57 @@ def _rows(times: Times) -> list[Row]:
     ]
 
 
-def _product(house: House, model: dict[str, str], times: Times, number: int) -> None:
+def _product(house: House, own: dict[str, str], times: Times, number: int) -> None:
     times.up.append(house.up(f"bench-{number}").seconds)
     times.down.append(house.down(f"bench-{number}").seconds)
 
 
-def _by_hand(house: House, model: dict[str, str], times: Times, number: int) -> None:
-    own = model | _place(model, f"byhand-{house.run_id}-{number}", number)
-    times.hand_up.append(took([_SCRIPT, "up"], own).seconds)
-    times.hand_down.append(took([_SCRIPT, "down"], own).seconds)
+def _by_hand(house: House, own: dict[str, str], times: Times, number: int) -> None:
+    placed = own | _place(own, f"byhand-{house.run_id}-{number}", number)
+    times.hand_up.append(took([_SCRIPT, "up"], placed).seconds)
+    times.hand_down.append(took([_SCRIPT, "down"], placed).seconds)
 
 
-def _tool_alone(house: House, model: dict[str, str], times: Times, number: int) -> None:
-    name = f"byhand-{house.run_id}-alone{number}"
-    own = {"NAME": name, "TOOL_PORT": str(free_port())}
-    times.tool.append(took([_SCRIPT, "tool"], model | own).seconds)
+def _tool_alone(house: House, own: dict[str, str], times: Times, number: int) -> None:
+    times.tool.append(tool_alone(house, own, f"alone{number}"))
+
+
+def tool_alone(house: House, own: dict[str, str], name: str) -> float:
+    """Return the seconds of one bare `docker run` of the tool to its first answer; remove it.
+
+    `own` is what `model` returned.
+    """
+    name = f"byhand-{house.run_id}-{name}"
+    named = {"NAME": name, "TOOL_PORT": str(free_port())}
+    seconds = took([_SCRIPT, "tool"], own | named).seconds
     docker("rm", "--force", "--volumes", f"{name}-tool")
+    return seconds
 
 
-def _place(model: dict[str, str], name: str, number: int) -> dict[str, str]:
+def _place(own: dict[str, str], name: str, number: int) -> dict[str, str]:
     """Return name, addresses and route of one by-hand sandbox, on a subnet that nobody uses."""
     ids = docker("network", "ls", "--quiet").split()
     pools = [p for n in json.loads(docker("network", "inspect", *ids)) for p in n["IPAM"]["Config"]]
     taken = overlapped(_RANGE, [p["Subnet"] for p in pools or [] if ":" not in p["Subnet"]])
-    own = addresses(_RANGE, first_free(_RANGE, taken, 64 + 2 * number))
+    placed = addresses(_RANGE, first_free(_RANGE, taken, 64 + 2 * number))
     forbidden = [
         [host, port]
-        for host in (str(own.subnet[1]), "172.17.0.1", _METADATA)
-        for port in (22, 80, 2375, int(model["GATEWAY_PORT"]))
+        for host in (str(placed.subnet[1]), "172.17.0.1", _METADATA)
+        for port in (22, 80, 2375, int(own["GATEWAY_PORT"]))
     ]
     return {
         "NAME": name,
-        "SUBNET": str(own.subnet),
-        "TOOL_ADDRESS": own.services[0],
-        "LAB_ADDRESS": own.lab,
-        "GATEWAY_ADDRESS": own.gateway,
-        "TOKEN": f"{own.services[0]}~{model['INNER_PORT']}~{'b' * 43}",
+        "SUBNET": str(placed.subnet),
+        "TOOL_ADDRESS": placed.services[0],
+        "LAB_ADDRESS": placed.lab,
+        "GATEWAY_ADDRESS": placed.gateway,
+        "TOKEN": f"{placed.services[0]}~{own['INNER_PORT']}~{'b' * 43}",
         "FORBIDDEN": json.dumps({"forbidden": forbidden}),
     }
 
 
-def _model(house: House) -> dict[str, str]:
-    """Make a sandbox, read off it what differs between templates, and remove it."""
+def model(house: House) -> dict[str, str]:
+    """Make a sandbox, read off it what the script needs to know, and remove it."""
     house.up("model")
     made = house.json("show", "model")["sandbox"]
     parts = {p: _inspected(f"sandbox-{made['id']}-{p}") for p in ("lease", "tool", "lab")}

@@ -79,19 +79,31 @@ def test_zsh_takes_the_completion(lived_in: Path, command_path: str) -> None:
 
 @pytest.fixture
 def browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A program that stands where the browser would, and keeps what it was asked to open."""
+    """A program that stands where the browser would: it keeps what it was told and what it read."""
     program, kept = tmp_path / "browser", tmp_path / "opened"
-    program.write_text(f'#!/bin/sh\nprintf %s "$1" > "{kept}"\n')
+    program.write_text(
+        f'#!/bin/sh\necho "$@" > "{kept}.told"\nfile="${{1#file://}}"\n'
+        f'stat -c %a "$file" > "{kept}.mode"\ncat "$file" > "{kept}"\n'
+    )
     program.chmod(0o755)
     monkeypatch.setenv("BROWSER", str(program))
+    monkeypatch.setenv("HOME", str(tmp_path))
     return kept
 
 
-def test_browse_opens_the_link_that_it_prints(lived_in: Path, browser: Path) -> None:
+def test_browse_opens_the_link_that_it_prints_and_tells_no_argument_of_it(
+    lived_in: Path, browser: Path, tmp_path: Path
+) -> None:
     ran = ran_here("open", "spring-coupon", "--browse")
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout.strip() == browser.read_text()
-    assert browser.read_text().startswith("http://spring-coupon.localhost:8700/")
+    link = ran.stdout.strip()
+    assert link.startswith("http://spring-coupon.localhost:8700/?sbx=")
+    assert f'content="0;url={link}"' in browser.read_text()
+    told = browser.with_name("opened.told").read_text()
+    assert "sbx" not in told
+    assert told.startswith(f"file://{tmp_path}/sandbox-")
+    assert browser.with_name("opened.mode").read_text() == "600\n"
+    assert not list(tmp_path.glob("sandbox-*.html"))
 
 
 def test_without_browse_none_is_opened(lived_in: Path, browser: Path, cli: Cli) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.core.judged import CreateInput, ExtendInput
+from sandbox.core.judged import CreateInput, EgressInput, ExtendInput, StartInput
 from sandbox.core.policy import Decision, PolicySet, evaluate
 from sandbox.core.text import count_words
 from sandbox.drivers.catalogue.reading import load_as
@@ -20,8 +20,9 @@ REQUEST = CreateInput.model_validate(
         "purpose": {"text": "Which lapsed customers react?", "words": 4},
         "template": {"name": "segment-rfm", "version": "1.0.0", "digest": "t"},
         "owner": "hana",
-        "owner_totals": {"sandboxes": 5, "memory_mb": 8192},
-        "request": {"memory_mb": 928, "cpus": 1.5, "services": 2},
+        "owner_totals": {"sandboxes": 5, "memory_mb": 8192, "cpus": 12, "disk_mb": 20480},
+        "home_totals": {"sandboxes": 100, "memory_mb": 98304, "cpus": 150, "disk_mb": 307200},
+        "request": {"sandboxes": 1, "memory_mb": 928, "cpus": 1.5, "disk_mb": 3072, "services": 2},
         "replicas": [
             {
                 "snapshot": "core@2026-11-23.1",
@@ -77,6 +78,45 @@ def test_a_request_at_every_limit_is_allowed() -> None:
     assert decision.held == decision.evaluated == len(at("create"))
 
 
+def test_the_quotas_are_judged_again_when_one_starts_again() -> None:
+    quotas = [rule.id for rule in POLICIES.rules if "_totals." in rule.asserts[0].field]
+    assert len(quotas) == 8
+    assert at("start") == quotas
+    fields = {name: REQUEST[name] for name in StartInput.model_fields if name != "kind"}
+    start = StartInput.model_validate({**fields, "kind": "resume"}).as_document()
+    assert decide(start, "start").verdict == "allow"
+    start["home_totals"]["cpus"] = 151
+    assert decide(start, "start").findings[0].rule == "cpus-in-home"
+
+
+EGRESS = EgressInput.model_validate(
+    {
+        **{k: REQUEST[k] for k in ("owner", "purpose", "template")},
+        "hosts": [{"host": "api.example.com"}, {"host": "files.example.com"}],
+        "classes": ["contact"],
+    }
+).as_document()
+
+
+def test_no_host_outside_is_approved_by_default() -> None:
+    decision = decide(EGRESS, "egress")
+    assert decision.verdict == "deny"
+    assert [f.rule for f in decision.findings] == ["egress-approved"] * 2
+    assert "api.example.com, none is allowed" in decision.findings[0].sentence.en
+    assert "まだありません" in decision.findings[0].sentence.ja
+    assert decide(EGRESS | {"hosts": None}, "egress").verdict == "deny"
+
+
+def test_an_approved_host_is_that_name_alone() -> None:
+    text = FILE.read_text("utf-8").replace("one_of: []", "one_of: [api.example.com]")
+    approving = load_as(PolicySet, "policies/baseline.yaml", text.encode())
+    now = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
+    decision = evaluate(approving, "egress", EGRESS, now=now, tool_version="0.1.0")
+    (finding,) = decision.findings
+    assert (finding.item, finding.actual) == ("hosts files.example.com", "files.example.com")
+    assert "allowed: api.example.com" in finding.sentence.en
+
+
 def test_more_time_is_judged_by_the_whole_time() -> None:
     assert decide(EXTENSION, "extend").verdict == "allow"
     (finding,) = decide(EXTENSION | {"ttl_hours": 336.5}, "extend").findings
@@ -92,6 +132,37 @@ BREAKS = [
         "owner_totals.memory_mb",
         8193,
         "your sandboxes' memory together (MB) is 8193",
+    ),
+    (
+        "cpus-per-owner",
+        "owner_totals.cpus",
+        12.5,
+        "your sandboxes' CPUs together is 12.5, the limit is 12 (11 held, 1.5 asked)",
+    ),
+    (
+        "disk-per-owner",
+        "owner_totals.disk_mb",
+        20481,
+        "your sandboxes' disk together (MB) is 20481, the limit is 20480 (17409 held, 3072 asked)",
+    ),
+    (
+        "sandboxes-in-home",
+        "home_totals.sandboxes",
+        101,
+        "the number of all sandboxes here is 101, the limit is 100 (100 held, 1 asked)",
+    ),
+    (
+        "memory-in-home",
+        "home_totals.memory_mb",
+        98305,
+        "the memory of all sandboxes here (MB) is 98305",
+    ),
+    ("cpus-in-home", "home_totals.cpus", 151, "the CPUs of all sandboxes here is 151"),
+    (
+        "disk-in-home",
+        "home_totals.disk_mb",
+        307201,
+        "the disk of all sandboxes here (MB) is 307201",
     ),
     ("replica-masked", "replicas.0.masked", False, "replicas core@2026-11-23.1: masked is false"),
     ("replica-masked", "replicas.0.access", "read-write", "access is read-write, it must be"),

@@ -378,5 +378,5 @@ def test_what_we_ship_is_sound(home: Path) -> None:
             image = catalogue.service_image(name, service)
             assert contents(image)["Dockerfile"].startswith(("FROM", "#"))
             assert image.needs == (catalogue.base_image(),)
-    for image in (catalogue.lab_image(), catalogue.gateway_image()):
+    for image in (catalogue.lab_image(), catalogue.gateway_image(), catalogue.proxy_image()):
         assert f"FROM {catalogue.base_image().tag}" in contents(image)["Dockerfile"]

@@ -208,3 +208,68 @@ def test_commands_run_with_stdin_user_and_exit_code(any_engine: Engine) -> None:
     assert ran == Ran(3, b"", b"")
     assert sorted(live) == [("stderr", b"err\n"), ("stdout", b"x")]
     assert any_engine.logs(box, 5) == b"hello\n"
+
+
+ON_THE_REAL_ONE = pytest.mark.parametrize("any_engine", ["docker"], indirect=True)
+
+
+@pytest.mark.docker
+@ON_THE_REAL_ONE
+def test_what_is_put_has_its_mode_and_owner_and_is_refused_where_it_may_only_be_read(
+    any_engine: Engine,
+) -> None:
+    any_engine.create_volume(f"{RUN}-v", labels())
+    box = a_container(any_engine, mounts=(Mount(f"{RUN}-v", "/kept"),))
+    files = [File("inner/", b"", mode=0o700, uid=10001, gid=10001)]
+    files += [File("secret", b"x", mode=0o400, uid=10001, gid=10002), File("seen", b"x")]
+    any_engine.put(box, "/kept", files)
+    any_engine.start(box)
+    said = any_engine.run(box, ["stat", "-c", "%a %u %g", *(f"/kept/{f.path}" for f in files)])
+    assert said.out.decode().splitlines() == ["700 10001 10001", "400 10001 10002", "444 0 0"]
+    reader = a_container(any_engine, f"{RUN}-d", mounts=(Mount(f"{RUN}-v", "/seen", True),))
+    with pytest.raises(SandboxError):
+        any_engine.put(reader, "/seen", [File("seen", b"forged")])
+    assert any_engine.read(box, "/kept/seen") == b"x"
+
+
+@pytest.mark.docker
+@ON_THE_REAL_ONE
+def test_only_regular_files_of_bounded_size_are_read(any_engine: Engine) -> None:
+    any_engine.create_volume(f"{RUN}-v", labels())
+    box = a_container(any_engine, mounts=(Mount(f"{RUN}-v", "/kept"),))
+    chunk = b"a" * 2**20
+    any_engine.put(box, "/kept", [BigFile("big", 65 * 2**20, (chunk for _ in range(65)))])
+    any_engine.put(box, "/kept", [File("inner/", b"", mode=0o755), File("inner/file", b"x")])
+    any_engine.start(box)
+    any_engine.run(box, ["ln", "-s", "/etc/passwd", "/kept/link"], user="0:0")
+    any_engine.run(box, ["mkfifo", "/kept/pipe"], user="0:0")
+    for path in ("big", "inner", "link", "pipe"):
+        with pytest.raises(SandboxError) as refused:
+            any_engine.read(box, f"/kept/{path}")
+        assert refused.value.subject == f"{box}:/kept/{path}"
+    assert {f.path for f in regular_files(any_engine.fetch(box, "/kept"))} == {
+        "kept/big",
+        "kept/inner/file",
+    }
+
+
+@pytest.mark.docker
+@ON_THE_REAL_ONE
+def test_an_exchange_that_is_cut_off_harms_no_later_one(any_engine: Engine) -> None:
+    any_engine.create_volume(f"{RUN}-v", labels())
+    box = a_container(any_engine, mounts=(Mount(f"{RUN}-v", "/kept"),))
+    content = secrets.token_bytes(5 * 2**20)
+    any_engine.put(box, "/kept", [File("whole", content)])
+    left = any_engine.fetch(box, "/kept")
+    assert len(next(iter(left))) > 0
+    left.close()  # type: ignore[attr-defined]
+
+    def torn() -> Iterator[bytes]:
+        yield content[: 2**20]
+        raise OSError("the disk that it is read from is gone")
+
+    with pytest.raises((SandboxError, OSError)):
+        any_engine.put(box, "/kept", [BigFile("half", len(content), torn())])
+    assert any_engine.read(box, "/kept/whole") == content
+    any_engine.put(box, "/kept", [File("half", b"whole again")])
+    assert any_engine.read(box, "/kept/half") == b"whole again"

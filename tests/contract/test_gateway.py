@@ -3,6 +3,7 @@
 import os
 import secrets
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -74,16 +75,32 @@ def test_off_started_stopped_and_started_again(any_gateway: tuple[Engine, Gatewa
     gateway.open(ROUTE)
     gateway.close(ROUTE.name)
     gateway.close(ROUTE.name)
+    gateway.open(ROUTE)
     gateway.start(Said())
     assert gateway.state() == "current"
+    assert not gateway.answers(ROUTE, "/")
     engine.remove("container", gateway.container)
     assert gateway.state() == "off"
     gateway.close(ROUTE.name)
 
 
+def test_who_was_there_is_unknown_before_it_and_nobody_at_first(
+    any_gateway: tuple[Engine, Gateway],
+) -> None:
+    _, gateway = any_gateway
+    assert gateway.uses() is None
+    gateway.start(Said())
+    until = time.monotonic() + 10
+    while gateway.uses() is None and time.monotonic() < until:
+        time.sleep(0.05)
+    assert gateway.uses() == {}
+
+
 def routes(engine: DockerEngine, gateway: CaddyGateway) -> list[str]:
     ran = engine.run(gateway.container, ["find", "/routes", "-mindepth", "1"])
-    return sorted(line.removeprefix("/routes/") for line in ran.lines())
+    found = (line.removeprefix("/routes/") for line in ran.lines())
+    # What begins with a dot is the gateway's own, and comes when it likes.
+    return sorted(name for name in found if not name.startswith("."))
 
 
 def test_every_link_is_fresh_and_tells_no_secret(any_gateway: tuple[Engine, Gateway]) -> None:
@@ -105,7 +122,7 @@ def test_a_closed_route_leaves_nothing_and_touches_no_other(
     gateway.open(OTHER)
     others = routes(engine, gateway)
     gateway.open(ROUTE)
-    assert len(routes(engine, gateway)) == len(others) + 2
+    assert len(routes(engine, gateway)) == len(others) + 3
     gateway.close(ROUTE.name)
     assert routes(engine, gateway) == others
     gateway.close(ROUTE.name)
@@ -127,6 +144,9 @@ def test_a_route_closed_while_it_is_stopped_is_gone_when_it_starts(
     # Even whoever starts it behind our back finds the route closed.
     assert routes(engine, gateway) == sorted([*others, ROUTE.name])
     gateway.start(Said())
+    # A new one knows nobody: whoever starts it opens the routes of those who are up.
+    assert not [one for one in routes(engine, gateway) if not one.startswith(".")]
+    gateway.open(OTHER)
     assert routes(engine, gateway) == others
 
 
@@ -150,3 +170,11 @@ def test_a_taken_port_is_a_conflict_that_leaves_no_container(
         with pytest.raises(Conflict, match="port is taken"):
             gateway.start(Said())
     assert [o.kind for o in engine.owned(RUN)] == ["volume"]
+
+
+@pytest.mark.docker
+def test_it_sees_what_the_engine_has_free(real: tuple[DockerEngine, CaddyGateway]) -> None:
+    engine, gateway = real
+    assert gateway.engine_free_bytes() is None
+    gateway.start(Said())
+    assert gateway.engine_free_bytes() == pytest.approx(engine.facts().free_bytes, rel=0.1)

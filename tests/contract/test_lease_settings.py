@@ -50,6 +50,7 @@ def test_each_key_reaches_the_lease() -> None:
         ("extensions: 3.5", "`lease.extensions`"),
         ("extensions: -1", "`lease.extensions`"),
         ('extensions: "3"', "`lease.extensions` must be a whole number"),
+        ("longest: 24h", "the default time to live, 72h, is longer than lease.longest"),
         ("extention: 72h", "unknown key `extention`. Did you mean extension?"),
     ],
 )
@@ -59,3 +60,18 @@ def test_faults_are_told_with_file_and_line(line: str, said: str) -> None:
     assert "sandbox.yaml:4:" in refused.value.message
     assert said in refused.value.message
     assert "72h" in refused.value.message + refused.value.hint or "duration" not in said
+
+
+@pytest.mark.parametrize(
+    ("ttl", "said"),
+    [
+        ("15d", "`defaults.ttl`: the default time to live, 15d, is longer than lease.longest"),
+        ("soon", "`defaults.ttl`: is not a duration"),
+        ("0h", "`defaults.ttl`: is nothing"),
+    ],
+)
+def test_a_default_that_no_sandbox_could_have(ttl: str, said: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        read(f"defaults:\n  ttl: {ttl}\n")
+    assert "sandbox.yaml:4:" in refused.value.message
+    assert said in refused.value.message

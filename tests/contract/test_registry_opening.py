@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy
 from alembic.script import ScriptDirectory
 
 from sandbox.core.errors import Unavailable
@@ -64,13 +63,13 @@ def test_head_is_the_newest_migration() -> None:
     assert scripts.get_current_head() == HEAD
 
 
-def test_alembic_is_not_imported_when_no_migration_is_due(registry: SqlRegistry) -> None:
+def test_a_command_imports_neither_alembic_nor_sqlalchemy(registry: SqlRegistry) -> None:
     folder = registry._folder
     registry.check()
     script = (
         "import sys; from pathlib import Path;"
         "from sandbox.drivers.registry.store import SqlRegistry;"
-        "print(SqlRegistry(Path(sys.argv[1])).check(), 'alembic' in sys.modules)"
+        "print(SqlRegistry(Path(sys.argv[1])).check(), {'alembic', 'sqlalchemy'} & {*sys.modules})"
     )
     ran = subprocess.run(
         [sys.executable, "-c", script, str(folder)],
@@ -79,7 +78,7 @@ def test_alembic_is_not_imported_when_no_migration_is_due(registry: SqlRegistry)
         check=True,
         env=os.environ | {"PYTHONPATH": str(Path(driver.__file__).parents[3])},
     )
-    assert ran.stdout == f"schema {HEAD}, journal wal, integrity ok False\n"
+    assert ran.stdout == f"schema {HEAD}, journal wal, integrity ok set()\n"
 
 
 def test_a_registry_of_a_newer_version_is_left_alone(registry: SqlRegistry, tmp_path: Path) -> None:
@@ -183,28 +182,28 @@ def test_a_file_that_we_may_only_read() -> None:
         registry.close()
 
 
-@contextmanager
-def _page_limit(folder: Path) -> Iterator[Path]:
+class Narrow(SqlRegistry):
     """A database that may not grow, as SQLite sees a full disk."""
 
-    def limit(raw: Any, _: object) -> None:
-        raw.execute("PRAGMA max_page_count = 60")
-
-    sqlalchemy.event.listen(sqlalchemy.Pool, "connect", limit)
-    try:
-        yield folder
-    finally:
-        sqlalchemy.event.remove(sqlalchemy.Pool, "connect", limit)
+    def _connect(self) -> sqlite3.Connection:
+        connection = super()._connect()
+        connection.execute("PRAGMA max_page_count = 60")
+        return connection
 
 
 @contextmanager
-def _small_disk(folder: Path) -> Iterator[Path]:
+def _page_limit(folder: Path) -> Iterator[SqlRegistry]:
+    yield Narrow(folder)
+
+
+@contextmanager
+def _small_disk(folder: Path) -> Iterator[SqlRegistry]:
     """A real file system of one megabyte."""
     mounting = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
     if subprocess.run(mounting, capture_output=True).returncode:
         pytest.skip("this user cannot mount a small file system")
     try:
-        yield folder
+        yield SqlRegistry(folder)
     finally:
         subprocess.run(["umount", str(folder)], check=True)
 
@@ -223,11 +222,10 @@ def _fill(registry: SqlRegistry) -> tuple[int, Unavailable]:
 def test_a_full_disk_costs_nothing_that_was_written(
     tmp_path: Path, small: Callable[[Path], Any]
 ) -> None:
-    with small(tmp_path) as folder:
-        registry = SqlRegistry(folder)
+    with small(tmp_path) as registry:
         written, error = _fill(registry)
         assert error.message.endswith("is full; nothing was changed.")
-        check_three_parts(error, folder)
+        check_three_parts(error, tmp_path)
         assert written > 5
         assert verified(registry) == (written, None)
         assert registry.check().endswith("integrity ok")

@@ -275,3 +275,12 @@ def test_a_warning_holds_until_the_end_though_it_was_given() -> None:
     assert lease.warned_of(given).warning(end - HOUR / 2) == given
     assert lease.warning(end - 25 * HOUR) is None
     assert lease.warning(end) is None
+
+
+def test_no_first_lease_is_longer_than_the_longest() -> None:
+    limits = LeaseLimits(longest=timedelta(hours=36))
+    limits.check_first(timedelta(hours=36))
+    with pytest.raises(Denied, match="36 h 1 min is longer than a sandbox may live") as refused:
+        limits.check_first(timedelta(hours=36, minutes=1))
+    assert refused.value.hint == "At most: --ttl 36h"
+    assert refused.value.details == {"most_minutes": 36 * 60}

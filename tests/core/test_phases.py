@@ -19,7 +19,7 @@ LEADS_TO = {
     ("awaiting-approval", "approve"): "provisioning",
     ("awaiting-approval", "reject"): "denied",
     ("awaiting-approval", "remove"): "removing",
-    ("pooled", "claim"): "ready",
+    ("pooled", "claim"): "provisioning",
     ("pooled", "remove"): "removing",
     ("provisioning", "finish"): "ready",
     ("provisioning", "pool"): "pooled",

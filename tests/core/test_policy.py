@@ -11,8 +11,9 @@ from sandbox.core.errors import InvalidInput
 from sandbox.core.judged import PurposeInput, ReplicaInput
 from sandbox.core.lifecycle import Spec, Steps
 from sandbox.core.policy import Condition, CreateInput, Decision, PolicySet, Rule, evaluate
+from sandbox.core.quotas import Account, Amounts
 from sandbox.core.snapshot import ColumnCopy, Manifest, Snapshot, SnapshotState, TableCopy
-from sandbox.core.template import Limits, Words
+from sandbox.core.template import Words
 from tests.core.policies import NOW, asserting, decide, policy_set, rule
 
 WHEN: dict[str, Any] = {
@@ -175,7 +176,6 @@ def test_unknown_operator_denies() -> None:
         {"assert": []},
         {"assert": {"field": "X y", "max": 2}},
         {"assert": {"field": "x", "max": math.nan}},
-        {"assert": {"field": "x", "one_of": []}},
         {"at": []},
         {"at": ["creat"]},
         {"mode": "enforc"},
@@ -219,10 +219,9 @@ def create_input(**fields: Any) -> CreateInput:
         id="core@2026-11-23.1", source="core", state=SnapshotState.READY, volume="v", created=NOW,
         built_by="it", manifest=manifest,
     )  # fmt: skip
-    limits = Limits(memory_mb=928, cpus=1.5)
-    made = CreateInput.of(
-        spec, snapshot, owner="hana", owned=2, owned_memory_mb=1856, limits=limits, services=2
-    )
+    one = Amounts(sandboxes=1, memory_mb=928, cpus=1.5, disk_mb=3072)
+    held = Account(asked=one, owner=one, home=one.plus(one))
+    made = CreateInput.of(spec, snapshot, owner="hana", account=held, services=2)
     return made.model_copy(update=fields)
 
 
@@ -230,7 +229,14 @@ def test_the_document_of_a_request() -> None:
     document = create_input().as_document()
     assert document["ttl_hours"] == 1.5
     assert document["purpose"] == {"text": "Which lapsed customers react?", "words": 4}
-    assert document["owner_totals"] == {"sandboxes": 2, "memory_mb": 1856}
+    two = {"sandboxes": 2, "memory_mb": 1856, "cpus": 3.0, "disk_mb": 6144}
+    assert document["owner_totals"] == two
+    assert document["home_totals"] == {
+        "sandboxes": 3,
+        "memory_mb": 2784,
+        "cpus": 4.5,
+        "disk_mb": 9216,
+    }
     assert document["replicas"] == [
         {
             "snapshot": "core@2026-11-23.1",

@@ -1,5 +1,6 @@
 """What the reaper finds, as tables: records, objects and a moment in, chores out."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -53,7 +54,8 @@ def held(state: State, hours: float = 1, **limits: Any) -> Sandbox:
 
 def seen(sandbox: Sandbox, objects: list[Owned], now: datetime = NOON, **more: Any) -> Seen:
     journals = {ID: PARTS} if sandbox.state in LIVE else {}
-    return Seen(now=now, sandboxes=[sandbox], objects=objects, journals=journals, **more)
+    there = [*objects, GATEWAY]
+    return Seen(now=now, sandboxes=[sandbox], objects=there, journals=journals, **more)
 
 
 def kinds(look: Seen) -> list[str]:
@@ -118,7 +120,7 @@ def test_a_pooled_one_that_lost_a_part_goes() -> None:
 
 def test_a_container_that_was_lent_to_it_is_not_started() -> None:
     lent = one("container", f"sandbox-{ID}-keep")
-    assert kinds(seen(held(State.READY), [*whole(), lent])) == []
+    assert "restart" not in kinds(seen(held(State.READY), [*whole(), lent]))
 
 
 def test_nothing_is_started_while_the_line_is_stopped() -> None:
@@ -246,7 +248,7 @@ def test_what_frees_something_comes_first() -> None:
     look = Seen(
         now=NOON,
         sandboxes=[ready, dead],
-        objects=[*whole(running=False), one("network", "sandbox-b2", "b2")],
+        objects=[*whole(running=False), one("network", "sandbox-b2", "b2"), GATEWAY],
         journals={ID: PARTS},
     )
     assert kinds(look) == ["settle", "restart", "note-orphan"]
@@ -284,7 +286,8 @@ def test_an_end_is_told_with_its_moment() -> None:
 def test_an_engine_that_holds_nothing_of_us_is_another_one(
     state: State, objects: list[Owned], expected: bool
 ) -> None:
-    assert another_engine(seen(held(state), objects)) is expected
+    look = Seen(now=NOON, sandboxes=[held(state)], objects=objects)
+    assert another_engine(look) is expected
 
 
 @pytest.mark.parametrize("state", [State.READY, State.FROZEN])
@@ -297,3 +300,77 @@ def test_expired_is_written_with_the_deadline(state: State) -> None:
 def test_expired_is_not_written_over_what_went_on(state: State) -> None:
     with pytest.raises(Conflict):
         expired(held(state))
+
+
+def test_a_gateway_that_does_not_run_is_mended_while_anybody_is_up() -> None:
+    stopped = replace(GATEWAY, running=False)
+    for gateway in ([], [stopped]):
+        look = replace(seen(held(State.READY), whole()), objects=[*whole(), *gateway])
+        assert only_why(look) == "it does not run, and a sandbox is up"
+        assert kinds(look) == ["mend-gateway"]
+        for idle in (held(State.FROZEN), held(State.EXPIRED), held(State.READY, hours=0)):
+            objects = [*whole(running=False), *gateway]
+            assert "mend-gateway" not in kinds(replace(look, sandboxes=[idle], objects=objects))
+        assert kinds(replace(look, line_stopped=True)) == []
+
+
+def test_a_new_gateway_is_joined_to_all_who_are_up() -> None:
+    look = seen(held(State.READY), whole(), joins_owed=True)
+    assert only_why(look) == "it was replaced, and may not be joined to all; a sandbox is up"
+    assert kinds(seen(held(State.FROZEN), whole(running=False), joins_owed=True)) == []
+
+
+def test_the_gateway_comes_before_who_needs_it() -> None:
+    look = seen(held(State.READY), whole(running=False), joins_owed=True)
+    assert kinds(look) == ["mend-gateway", "restart"]
+
+
+@pytest.mark.parametrize("state", [State.READY, State.FROZEN, State.EXPIRED])
+def test_a_keeper_that_was_left_is_removed(state: State) -> None:
+    keeper = one("container", f"sandbox-{ID}-keep")
+    objects = [*whole(running=state is State.READY), keeper]
+    assert kinds(seen(held(state), objects)) == ["remove-keeper"]
+    assert kinds(seen(held(state), objects, busy=frozenset({ID}))) == []
+
+
+def test_what_expires_frozen_stays_frozen() -> None:
+    frozen = held(State.FROZEN)
+    assert expired(frozen).frozen == frozen.phase
+    assert expired(frozen).reason == frozen.reason
+    assert expired(held(State.READY)).frozen is None
+
+
+FLOOR = "the engine's disk has 5 MB free, the floor is 1,024 MB"
+
+
+@pytest.mark.parametrize(
+    ("state", "found"),
+    [
+        (State.READY, ["freeze-full"]),
+        (State.FROZEN, []),
+        (State.EXPIRED, []),
+        (State.POOLED, ["retire"]),
+    ],
+)
+def test_below_the_floor_what_runs_is_stopped(state: State, found: list[str]) -> None:
+    runs = state in (State.READY, State.POOLED)
+    look = seen(held(state), whole(running=runs), floor=FLOOR)
+    assert kinds(look) == found
+    assert not found or only_why(look) == FLOOR
+
+
+def test_below_the_floor_what_stopped_is_not_started_again() -> None:
+    assert kinds(seen(held(State.READY), whole(running=False), floor=FLOOR)) == ["freeze-full"]
+
+
+def test_one_over_its_limit_is_frozen_and_still_warned_of_its_end() -> None:
+    full = held(State.READY, hours=2, warnings=(HOUR,)).model_copy(
+        update={"disk_mb": 10, "used_mb": 11}
+    )
+    late = NOON + timedelta(hours=1.5)
+    assert kinds(seen(full, whole(), now=late)) == ["freeze-full", "warn"]
+
+
+def test_one_over_its_limit_whose_time_is_over_expires() -> None:
+    full = held(State.READY).model_copy(update={"disk_mb": 10, "used_mb": 11})
+    assert kinds(seen(full, whole(), now=NOON + HOUR)) == ["expire"]

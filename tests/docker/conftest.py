@@ -6,8 +6,8 @@ import secrets
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 
 from sandbox.drivers.catalogue.home import HomeCatalogue
 from sandbox.drivers.engine import DockerEngine
+from tests.docker.slim import add_slim
 
 PURPOSE = "Which lapsed customers react to a coupon?"
 UP = ("--template", "segment-rfm", "--purpose", PURPOSE)
@@ -23,39 +24,54 @@ UP = ("--template", "segment-rfm", "--purpose", PURPOSE)
 
 @dataclass(frozen=True)
 class Home:
-    """A demo home and the command line in it."""
+    """A demo home and the command line in it.
+
+    `inside` stands before each command and `environment` is added to its own, where the engine is
+    not the shared one.
+    """
 
     folder: Path
     installation: str
     port: int
     client: docker.DockerClient
+    inside: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
-    def run(self, *arguments: str, code: int | None = 0, stdin: str = "") -> str:
+    def run(
+        self, *arguments: str, code: int | None = 0, stdin: str = "", seconds: float = 300
+    ) -> str:
         """Run `sandbox ...`; return stdout, and check the exit code unless it is None."""
         ran = subprocess.run(
-            [sys.executable, "-m", "sandbox", "--home", str(self.folder), *arguments],
+            self.command(*arguments),
             capture_output=True,
             text=True,
             input=stdin,
-            timeout=300,
+            timeout=seconds,
+            env={**os.environ, **self.environment},
         )
         assert code is None or ran.returncode == code, (arguments, ran.stdout, ran.stderr)
         assert "Traceback" not in ran.stdout + ran.stderr
         return ran.stdout
 
-    def json(self, *arguments: str, code: int = 0) -> Any:
+    def json(self, *arguments: str, code: int = 0, seconds: float = 300) -> Any:
         """Run `sandbox ... -o json` and return what it printed."""
-        return json.loads(self.run(*arguments, "-o", "json", code=code))
+        return json.loads(self.run(*arguments, "-o", "json", code=code, seconds=seconds))
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         """Start `sandbox ...` in a session of its own, to be interrupted."""
         return subprocess.Popen(
-            [sys.executable, "-m", "sandbox", "--home", str(self.folder), *arguments],
+            self.command(*arguments),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            env={**os.environ, **self.environment},
         )
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return the words of `sandbox ...` in this home."""
+        own = (sys.executable, "-m", "sandbox", "--home", str(self.folder))
+        return [*self.inside, *own, *arguments]
 
     def listing(self) -> set[str]:
         """Return every engine object of the installation, endpoints, open routes and names held."""
@@ -108,6 +124,44 @@ class Core:
         return str(ran.output.decode().strip())
 
 
+def demo_home(
+    folder: Path,
+    client: docker.DockerClient,
+    inside: tuple[str, ...] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Home:
+    """Make a demo home with one snapshot, its images built; who asks for it removes it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    own = (sys.executable, "-m", "sandbox", "init", "--demo", str(folder), "-o", "json")
+    # Images may have to be built first, on a new machine: minutes.
+    made = subprocess.run(
+        [*inside, *own, "--gateway-port", str(port)],
+        capture_output=True,
+        text=True,
+        timeout=900,
+        env={**os.environ, **(environment or {})},
+    )
+    assert made.returncode == 0, made.stderr
+    installation = json.loads(made.stdout)["installation"]
+    home = Home(folder, installation, port, client, inside, environment or {})
+    home.run("template", "build", "segment-rfm")
+    home.run("snapshot", "build", "core")
+    return home
+
+
+def end_home(home: Home) -> None:
+    """Remove all of a home from the engine, and see that nothing is left."""
+    for sandbox in home.json("list")["sandboxes"]:
+        home.run("down", sandbox["name"], "--no-keep")
+    home.run("uninstall")
+    label: Any = {"label": f"bimodal-sandbox.installation={home.installation}"}
+    assert not home.client.containers.list(True, filters=label)
+    assert not home.client.volumes.list(filters=label)
+    assert not home.client.networks.list(filters=label)
+
+
 @pytest.fixture(scope="session")
 def docker_client() -> Iterator[docker.DockerClient]:
     client = docker.from_env()
@@ -125,40 +179,33 @@ def home(
     docker_client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Home]:
     """A demo home with one snapshot, its images built."""
-    folder = tmp_path_factory.mktemp("demo") / "home"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    # Images may have to be built first, on a new machine: minutes.
-    made = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "sandbox",
-            "init",
-            "--demo",
-            str(folder),
-            "-o",
-            "json",
-            "--gateway-port",
-            str(port),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    assert made.returncode == 0, made.stderr
-    made_home = Home(folder, json.loads(made.stdout)["installation"], port, docker_client)
-    made_home.run("template", "build", "segment-rfm")
-    made_home.run("snapshot", "build", "core")
-    yield made_home
-    for sandbox in made_home.json("list")["sandboxes"]:
-        made_home.run("down", sandbox["name"])
-    made_home.run("uninstall")
-    label: Any = {"label": f"bimodal-sandbox.installation={made_home.installation}"}
-    assert not docker_client.containers.list(True, filters=label)
-    assert not docker_client.volumes.list(filters=label)
-    assert not docker_client.networks.list(filters=label)
+    made = demo_home(tmp_path_factory.mktemp("demo") / "home", docker_client)
+    yield made
+    end_home(made)
+
+
+@pytest.fixture(scope="session")
+def slim_home(
+    docker_client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Home]:
+    """A demo home with the tests' own template, without quotas."""
+    made = demo_home(tmp_path_factory.mktemp("slim") / "home", docker_client)
+    add_slim(made.folder)
+    made.run("template", "build", "slim")
+    yield made
+    end_home(made)
+
+
+@pytest.fixture(scope="session")
+def images_file(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with all images that a home needs, for engines that have none."""
+    file = tmp_path_factory.mktemp("images") / "images.tar"
+    own = HomeCatalogue(home.folder)
+    wanted = [own.base_image(), own.lab_image(), own.gateway_image()]
+    wanted += [own.service_image("segment-rfm", "tool")]
+    command = ["docker", "save", "--output", str(file), *(image.tag for image in wanted)]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    return file
 
 
 @pytest.fixture(scope="session")

@@ -1,40 +1,82 @@
-"""kill -9 of `up` and `down` after their engine calls, on the real engine: nothing stays."""
+"""kill -9 of `up`, of a claim and of `down`, on the real engine: nothing stays."""
 
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from tests.docker.conftest import UP, Home
+from tests.docker.slim import SLIM, limit_totals
 
 pytestmark = pytest.mark.docker
 
 NAME = "mortal"
 SECONDS = 90
 NEVER = 1_000_000
+RACERS = 8
 SPREAD = (0.1, 0.4, 0.7, 0.95)
+COMMANDS = ("up", "claim", "down")
 
 
-def run(home: Home, last: int, command: str) -> "subprocess.CompletedProcess[str]":
-    """Run one command that is killed after engine call number `last`."""
-    words = [sys.executable, "-m", "tests.docker.killed", str(home.folder), str(last)]
-    return subprocess.run([*words, command, NAME], capture_output=True, text=True, timeout=SECONDS)
+@dataclass(frozen=True)
+class Scene:
+    """A home, what is asked for in it, and what it holds and counts while nothing is up."""
+
+    home: Home
+    wish: tuple[str, ...]
+    before: set[str]
+    held: Any
+
+    @property
+    def template(self) -> str:
+        return self.wish[1]
+
+    def up(self) -> None:
+        self.home.run("up", NAME, *self.wish)
+
+    def state(self) -> str:
+        found = [s for s in self.home.json("list", "--all")["sandboxes"] if s["name"] == NAME]
+        return str(found[-1]["state"]) if found else "none"
 
 
-def killed(home: Home, last: int, command: str) -> bool:
+def totals(home: Home, wish: tuple[str, ...]) -> Any:
+    """Return what `plan` counts as held by the owner, and by the whole home."""
+    document = home.json("plan", NAME, *wish)["decision"]["document"]
+    return document["owner_totals"], document.get("home_totals")
+
+
+def scene(home: Home, wish: tuple[str, ...]) -> Scene:
+    home.run("up", NAME, *wish)  # the gateway starts with the first
+    home.run("down", NAME)
+    return Scene(home, wish, home.listing(), totals(home, wish))
+
+
+@pytest.fixture(scope="module")
+def usual(home: Home) -> Scene:
+    return scene(home, UP)
+
+
+@pytest.fixture(scope="module")
+def quick(slim_home: Home) -> Scene:
+    return scene(slim_home, SLIM)
+
+
+def run(on: Scene, last: int, command: str) -> "subprocess.CompletedProcess[str]":
+    """Run one command that is killed after its step number `last`."""
+    words = [sys.executable, "-m", "tests.docker.killed", str(on.home.folder), str(last)]
+    words += [command, NAME, on.template]
+    return subprocess.run(words, capture_output=True, text=True, timeout=SECONDS)
+
+
+def killed(on: Scene, last: int, command: str) -> bool:
     """Run it; say whether it came so far as to be killed."""
-    ran = run(home, last, command)
+    ran = run(on, last, command)
     assert ran.returncode in (0, -signal.SIGKILL), ran.stderr
     return ran.returncode != 0
-
-
-def state(home: Home) -> str:
-    found = [s for s in home.json("list", "--all")["sandboxes"] if s["name"] == NAME]
-    return str(found[-1]["state"]) if found else "none"
 
 
 def settle(home: Home) -> None:
@@ -48,74 +90,92 @@ def settle(home: Home) -> None:
         time.sleep(0.5)
 
 
-def totals(home: Home) -> Any:
-    """Return what `plan` counts as held by the owner."""
-    return home.json("plan", NAME, *UP)["decision"]["document"]["owner_totals"]
+def fill_pool(on: Scene) -> None:
+    """Have one sandbox wait in the pool; the settings are then as before, so no more are made."""
+    file = on.home.folder / "sandbox.yaml"
+    settings = file.read_text()
+    file.write_text(f"{settings}\npool: {{{on.template}: 1}}\n")
+    on.home.run("reap", "--apply")
+    file.write_text(settings)
 
 
-@pytest.fixture(scope="module")
-def counts(home: Home) -> Iterator[dict[str, int]]:
-    """How many engine calls a whole `up` and a whole `down` make."""
-    home.run("up", NAME, *UP)  # the gateway starts with the first
-    home.run("down", NAME)
-    yield {command: int(run(home, NEVER, command).stdout) for command in ("up", "down")}
-    assert state(home) == "destroyed"
+def check_settled(on: Scene, last: int) -> None:
+    settle(on.home)
+    assert on.home.listing() == on.before, last
+    assert totals(on.home, on.wish) == on.held, last
+    on.home.run("audit", "verify")
 
 
-def check_up(home: Home, last: int) -> None:
-    before, held = home.listing(), totals(home)
-    dead = killed(home, last, "up")
-    was = state(home)
-    if was == "ready":
-        home.run("down", NAME)
-    settle(home)
-    assert home.listing() == before, last
-    assert totals(home) == held, last
-    assert state(home) in ("failed", "destroyed", "none"), last
+def check_up(on: Scene, last: int) -> None:
+    dead = killed(on, last, "up")
+    was = on.state()
     assert dead or was == "ready"
-    home.run("audit", "verify")
+    if was == "ready":
+        on.home.run("down", NAME)
+    check_settled(on, last)
+    assert on.state() in ("failed", "destroyed", "none"), last
 
 
-def check_down(home: Home, last: int) -> None:
-    before, held = home.listing(), totals(home)
-    home.run("up", NAME, *UP)
-    killed(home, last, "down")
-    settle(home)
-    if state(home) == "ready":  # killed while its work was being kept: it is as it was
-        home.run("exec", NAME, "--", "true")
-        home.run("down", NAME)
-        settle(home)
-    assert state(home) == "destroyed", last
-    assert home.listing() == before, last
-    assert totals(home) == held, last
-    home.run("audit", "verify")
+def check_claim(on: Scene, last: int) -> None:
+    fill_pool(on)
+    check_up(on, last)
 
 
-def again(home: Home) -> None:
+def check_down(on: Scene, last: int) -> None:
+    on.up()
+    killed(on, last, "down")
+    settle(on.home)
+    if on.state() == "ready":  # killed while its work was being kept: it is as it was
+        on.home.run("exec", NAME, "--", "true")
+        on.home.run("down", NAME)
+    check_settled(on, last)
+    assert on.state() == "destroyed", last
+
+
+CHECKS = {"up": check_up, "claim": check_claim, "down": check_down}
+
+
+def count(on: Scene, command: str) -> int:
+    """Return how many steps the whole command has; afterwards nothing is up."""
+    if command == "down":
+        on.up()
+    if command == "claim":
+        fill_pool(on)
+    steps = int(run(on, NEVER, "down" if command == "down" else "up").stdout)
+    if command != "down":
+        assert on.state() == "ready"
+        on.home.run("down", NAME)
+    check_settled(on, NEVER)
+    return steps
+
+
+def check_again(on: Scene) -> None:
     """The name works as if nothing had been."""
-    home.run("up", NAME, *UP)
-    home.run("exec", NAME, "--", "true")
-    home.run("down", NAME)
+    on.up()
+    on.home.run("exec", NAME, "--", "true")
+    on.home.run("down", NAME)
+    check_settled(on, NEVER)
 
 
-@pytest.mark.parametrize("part", SPREAD)
-@pytest.mark.parametrize("command", ["up", "down"])
-def test_killed_at_some_calls(
-    home: Home, counts: dict[str, int], command: str, part: float
-) -> None:
-    last = max(1, round(counts[command] * part))
-    {"up": check_up, "down": check_down}[command](home, last)
-    if part == SPREAD[-1]:
-        again(home)
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_killed_at_some_steps(usual: Scene, command: str) -> None:
+    steps = count(usual, command)
+    for part in SPREAD:
+        CHECKS[command](usual, max(1, round(steps * part)))
+    check_again(usual)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("command", ["up", "down"])
-def test_killed_at_every_call(home: Home, counts: dict[str, int], command: str) -> None:
-    for last in range(1, counts[command] + 1):
-        {"up": check_up, "down": check_down}[command](home, last)
-    again(home)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_killed_at_every_step(quick: Scene, command: str) -> None:
+    """The next try has the same name: that it works is shown each time."""
+    began, steps = time.monotonic(), count(quick, command)
+    for last in range(1, steps + 1):
+        CHECKS[command](quick, last)
+    check_again(quick)
+    print(f"{command}: killed after each of {steps} steps, {time.monotonic() - began:.0f} s")
 
 
 def test_two_up_of_one_name_at_once(home: Home) -> None:
@@ -128,4 +188,24 @@ def test_two_up_of_one_name_at_once(home: Home) -> None:
     assert [s["name"] for s in home.json("list")["sandboxes"]].count(NAME) == 1
     home.run("exec", NAME, "--", "true")
     home.run("down", NAME)
+    assert home.listing() == before
+
+
+def test_eight_race_for_the_last_slot(home: Home) -> None:
+    before = home.listing()
+    file = home.folder / "policies" / "baseline.yaml"
+    policies = file.read_text()
+    held = int(totals(home, UP)[0]["sandboxes"])  # the one that is planned included
+    limit_totals(home.folder, "owner_totals.sandboxes", held)
+    try:
+        racing = [home.start("up", f"racer-{n}", *UP, "-o", "json") for n in range(RACERS)]
+        ended = [process.communicate(timeout=SECONDS) for process in racing]
+        codes = [process.returncode for process in racing]
+        assert sorted(codes) == [0, *[4] * (RACERS - 1)], ended
+        won = codes.index(0)
+        assert [s["name"] for s in home.json("list")["sandboxes"]] == [f"racer-{won}"]
+        home.run("exec", f"racer-{won}", "--", "true")
+        home.run("down", f"racer-{won}", "--no-keep")
+    finally:
+        file.write_text(policies)
     assert home.listing() == before

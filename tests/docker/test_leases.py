@@ -109,3 +109,33 @@ def test_the_line_stops_all_at_once(home: Home, nothing_left: None) -> None:
             home.run("stop-the-line", "--lift")
         for name in ("one", "two"):
             home.run("down", name)
+
+
+def test_a_lost_gateway_comes_back_for_all_who_are_up(home: Home, nothing_left: None) -> None:
+    """Taken away by hand, and with it a route that nobody can close any more; then `reap`."""
+    gateway = f"sandbox-gateway-{home.installation}"
+    for name in ("first", "second", "gone"):
+        home.json("up", name, *UP)
+    try:
+        cookies = {name: cookie_of(home, name) for name in ("first", "second")}
+        home.client.containers.get(gateway).remove(force=True)
+        home.run("down", "gone", "--no-keep")
+        todo = home.json("reap")["chores"]
+        assert [chore["kind"] for chore in todo] == ["mend-gateway"]
+        home.run("reap", "--apply")
+        for name, cookie in cookies.items():
+            assert get(home, name, "/", Cookie=cookie).status == 200
+        _, said = home.client.containers.get(gateway).exec_run(["ls", "/routes"])
+        assert isinstance(said, bytes)
+        assert said.split() == [b"first", b"second"]
+        home.client.containers.get(gateway).stop(timeout=1)
+        home.json("up", "third", *UP)  # starts a new one, which knows those who were up
+        for name, cookie in cookies.items():
+            assert get(home, name, "/", Cookie=cookie).status == 200
+        assert home.json("reap")["chores"] == []
+        home.run("down", "third")
+        again = home.json("down", "third")
+        assert (again["already"], again["removed"]) == ("destroyed", [])
+    finally:
+        for name in ("first", "second"):
+            home.run("down", name)

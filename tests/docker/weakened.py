@@ -17,7 +17,7 @@ import docker
 from docker.models.containers import Container
 from docker.types import IPAMConfig, IPAMPool
 
-from sandbox.core.anatomy import PYTHON
+from sandbox.core.anatomy import PYTHON, confined
 from sandbox.drivers.engine import DockerEngine
 from tests.docker.test_guard import in_seconds
 
@@ -139,12 +139,17 @@ class Weakened:
         made.reload()
         return made
 
-    def attack(self, container: Container, phase: str, **asked: Any) -> dict[str, Any]:
-        """Run one phase of the attacks inside; return the outcome of each by its name."""
+    def attack(
+        self, container: Container, phase: str, entry: tuple[str, ...] = confined(), **asked: Any
+    ) -> dict[str, Any]:
+        """Run one phase of the attacks inside; return the outcome of each by its name.
+
+        `entry` is what the attacking program comes in by.
+        """
         question = {"phase": phase} | asked
         ran = self.engine.run(
             container.name or "",
-            [PYTHON, "-I", "-m", "sandbox_verify"],
+            [*entry, PYTHON, "-I", "-m", "sandbox_verify"],
             stdin=json.dumps(question).encode(),
         )
         assert ran.code == 0, ran
@@ -153,7 +158,7 @@ class Weakened:
     def quiet(self, container: Container, network: Any, **asked: Any) -> dict[str, Any]:
         """Run the quiet phase with what the use case would tell, but for `asked`."""
         subnet = self.subnets[network.name]
-        told = {
+        told: dict[str, Any] = {
             "hosts": [str(subnet[1])],
             "others": [],
             "unused": [str(subnet[12])],

@@ -1,5 +1,6 @@
 """What the tests of the use cases ask for and look at, again and again."""
 
+from pathlib import Path
 from typing import Any
 
 from sandbox.core.audit import NewEvent, first_break
@@ -17,6 +18,14 @@ def wish(name: str = "spring-coupon", **changes: Any) -> Wish:
 
 def make(context: Context, name: str = "spring-coupon", **changes: Any) -> UpResult:
     return up(context, UpRequest(wish=wish(name, **changes)))
+
+
+def cap(home: Path, rule: str, most: float) -> None:
+    """Set the most that a rule of the home's baseline allows."""
+    file = home / "policies" / "baseline.yaml"
+    head, rest = file.read_text("utf-8").split(f"id: {rule}\n")
+    old = rest[rest.index("max: ") : rest.index("}")]
+    file.write_text(f"{head}id: {rule}\n{rest.replace(old, f'max: {most}', 1)}", "utf-8")
 
 
 def events(context: Context, subject: str | None = None) -> list[NewEvent]:

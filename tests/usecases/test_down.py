@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.core.errors import Conflict, InvalidInput, NotFound, Unavailable
+from sandbox.core.errors import InvalidInput, NotFound, Unavailable
 from sandbox.core.ports import Context
 from sandbox.usecases.sandboxes import (
     DownRequest,
@@ -64,8 +64,8 @@ def test_an_expired_sandbox_can_be_taken_down(ctx: Context, clock: Clock) -> Non
 def test_down_again_says_that_nothing_is_left(ctx: Context) -> None:
     make(ctx)
     down(ctx, DOWN)
-    with pytest.raises(Conflict, match="destroyed already"):
-        down(ctx, DOWN)
+    again = down(ctx, DOWN)
+    assert (again.already, again.removed) == ("destroyed", ())
     assert codes(ctx, "spring-coupon").count("sandbox.destroyed") == 1
 
 
@@ -114,6 +114,19 @@ def test_what_cannot_be_removed_is_said_by_name(ctx: Context, engine: FakeEngine
     assert shown.certificate.complete
     assert not shown.remains
     assert shown.certificate.by == "anna"
+
+
+@pytest.mark.parametrize(("again", "told"), [("", "done"), ("the disk is mended", None)])
+def test_the_first_reason_stays_until_another_is_given(
+    ctx: Context, engine: FakeEngine, again: str, told: str | None
+) -> None:
+    make(ctx)
+    engine.trap = Trap(unavailable(), method="remove")
+    with pytest.raises(Unavailable):
+        down(ctx, DownRequest(name="spring-coupon", reason="done"))
+    engine.trap = None
+    down(ctx, DownRequest(name="spring-coupon", reason=again))
+    assert certificate(ctx)["why"] == (told or again)
 
 
 def test_a_removal_in_two_goes_certifies_all_of_it(ctx: Context, engine: FakeEngine) -> None:

@@ -1,13 +1,19 @@
 """The gateway's image is built by us, and an older one gives way only when nobody is on it."""
 
+import threading
+
 import pytest
 
+from sandbox.core.phases import LIVE
 from sandbox.core.ports import Context
 from sandbox.usecases.gateway import ensure_gateway
 from sandbox.usecases.homes import DoctorRequest, doctor
+from sandbox.usecases.leases import FreezeRequest, freeze
+from sandbox.usecases.reaping import ReapRequest, reap
 from sandbox.usecases.sandboxes import DownRequest, down
-from tests.fakes import FakeEngine, FakeGateway, Said
-from tests.usecases.asking_up import make
+from tests.fakes import FakeEngine, FakeGateway, Said, Trap, unavailable
+from tests.usecases.asking_up import codes, make
+from tests.usecases.dying import Killed, Life, mortal
 
 pytestmark = pytest.mark.usefixtures("snapshot")
 
@@ -70,3 +76,118 @@ def test_one_that_stopped_is_started_again(
     engine.containers[gateway.container].running = False
     make(ctx, "second")
     assert image_of(ctx, engine) == gateway.image
+
+
+def applied(context: Context) -> list[tuple[str, str]]:
+    context.files.belongs_to(context.registry.installation())
+    done = reap(context, ReapRequest(apply=True))
+    return [(chore.kind.value, chore.outcome) for chore in done.chores]
+
+
+def joined(context: Context, engine: FakeEngine) -> set[str]:
+    """Return the names of the sandboxes on whose network the gateway is."""
+    with context.registry.reading() as tx:
+        names = {f"sandbox-{s.id}": s.name for s in tx.sandboxes(LIVE)}
+    ends = engine.endpoints
+    return {names[n] for n in names if n in ends and context.gateway.container in ends[n]}
+
+
+def lose(context: Context, engine: FakeEngine, gateway: FakeGateway) -> None:
+    """Take the gateway away as somebody at the engine would: routes are in its volume still."""
+    engine.remove("container", context.gateway.container)
+    gateway.routes.pop("second", None)
+
+
+def test_the_reaper_brings_a_lost_one_back_for_all_who_are_up(
+    ctx: Context, engine: FakeEngine, gateway: FakeGateway
+) -> None:
+    for name in ("first", "second", "third"):
+        make(ctx, name)
+    freeze(ctx, FreezeRequest(name="third", reason="odd"))
+    routes = dict(gateway.routes)
+    lose(ctx, engine, gateway)
+    assert applied(ctx) == [("mend-gateway", "done")]
+    assert image_of(ctx, engine) == gateway.image
+    assert joined(ctx, engine) == {"first", "second"}
+    assert gateway.routes == routes
+    assert codes(ctx)[-1] == "gateway.mended"
+    assert applied(ctx) == []
+
+
+def test_one_that_stopped_is_brought_back(ctx: Context, engine: FakeEngine) -> None:
+    make(ctx)
+    engine.containers[ctx.gateway.container].running = False
+    assert applied(ctx) == [("mend-gateway", "done")]
+    assert joined(ctx, engine) == {"spring-coupon"}
+
+
+def test_nobody_needs_one_while_nobody_is_up(ctx: Context, engine: FakeEngine) -> None:
+    make(ctx)
+    freeze(ctx, FreezeRequest(name="spring-coupon", reason="odd"))
+    engine.remove("container", ctx.gateway.container)
+    assert applied(ctx) == []
+
+
+def test_a_new_one_is_joined_to_those_who_were_up_before(
+    ctx: Context, engine: FakeEngine, gateway: FakeGateway
+) -> None:
+    make(ctx, "first")
+    lose(ctx, engine, gateway)
+    make(ctx, "other")
+    assert joined(ctx, engine) == {"first", "other"}
+    assert set(gateway.routes) == {"first", "other"}
+    assert applied(ctx) == []
+
+
+def test_mending_it_killed_after_every_step(
+    ctx: Context, engine: FakeEngine, gateway: FakeGateway
+) -> None:
+    for name in ("first", "second"):
+        make(ctx, name)
+    lose(ctx, engine, gateway)
+    life = Life(10_000)
+    ensure_gateway(mortal(ctx, life))
+    assert life.steps > 6
+    for last in range(1, life.steps + 1):
+        lose(ctx, engine, gateway)
+        with pytest.raises(Killed):
+            ensure_gateway(mortal(ctx, Life(last)))
+        applied(ctx)
+        assert joined(ctx, engine) == {"first", "second"}, last
+        assert set(gateway.routes) == {"first", "second"}, last
+        assert applied(ctx) == []
+
+
+def test_whom_it_cannot_be_joined_to_is_named_and_tried_again(
+    ctx: Context, engine: FakeEngine
+) -> None:
+    make(ctx)
+    engine.remove("container", ctx.gateway.container)
+    engine.trap = Trap(unavailable(), method="connect")
+    ctx.files.belongs_to(ctx.registry.installation())
+    done = reap(ctx, ReapRequest(apply=True))
+    assert [chore.outcome for chore in done.chores] == ["failed"]
+    assert "cannot be joined" in done.chores[0].said
+    engine.trap = None
+    assert applied(ctx) == [("mend-gateway", "done")]
+    assert joined(ctx, engine) == {"spring-coupon"}
+
+
+def test_two_who_need_it_at_once_start_it_once(ctx: Context, engine: FakeEngine) -> None:
+    engine.forget_calls()
+    threads = [threading.Thread(target=ensure_gateway, args=(ctx,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert engine.calls.count(("start", ctx.gateway.container)) == 1
+
+
+def test_a_route_that_could_not_be_closed_does_not_come_back(
+    ctx: Context, gateway: FakeGateway
+) -> None:
+    make(ctx, "first")
+    gateway.routes["gone"] = gateway.routes["first"]
+    ctx.engine.remove("container", ctx.gateway.container)
+    ensure_gateway(ctx)
+    assert set(gateway.routes) == {"first"}

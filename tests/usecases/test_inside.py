@@ -200,26 +200,26 @@ def test_what_fails_inside_names_the_sandbox(ctx: Context, engine: FakeEngine) -
 @pytest.mark.parametrize(
     ("why", "code", "words"),
     [
-        (b'"nix": executable file not found in $PATH: unknown', 127, "no such command"),
-        (b'exec: "/nix": stat /nix: no such file or directory: unknown', 127, "no such command"),
-        (b'exec: "nix": permission denied: unknown', 126, "cannot be executed"),
+        (b"nix: No such file or directory\n", 127, "no such command"),
+        (b"nix: Permission denied\n", 126, "cannot be executed"),
     ],
 )
 def test_a_command_that_cannot_start(
     ctx: Context, engine: FakeEngine, said: Said, why: bytes, code: int, words: str
 ) -> None:
     make(ctx)
-    engine.programs["nix"] = Ran(126, b"OCI runtime exec failed: exec failed: " + why, b"")
+    engine.programs["nix"] = Ran(code, b"sandbox guard: cannot run " + why, b"")
     assert execute(ctx, ExecRequest(name=NAME, command=("nix",))).code == code
     assert [stream for stream, _ in said.passed] == ["stderr"]
     assert words in said.passed[0][1].decode()
-    assert b"OCI" not in said.passed[0][1]
+    assert b"guard" not in said.passed[0][1]
 
 
 def test_exec_passes_output_and_exit_code_on(ctx: Context, engine: FakeEngine, said: Said) -> None:
     make(ctx)
     engine.programs["false"] = Ran(3, b"out\x1b", b"")
     assert execute(ctx, ExecRequest(name=NAME, command=("false", "-x"))).code == 3
+    assert engine.asked[-1][1] == ("/sandbox/guard", "-x", "--", "false", "-x")
     assert said.passed == [("stdout", b"out\x1b")]
     with pytest.raises(NotFound, match="Did you mean lab"):
         execute(ctx, ExecRequest(name=NAME, command=("true",), part="labb"))

@@ -19,7 +19,7 @@ from sandbox.core.ports import Context
 from sandbox.core.settings import KeepSettings
 from sandbox.core.snapshot import ColumnCopy
 from sandbox.usecases.destroying import begin_removal, destroy
-from sandbox.usecases.keeping import sweep
+from sandbox.usecases.keeping import alone_removing, sweep
 from sandbox.usecases.kept import (
     KeptListRequest,
     KeptOpenRequest,
@@ -31,6 +31,7 @@ from sandbox.usecases.kept import (
 from sandbox.usecases.sandboxes import DownRequest, DownResult, ShowRequest, down, show
 from tests.fakes import Clock, FakeEngine, FakeGateway, Said, Trap, unavailable
 from tests.usecases.asking_up import chain_holds, codes, events, make, state
+from tests.usecases.leasing import on_record
 
 pytestmark = pytest.mark.usefixtures("snapshot")
 NAME = "spring-coupon"
@@ -307,8 +308,9 @@ def test_two_at_once_do_not_meet(ctx: Context, engine: FakeEngine) -> None:
     made = work(ctx, engine)
     with ctx.files.alone_with(f"keep-{made}") as alone:
         assert alone
-        with pytest.raises(Conflict, match="just now"):
-            end(ctx)
+        busy = alone_removing(ctx, on_record(ctx), patience=0.1)
+        with pytest.raises(Conflict, match="removing it already"), busy:
+            raise AssertionError
     assert state(ctx) == "ready"
     assert end(ctx).kept
 

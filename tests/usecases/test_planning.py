@@ -1,16 +1,18 @@
 """`plan` says what `up` would do: make it, return it, or refuse it, and then in the same words."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from sandbox.core.errors import Conflict, SandboxError
+from sandbox.core.errors import Conflict, Denied, SandboxError
 from sandbox.core.ports import Actor, Context
+from sandbox.core.settings import LeaseSettings
 from sandbox.core.snapshot import Snapshot
 from sandbox.usecases.planning import PlanRequest, PlanResult, plan
 from sandbox.usecases.provisioning import UpRequest, up
 from sandbox.usecases.sandboxes import DownRequest, down
-from tests.fakes import Clock
+from tests.fakes import Clock, FakeEngine
 from tests.usecases.asking_up import make, wish
 
 pytestmark = pytest.mark.usefixtures("snapshot")
@@ -89,3 +91,21 @@ def test_a_denied_wish_would_be_denied(ctx: Context) -> None:
 def test_a_snapshot_that_was_wished_for_counts(ctx: Context, snapshot: Snapshot) -> None:
     make(ctx)
     assert asked(ctx, snapshot=snapshot.id).answer == "runs"
+
+
+def test_a_first_lease_beyond_the_longest_is_refused_with_the_most(
+    ctx: Context, engine: FakeEngine
+) -> None:
+    short = LeaseSettings(longest=timedelta(hours=36))
+    own = replace(ctx, settings=ctx.settings.model_copy(update={"lease": short}))
+    before = engine.listing()
+    with pytest.raises(Denied) as planned:
+        asked(own, ttl="37h")
+    upped = refused(own, ttl="37h")
+    for error in (planned.value, upped):
+        assert (type(error), error.subject) == (Denied, "spring-coupon")
+        assert error.hint == "At most: --ttl 36h"
+    assert engine.listing() == before
+    assert asked(own, ttl="36h").answer == "made"
+    # What a rule says to it tells more.
+    assert "policy" in refused(own, ttl="90d").message.lower()

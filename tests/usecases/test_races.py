@@ -17,7 +17,7 @@ from sandbox.usecases.homes import InitRequest, init
 from sandbox.usecases.reaping import ReapRequest, reap
 from sandbox.usecases.sandboxes import DownRequest, down
 from tests.fakes import Clock, FakeEngine
-from tests.usecases.asking_up import chain_holds, codes, events, make
+from tests.usecases.asking_up import cap, chain_holds, codes, events, make
 
 pytestmark = pytest.mark.usefixtures("snapshot")
 FORK = multiprocessing.get_context("fork")
@@ -105,7 +105,15 @@ def _race_for_a_slot(
     own.close()
 
 
-def test_eight_processes_race_for_the_last_slot(ctx: Context, home: Path) -> None:
+@pytest.mark.parametrize(
+    ("rule", "most"),
+    [("sandboxes-per-owner", MOST), ("disk-per-owner", MOST * 3072), ("cpus-in-home", MOST * 1.5)],
+)
+def test_eight_processes_race_for_the_last_slot(
+    ctx: Context, home: Path, rule: str, most: float
+) -> None:
+    cap(home, "sandboxes-per-owner", 100)
+    cap(home, rule, most)
     for number in range(MOST - 1):
         make(ctx, f"held-{number}")
     ctx.registry.close()  # type: ignore[attr-defined]
@@ -120,6 +128,6 @@ def test_eight_processes_race_for_the_last_slot(ctx: Context, home: Path) -> Non
     for racer in racers:
         racer.join(SECONDS)
     assert said.count("won") == 1, said
-    assert all("per-owner" in each for each in said if each != "won"), said
+    assert set(said) == {"won", rule}, said
     assert len(live(ctx)) == MOST
     assert chain_holds(ctx)

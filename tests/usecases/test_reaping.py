@@ -306,7 +306,7 @@ def test_a_killed_build_is_settled(ctx: Context, reader: FakeReader, engine: Fak
 
     before = engine.listing()
     with pytest.raises(Killed):
-        build(mortal(ctx, Life(3)), BuildSnapshotRequest(source="core"))
+        build(mortal(ctx, Life(5)), BuildSnapshotRequest(source="core"))
     assert engine.listing() != before
     with HomeFolder(Path(ctx.files.access().path)).workshop("core"):
         assert applied(ctx) == []

@@ -65,8 +65,10 @@ def test_every_engine_call_of_a_build_may_fail(
         assert engine.listing() == before, engine.calls[number - 1]
         assert under_construction(home) == []
         newest = list_snapshots(ctx, ListSnapshotsRequest(everything=True)).snapshots[-1]
-        assert newest.state == "failed"
-        assert newest.manifest is None
+        # Without knowing the room on the disk none is begun.
+        looking = engine.calls[number - 1][0] in ("volume_folder", "facts")
+        assert newest.state == ("removed" if looking else "failed")
+        assert (newest.manifest is None) is not looking
     assert chain_holds(ctx)
     assert build(ctx, BUILD).snapshot.state == "ready"
 

@@ -1,6 +1,8 @@
 """verify: what it asks inside, what it says, and what the record keeps."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +10,7 @@ from sandbox.cli.render import exit_code
 from sandbox.core.errors import Conflict, Denied, Unavailable
 from sandbox.core.objects import Ran
 from sandbox.core.ports import Context
+from sandbox.drivers.home import HomeFolder
 from sandbox.usecases.inside import ExecRequest, execute
 from sandbox.usecases.verifying import VerifyRequest, verify
 from tests.fakes import Clock, FakeEngine, Said
@@ -45,12 +48,33 @@ def test_it_says_and_records_what_held(
     assert any("lab" in step for step in said.steps)
 
 
-def test_it_attacks_every_other_sandbox_and_says_when_there_is_none(
-    ctx: Context, engine: FakeEngine
+ALONE = "No other sandbox runs, so reaching one was not tried."
+
+
+def strict(folder: Path, value: int) -> Path:
+    """Return a folder like the kernel's settings, which filters by source (1) or not (0)."""
+    for name in ("all", "default"):
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / "rp_filter").write_text(f"{value}\n")
+    return folder
+
+
+def test_it_says_what_it_cannot_see_of_the_host(
+    ctx: Context, engine: FakeEngine, home: Path, tmp_path: Path
 ) -> None:
     make(ctx)
     answer(engine, True)
-    assert len(verify(ctx, VerifyRequest(name=NAME)).notes) == 1
+    ctx = replace(ctx, files=HomeFolder(home, conf=strict(tmp_path, 0)))
+    assert any("doctor" in note for note in verify(ctx, VerifyRequest(name=NAME)).notes)
+
+
+def test_it_attacks_every_other_sandbox_and_says_when_there_is_none(
+    ctx: Context, engine: FakeEngine, home: Path, tmp_path: Path
+) -> None:
+    ctx = replace(ctx, files=HomeFolder(home, conf=strict(tmp_path, 1)))
+    make(ctx)
+    answer(engine, True)
+    assert verify(ctx, VerifyRequest(name=NAME)).notes == (ALONE,)
     other = make(ctx, "autumn").sandbox
     result = verify(ctx, VerifyRequest(name=NAME))
     assert result.notes == ()
@@ -61,8 +85,8 @@ def test_it_attacks_every_other_sandbox_and_says_when_there_is_none(
     assert [port for _, port in targets] == [2718, 5432, 8700]
     unused = quiet["unused"]
     assert isinstance(unused, list)
-    own = {f".{last}" for last in (2, 6, 7, 8)}
-    assert len(unused) == 10
+    own = {f".{last}" for last in (2, 6, 7)}
+    assert len(unused) == 11
     first = int(str(unused[0]).rpartition(".")[2]) - 1
     assert not {f".{int(u.rpartition('.')[2]) - first}" for u in unused} & own
 
@@ -94,3 +118,46 @@ def test_no_command_is_run_as_the_labs_own_user(ctx: Context) -> None:
     make(ctx)
     with pytest.raises(Denied, match="answers SQL"):
         execute(ctx, ExecRequest(name=NAME, command=("id",), part="lab"))
+
+
+SECOND = """services:
+  sender:
+    command: [/opt/venv/bin/python, -m, http.server, "8025"]
+    port: 8025
+    limits: {memory_mb: 64, cpus: 0.2, pids: 32}
+"""
+
+
+@pytest.fixture
+def two_services(home: Path) -> None:
+    """The template has a second service beside its tool."""
+    file = home / "templates/segment-rfm/template.yaml"
+    file.write_text(file.read_text().replace("services:\n", SECOND, 1))
+
+
+def asked_in(engine: FakeEngine) -> set[tuple[str, str]]:
+    """Return (part, phase) of all attacks so far."""
+    found = [(c, json.loads(stdin or b"{}")) for c, words, stdin in engine.asked if "-I" in words]
+    return {(c.rpartition("-")[2], question["phase"]) for c, question in found}
+
+
+@pytest.mark.usefixtures("two_services")
+def test_every_service_is_attacked_alike(ctx: Context, engine: FakeEngine) -> None:
+    make(ctx)
+    assert asked_in(engine) == {("tool", "fast"), ("sender", "fast")}
+    engine.asked.clear()
+    answer(engine, False)
+    result = verify(ctx, VerifyRequest(name=NAME))
+    assert asked_in(engine) == {
+        *(("tool", "quiet"), ("tool", "lab"), ("tool", "limits")),
+        *(("sender", "quiet"), ("sender", "limits")),
+    }
+    assert [c.name.partition(":")[0] for c in result.checks[3:]] == ["sender", "sender"]
+    assert len(events(ctx)[-1].details["failed"]) == 5
+
+
+@pytest.mark.usefixtures("two_services")
+def test_a_service_that_gives_way_ends_up(ctx: Context, engine: FakeEngine) -> None:
+    answer(engine, False)
+    with pytest.raises(Unavailable, match="failed its own isolation test: sender: trace"):
+        make(ctx)

@@ -114,6 +114,10 @@ class HomeCatalogue:
         """Return the image of the gateway."""
         return self._contexts().gateway()
 
+    def proxy_image(self) -> Image:
+        """Return the image of the egress proxy."""
+        return self._contexts().proxy()
+
     def service_image(self, template: str, service: str) -> Image:
         """Return the image of one service; raises NotFound for an unknown template or service."""
         files = self._template_files(template)

@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from sandbox.core.errors import InvalidInput
@@ -39,6 +40,10 @@ class ImageContexts:
     def gateway(self) -> Image:
         """Return the image of the gateway."""
         return self._on_base("gateway")
+
+    def proxy(self) -> Image:
+        """Return the image of the egress proxy."""
+        return self._on_base("proxy")
 
     def service(self, template: Template, service: str, files: dict[str, bytes]) -> Image:
         """Return the image of one service; `files` are all files of the template's folder.
@@ -113,16 +118,10 @@ def render(shown: str, recipe: bytes, variables: Variables) -> str:
                 hint=f"Correct {name} in sandbox.yaml or template.yaml.",
             )
     # Late: most commands render no image.
-    from jinja2 import StrictUndefined, TemplateError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+    from jinja2 import TemplateError
 
     try:
-        environment = ImmutableSandboxedEnvironment(
-            undefined=StrictUndefined,
-            autoescape=False,  # a Dockerfile is no HTML
-            keep_trailing_newline=True,
-        )
-        return environment.from_string(recipe.decode()).render(variables)
+        return _rendered(recipe, tuple(variables.items()))
     except Exception as error:
         line = _line(error)
         problem = error.message if isinstance(error, TemplateError) else str(error)
@@ -133,6 +132,20 @@ def render(shown: str, recipe: bytes, variables: Variables) -> str:
             hint=f"Correct line {line}. Variables: {known}.",
             details={"file": shown, "line": line},
         ) from None
+
+
+@lru_cache(maxsize=64)
+def _rendered(recipe: bytes, variables: tuple[tuple[str, str | int | bool], ...]) -> str:
+    # Kept: every image of ours stands on the base, so `up` asks for that one again and again.
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    environment = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined,
+        autoescape=False,  # a Dockerfile is no HTML
+        keep_trailing_newline=True,
+    )
+    return environment.from_string(recipe.decode()).render(dict(variables))
 
 
 def _line(error: Exception) -> int:

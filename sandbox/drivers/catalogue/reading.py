@@ -1,6 +1,7 @@
 """From a YAML file to a value: validated, with every problem told in plain words and in place."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -41,6 +42,14 @@ def load_as(model: type[M], file: str, raw: bytes) -> M:
 
 def load_placed(model: type[M], file: str, raw: bytes) -> tuple[M, Document]:
     """Return `raw` as a `model`, and the document, which knows where everything stands."""
+    value, document = _loaded(model, file, raw)
+    assert isinstance(value, model)
+    return value, document
+
+
+@lru_cache(maxsize=64)
+def _loaded(model: type[BaseModel], file: str, raw: bytes) -> tuple[BaseModel, Document]:
+    # Kept by content: one command asks for the settings five times.
     document = load(file, raw)
     if not isinstance(document.content, dict):
         refuse(file, (1, 1), "the file must be a group of keys.", "Start with: apiVersion: …")

@@ -1,28 +1,25 @@
-"""The registry: an installation's memory in one SQLite file, through SQLAlchemy Core.
+"""The registry: an installation's memory in one SQLite file.
 
-SQLAlchemy opens every transaction by an explicit BEGIN of ours. Python's own rule (begin at the
-first write) forked the audit chain with eight writers, and `BEGIN DEFERRED` lost appends.
+Every transaction is opened by an explicit BEGIN of ours. Python's own rule (begin at the first
+write) forked the audit chain with eight writers, and `BEGIN DEFERRED` lost appends.
 """
 
 import fcntl
 import os
 import secrets
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import sqlalchemy as sa
 
 from sandbox.core.errors import Unavailable
-from sandbox.drivers.registry.transaction import META, SqlTransaction
+from sandbox.drivers.registry.transaction import SqlTransaction
 from sandbox.drivers.registry.trouble import explained, unavailable
 
 # The newest script in `migrations/`; read here so that Alembic need not be asked (0.65 s).
 HEAD = "0002"
 FILE = "registry.db"
-_MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class SqlRegistry:
@@ -43,6 +40,9 @@ class SqlRegistry:
         self._path = folder / FILE
         self._new_installation = new_installation
         self._wait_seconds = wait_seconds
+        self._opened = False
+        # Connections that nobody uses now. The last one to close would empty the journal file.
+        self._idle: list[sqlite3.Connection] = []
 
     @contextmanager
     def writing(self) -> Iterator[SqlTransaction]:
@@ -67,104 +67,111 @@ class SqlRegistry:
         """
         with self._transaction("BEGIN") as connection:
             revision = _revision(connection)
-            mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
-            found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one())
+            mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+            found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
         if found != "ok":
             raise unavailable("SQLITE_CORRUPT", self._path, found)
         return f"schema {revision}, journal {mode}, integrity ok"
 
     def close(self) -> None:
         """Close every connection to the file; the next use opens it again."""
-        if engine := self.__dict__.pop("_engine", None):
-            engine.dispose()
+        self._opened = False
+        while self._idle:
+            self._idle.pop().close()
 
     @contextmanager
-    def _transaction(self, begin: str) -> Iterator[sa.Connection]:
-        with explained(self._path), _begun(self._engine, begin) as connection:
-            yield connection
+    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+        with explained(self._path):
+            self._open()
+            connection = self._take()
+            try:
+                with _begun(connection, begin):
+                    yield connection
+            finally:
+                self._give_back(connection)
 
     @cached_property
     def _installation(self) -> str:
-        query = sa.select(META.c.value).where(META.c.key == "installation")
+        query = "SELECT value FROM meta WHERE key = 'installation'"
         with self._transaction("BEGIN") as connection:
-            return str(connection.execute(query).scalar_one())
+            return str(connection.execute(query).fetchone()[0])
 
-    @cached_property
-    def _engine(self) -> sa.Engine:
-        """The engine, on a file that has every table: made or migrated by one process at a time."""
-        engine = _sqlite(self._path, self._wait_seconds)
-        with ExitStack() as undo:
-            undo.callback(engine.dispose)
-            with explained(self._path), _only_one(self._folder):
-                _create_private(self._path)
-                self._bring_up_to_date(engine)
-            undo.pop_all()
-        return engine
+    def _open(self) -> None:
+        """Have a file with every table: made or migrated by one process at a time."""
+        if self._opened:
+            return
+        with _only_one(self._folder):
+            _create_private(self._path)
+            self._bring_up_to_date()
+        self._opened = True
 
-    def _bring_up_to_date(self, engine: sa.Engine) -> None:
-        with _begun(engine, "BEGIN") as connection:
+    def _bring_up_to_date(self) -> None:
+        connection = self._take()
+        try:
             found = _revision(connection)
+        finally:
+            self._give_back(connection)
         if found == HEAD:
             return
         if found is not None and found > HEAD:
+            self.close()
             raise Unavailable(
                 "The registry was made by a newer version of sandbox.",
                 subject=str(self._path),
                 hint="Upgrade: pip install --upgrade bimodal-sandbox",
                 details={"schema": found, "known": HEAD},
             )
-        with _begun(engine, "BEGIN IMMEDIATE") as connection:
-            _upgrade(connection)
-            if found is None:
-                made = {"key": "installation", "value": self._new_installation()}
-                connection.execute(sa.insert(META).values(made))
+        # Its imports cost more than everything else here: only when a migration is due.
+        from sandbox.drivers.registry.upgrading import upgrade
+
+        upgrade(self._path, HEAD, self._new_installation() if found is None else None)
+
+    def _take(self) -> sqlite3.Connection:
+        return self._idle.pop() if self._idle else self._connect()
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        if connection.in_transaction:
+            connection.close()
+        else:
+            self._idle.append(connection)
+
+    def _connect(self) -> sqlite3.Connection:
+        raw = sqlite3.connect(
+            self._path, timeout=self._wait_seconds, isolation_level=None, check_same_thread=False
+        )
+        # Foreign bytes in a tampered event must fail its hash, not end the check.
+        raw.text_factory = lambda stored: stored.decode("utf-8", "replace")
+        try:
+            raw.execute("PRAGMA journal_mode = WAL")
+            raw.execute("PRAGMA synchronous = FULL")
+            raw.execute("PRAGMA foreign_keys = ON")
+        except BaseException:
+            raw.close()
+            raise
+        return raw
 
 
 @contextmanager
-def _begun(engine: sa.Engine, begin: str) -> Iterator[sa.Connection]:
+def _begun(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
     """Open a transaction by the statement `begin`; it is kept unless the block raises."""
-    with engine.connect() as connection, connection.execution_options(begin=begin).begin():
-        yield connection
+    try:
+        connection.execute(begin)
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # On a full disk SQLite may have rolled back by itself.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
-def _sqlite(path: Path, wait_seconds: float) -> sa.Engine:
-    engine = sa.create_engine(
-        sa.URL.create("sqlite+pysqlite", database=str(path)),
-        connect_args={"timeout": wait_seconds, "isolation_level": None},
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def _prepare(raw: Any, _: object) -> None:
-        # Foreign bytes in a tampered event must fail its hash, not end the check.
-        raw.text_factory = lambda stored: stored.decode("utf-8", "replace")
-        raw.execute("PRAGMA journal_mode = WAL")
-        raw.execute("PRAGMA synchronous = FULL")
-        raw.execute("PRAGMA foreign_keys = ON")
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options()["begin"])
-
-    return engine
-
-
-def _revision(connection: sa.Connection) -> str | None:
+def _revision(connection: sqlite3.Connection) -> str | None:
     """Return the schema's revision as Alembic noted it, without Alembic; None if fresh."""
     tables = "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
-    if connection.exec_driver_sql(tables).scalar() is None:
+    if connection.execute(tables).fetchone() is None:
         return None
-    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-
-
-def _upgrade(connection: sa.Connection) -> None:
-    # Its import costs more than everything else here: only when a migration is due.
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    command.upgrade(config, HEAD)
+    noted = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return None if noted is None else str(noted[0])
 
 
 @contextmanager

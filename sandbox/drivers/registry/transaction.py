@@ -1,10 +1,10 @@
-"""One transaction on the registry: its tables, and what is read from and written to them."""
+"""One transaction on the registry: what is read from and written to its tables."""
 
-from collections.abc import Iterable, Iterator
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
-
-import sqlalchemy as sa
 
 from sandbox.core.audit import AuditEvent, Head, NewEvent, chained
 from sandbox.core.errors import Conflict
@@ -13,35 +13,54 @@ from sandbox.core.phases import LIVE, State
 from sandbox.core.snapshot import Snapshot
 
 _HEAD = "head"
-META = sa.table("meta", sa.column("key"), sa.column("value"))
-_SANDBOX = sa.table(
-    "sandbox", *map(sa.column, ("id", "name", "state", "subnet", "created", "body"))
+_EVENT_FIELDS = ("seq", "prev", "hash", "body")
+_SANDBOXES = "SELECT body FROM sandbox ORDER BY created, id"
+_SANDBOXES_IN = (
+    "SELECT body FROM sandbox WHERE state IN (SELECT value FROM json_each(:states))"
+    " ORDER BY created, id"
 )
-_SNAPSHOT = sa.table("snapshot", *map(sa.column, ("id", "source", "created", "body")))
-_JOURNAL = sa.table("journal", *map(sa.column, ("id", "subject", "kind", "name")))
-_EVENT = sa.table("event", *map(sa.column, ("seq", "prev", "hash", "body")))
+_SANDBOX = (
+    "SELECT body FROM sandbox WHERE name = :name"
+    " ORDER BY CASE WHEN state IN (SELECT value FROM json_each(:states)) THEN 0 ELSE 1 END,"
+    " created DESC, id DESC LIMIT 1"
+)
+_REPLACE_SANDBOX = (
+    "UPDATE sandbox SET name = :name, state = :state, subnet = :subnet, created = :created,"
+    " body = :body WHERE id = :id"
+)
+_ADD_SANDBOX = (
+    "INSERT INTO sandbox (id, name, state, subnet, created, body)"
+    " VALUES (:id, :name, :state, :subnet, :created, :body)"
+)
+_SNAPSHOTS = "SELECT body FROM snapshot ORDER BY created, id"
+_SNAPSHOTS_OF = "SELECT body FROM snapshot WHERE source = :source ORDER BY created, id"
+_REPLACE_SNAPSHOT = (
+    "UPDATE snapshot SET source = :source, created = :created, body = :body WHERE id = :id"
+)
+_ADD_SNAPSHOT = (
+    "INSERT INTO snapshot (id, source, created, body) VALUES (:id, :source, :created, :body)"
+)
+_ADD_JOURNAL = "INSERT INTO journal (subject, kind, name) VALUES (:subject, :kind, :name)"
+_ADD_EVENT = "INSERT INTO event (seq, prev, hash, body) VALUES (:seq, :prev, :hash, :body)"
 
 
 class SqlTransaction:
     """One transaction on the registry; implements `ports.Transaction`."""
 
-    def __init__(self, connection: sa.Connection, *, writes: bool) -> None:
+    def __init__(self, connection: sqlite3.Connection, *, writes: bool) -> None:
         self._connection = connection
         self._writes = writes
 
     def sandboxes(self, states: Iterable[State] | None = None) -> list[Sandbox]:
         """Return sandboxes by creation, oldest first; all states without `states`."""
-        query = sa.select(_SANDBOX.c.body).order_by(_SANDBOX.c.created, _SANDBOX.c.id)
-        if states is not None:
-            query = query.where(_SANDBOX.c.state.in_(list(states)))
-        return [Sandbox.model_validate_json(body) for body in self._bodies(query)]
+        query = _SANDBOXES if states is None else _SANDBOXES_IN
+        bodies = self._bodies(query, {"states": _listed(states or ())})
+        return [Sandbox.model_validate_json(body) for body in bodies]
 
     def sandbox(self, name: str) -> Sandbox | None:
         """Return the live sandbox of that name, else the newest that had it, or None."""
-        live = sa.case((_SANDBOX.c.state.in_(sorted(LIVE)), 0), else_=1)
-        query = sa.select(_SANDBOX.c.body).where(_SANDBOX.c.name == name)
-        query = query.order_by(live, _SANDBOX.c.created.desc(), _SANDBOX.c.id.desc()).limit(1)
-        return next((Sandbox.model_validate_json(body) for body in self._bodies(query)), None)
+        bodies = self._bodies(_SANDBOX, {"name": name, "states": _listed(LIVE)})
+        return next((Sandbox.model_validate_json(body) for body in bodies), None)
 
     def save_sandbox(self, sandbox: Sandbox) -> None:
         """Insert or replace by id. Raises Conflict if another live one has its name or subnet."""
@@ -54,21 +73,20 @@ class SqlTransaction:
             "body": sandbox.model_dump_json(),
         }
         try:
-            self._put(_SANDBOX, row)
-        except sa.exc.IntegrityError as error:
-            raise _taken(sandbox, str(error.orig)) from error
+            self._put(_REPLACE_SANDBOX, _ADD_SANDBOX, row)
+        except sqlite3.IntegrityError as error:
+            raise _taken(sandbox, str(error)) from error
 
     def snapshots(self, source: str | None = None) -> list[Snapshot]:
         """Return snapshots, oldest first."""
-        query = sa.select(_SNAPSHOT.c.body).order_by(_SNAPSHOT.c.created, _SNAPSHOT.c.id)
-        if source is not None:
-            query = query.where(_SNAPSHOT.c.source == source)
-        return [Snapshot.model_validate_json(body) for body in self._bodies(query)]
+        query = _SNAPSHOTS if source is None else _SNAPSHOTS_OF
+        bodies = self._bodies(query, {"source": source})
+        return [Snapshot.model_validate_json(body) for body in bodies]
 
     def snapshot(self, id: str) -> Snapshot | None:
         """Return one snapshot or None."""
-        query = sa.select(_SNAPSHOT.c.body).where(_SNAPSHOT.c.id == id)
-        return next((Snapshot.model_validate_json(body) for body in self._bodies(query)), None)
+        bodies = self._bodies("SELECT body FROM snapshot WHERE id = :id", {"id": id})
+        return next((Snapshot.model_validate_json(body) for body in bodies), None)
 
     def save_snapshot(self, snapshot: Snapshot) -> None:
         """Insert or replace by id."""
@@ -78,41 +96,41 @@ class SqlTransaction:
             "created": _sortable(snapshot.created),
             "body": snapshot.model_dump_json(),
         }
-        self._put(_SNAPSHOT, row)
+        self._put(_REPLACE_SNAPSHOT, _ADD_SNAPSHOT, row)
 
     def journal(self, subject: str, kind: str, name: str) -> None:
         """Note that an object of `subject` is about to be made."""
-        self._change(sa.insert(_JOURNAL).values(subject=subject, kind=kind, name=name))
+        self._change(_ADD_JOURNAL, {"subject": subject, "kind": kind, "name": name})
 
     def journaled(self, subject: str) -> list[tuple[str, str]]:
         """Return what was noted for `subject` as (kind, name), oldest first."""
-        query = sa.select(_JOURNAL.c.kind, _JOURNAL.c.name).where(_JOURNAL.c.subject == subject)
-        rows = self._connection.execute(query.order_by(_JOURNAL.c.id))
-        return [(kind, name) for kind, name in rows]
+        query = "SELECT kind, name FROM journal WHERE subject = ? ORDER BY id"
+        return [(kind, name) for kind, name in self._connection.execute(query, [subject])]
 
     def forget_journal(self, subject: str) -> None:
         """Drop the notes of `subject`: everything they name is settled."""
-        self._change(sa.delete(_JOURNAL).where(_JOURNAL.c.subject == subject))
+        self._change("DELETE FROM journal WHERE subject = :subject", {"subject": subject})
 
     def record(self, event: NewEvent) -> AuditEvent:
         """Append an event to the chain."""
         last = self.events(last=1)
         stored = chained(event, last[0] if last else None)
-        self._change(sa.insert(_EVENT).values(stored.model_dump()))
+        self._change(_ADD_EVENT, stored.model_dump())
         self.note(_HEAD, Head(seq=stored.seq, hash=stored.hash).model_dump_json())
         return stored
 
     def events(self, *, subject: str | None = None, last: int | None = None) -> list[AuditEvent]:
         """Return events in order: of one subject, and at most the `last` ones, if given."""
-        query = sa.select(_EVENT).order_by(_EVENT.c.seq.desc())
+        query = "SELECT seq, prev, hash, body FROM event"
         if subject is not None:
-            # Word for word as in the index `event_subject`: a bound path would miss it.
-            about: sa.ColumnElement[str] = sa.literal_column("json_extract(body, '$.subject')")
-            query = query.where(about == subject)
-        if last is not None:
-            query = query.limit(last)
-        rows = self._connection.execute(query).all()
-        return [AuditEvent.model_validate(row._asdict()) for row in reversed(rows)]
+            # Word for word as in the index `event_subject`.
+            query += " WHERE json_extract(body, '$.subject') = :subject"
+        # A limit below zero is none.
+        query += " ORDER BY seq DESC LIMIT :last"
+        chosen = {"subject": subject, "last": -1 if last is None else last}
+        rows = self._connection.execute(query, chosen).fetchall()
+        found = (dict(zip(_EVENT_FIELDS, row, strict=True)) for row in reversed(rows))
+        return [AuditEvent.model_validate(one) for one in found]
 
     def head(self) -> Head | None:
         """Return the last event as noted beside the chain; None if nothing was ever recorded."""
@@ -121,34 +139,37 @@ class SqlTransaction:
 
     def chain(self) -> Iterator[tuple[int, str, str, str]]:
         """Yield (seq, prev, hash, body) of every event in order, without reading the bodies."""
-        query = sa.select(_EVENT).order_by(_EVENT.c.seq)
-        yield from self._connection.execute(query, execution_options={"yield_per": 1000})
+        yield from self._connection.execute("SELECT seq, prev, hash, body FROM event ORDER BY seq")
 
     def note(self, key: str, value: str) -> None:
         """Keep one text under `key`, in place of what was there."""
         row = {"key": key, "value": value}
-        if not self._change(sa.update(META).where(META.c.key == key).values(row)):
-            self._change(sa.insert(META).values(row))
+        if not self._change("UPDATE meta SET value = :value WHERE key = :key", row):
+            self._change("INSERT INTO meta (key, value) VALUES (:key, :value)", row)
 
     def noted(self, key: str) -> str | None:
         """Return the text kept under `key`, or None."""
-        query = sa.select(META.c.value).where(META.c.key == key)
-        return self._connection.execute(query).scalar()
+        found = self._connection.execute("SELECT value FROM meta WHERE key = ?", [key]).fetchone()
+        return None if found is None else str(found[0])
 
     def forget(self, key: str) -> None:
         """Drop the text kept under `key`; gone already is success."""
-        self._change(sa.delete(META).where(META.c.key == key))
+        self._change("DELETE FROM meta WHERE key = :key", {"key": key})
 
-    def _bodies(self, query: sa.Select[Any]) -> Iterator[str]:
-        return (body for (body,) in self._connection.execute(query))
+    def _bodies(self, query: str, values: Mapping[str, Any]) -> Iterator[str]:
+        return (body for (body,) in self._connection.execute(query, values))
 
-    def _put(self, table: sa.TableClause, row: dict[str, Any]) -> None:
-        if not self._change(sa.update(table).where(table.c.id == row["id"]).values(row)):
-            self._change(sa.insert(table).values(row))
+    def _put(self, replacing: str, adding: str, row: Mapping[str, Any]) -> None:
+        if not self._change(replacing, row):
+            self._change(adding, row)
 
-    def _change(self, statement: sa.Insert | sa.Update | sa.Delete) -> int:
+    def _change(self, statement: str, row: Mapping[str, Any]) -> int:
         assert self._writes, "a transaction opened by reading() was asked to write"
-        return self._connection.execute(statement).rowcount
+        return self._connection.execute(statement, row).rowcount
+
+
+def _listed(states: Iterable[State]) -> str:
+    return json.dumps([state.value for state in states])
 
 
 def _sortable(moment: datetime) -> str:

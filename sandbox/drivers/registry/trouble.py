@@ -1,14 +1,15 @@
 """What the database says in trouble, as errors that a person can act on."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from sandbox.core.errors import Unavailable
 
+# SQLite's log and its index, as they are begun.
+_LOG_NEEDS = 128 * 1024
 # What SQLite says, what it means, and what to do.
 _TROUBLE = {
     "SQLITE_BUSY": (
@@ -17,7 +18,7 @@ _TROUBLE = {
     ),
     "SQLITE_FULL": (
         "The disk that holds the registry is full; nothing was changed.",
-        "Free some space there, then try again.",
+        "Stop what fills it: sandbox reap --apply. Then free some space there and try again.",
     ),
     "SQLITE_READONLY": (
         "The registry cannot be written.",
@@ -47,17 +48,25 @@ def explained(path: Path) -> Iterator[None]:
     """Raise what the database says as Unavailable; bugs pass through."""
     try:
         yield
-    except sa.exc.DBAPIError as error:
-        if not isinstance(error.orig, sqlite3.DatabaseError):
-            raise
-        if isinstance(error.orig, sqlite3.IntegrityError | sqlite3.ProgrammingError):
-            raise
-        name = getattr(error.orig, "sqlite_errorname", "")
-        raise unavailable(name, path, str(error.orig)) from error
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+        raise
+    except sqlite3.DatabaseError as error:
+        name = getattr(error, "sqlite_errorname", "")
+        raise unavailable(name, path, str(error)) from error
 
 
 def unavailable(name: str, path: Path, said: str) -> Unavailable:
     """Return the error for SQLite's code `name` on the file `path`; `said` is its own text."""
     general = "_".join(name.split("_")[:2])
+    if general in ("SQLITE_IOERR", "SQLITE_CANTOPEN") and _is_full(path):
+        general = "SQLITE_FULL"  # SQLite cannot make the files that even a reader needs
     message, hint = _TROUBLE.get(general, ("The registry cannot be used.", "Run: sandbox doctor"))
     return Unavailable(message, subject=str(path), hint=hint, details={"sqlite": said})
+
+
+def _is_full(path: Path) -> bool:
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < _LOG_NEEDS

@@ -2,6 +2,11 @@
  * when the lease is over, even when nothing of ours is running outside.
  *
  *   guard [-s STOPSIGNAL] [-g GRACE_SECONDS] -- COMMAND ARGS...
+ *   guard -x -- COMMAND ARGS...
+ *
+ * What runs in its container has its user, and could take the processor from it. So the command,
+ * and whatever comes of it, gets a system-call filter that leaves PID 1 and the host alone. The
+ * second form gives the filter to a command that did not come from the guard, and becomes it.
  *
  * DEADLINE_FILE is one line, `DEADLINE WRITTEN UPTIME BOOT`: the end in unix seconds, then when the
  * line was written, as unix time and as time since boot (both in milliseconds), and the boot's id.
@@ -11,13 +16,20 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,9 +43,20 @@
 #define BOOT_FILE "/proc/sys/kernel/random/boot_id"
 #define BOOT_LENGTH 36
 
+#if defined(__x86_64__)
+#define ARCHITECTURE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define ARCHITECTURE AUDIT_ARCH_AARCH64
+#else
+#error "the numbers of system calls are not known for this processor"
+#endif
+#define FOREIGN_CALLS 0x40000000 /* x32: the same architecture, other numbers */
+#define ALL_OF_A_USER 3          /* IOPRIO_WHO_USER */
+
 struct options {
     int stop_signal;
     int64_t grace;
+    int becoming;
     char **command;
 };
 
@@ -136,11 +159,13 @@ static int parse(int count, char **words, struct options *options)
 {
     int letter;
     *options = (struct options){.stop_signal = SIGTERM, .grace = 2 * NANOS};
-    while ((letter = getopt(count, words, "+s:g:")) != -1) {
+    while ((letter = getopt(count, words, "+s:g:x")) != -1) {
         if (letter == 's')
             options->stop_signal = signal_number(optarg);
         else if (letter == 'g')
             options->grace = grace_of(optarg);
+        else if (letter == 'x')
+            options->becoming = 1;
         else
             return -1;
     }
@@ -157,6 +182,58 @@ static void block_signals(sigset_t *watched, sigset_t *before)
     sigprocmask(SIG_BLOCK, watched, before);
 }
 
+#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define SAME(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, yes, no)
+#define ANSWER(value) BPF_STMT(BPF_RET | BPF_K, value)
+#define REFUSE(error) ANSWER(SECCOMP_RET_ERRNO | (error))
+/* Where its `which` (first argument) may name a user, all processes of him would be PID 1 too. */
+#define LEAVE_WHO(call, user)                                                               \
+    SAME(call, 0, 6), LOAD(args[0]), SAME(user, 2, 0), LOAD(args[1]), SAME(1, 0, 1),        \
+    REFUSE(EPERM), ANSWER(SECCOMP_RET_ALLOW)
+#define LEAVE_PID(call)                                                                     \
+    SAME(call, 0, 4), LOAD(args[0]), SAME(1, 0, 1), REFUSE(EPERM), ANSWER(SECCOMP_RET_ALLOW)
+
+/* Refuses a call that has one bit set in an argument; and one whose first two are these. */
+#define WITHOUT(call, argument, bit)                                                        \
+    SAME(call, 0, 4), LOAD(args[argument]), BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, bit, 0, 1), \
+    REFUSE(EPERM), ANSWER(SECCOMP_RET_ALLOW)
+#define NEVER(call) SAME(call, 0, 1), REFUSE(ENOSYS)
+#define SOCKET_OPTIONS                                                                      \
+    SAME(__NR_setsockopt, 0, 8), LOAD(args[1]), SAME(SOL_SOCKET, 0, 5), LOAD(args[2]),      \
+    SAME(SO_DONTROUTE, 2, 0), SAME(SO_BINDTODEVICE, 1, 0), SAME(SO_BROADCAST, 0, 1),        \
+    REFUSE(EPERM), ANSWER(SECCOMP_RET_ALLOW)
+
+/* Keeps priority, scheduling, limits and processors of PID 1 out of reach, for ever; and the host
+ * from packets that go past the routes, which nobody on a bridge without an address would take.
+ * Calls by other numbers than this processor's own would pass, and so would those that are queued:
+ * there are none. Returns 0 or -1. */
+static int confine(void)
+{
+    static struct sock_filter rules[] = {
+        LOAD(arch), SAME(ARCHITECTURE, 1, 0), REFUSE(ENOSYS),
+        LOAD(nr), BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, FOREIGN_CALLS, 0, 1), REFUSE(ENOSYS),
+        LEAVE_PID(__NR_sched_setscheduler), LEAVE_PID(__NR_sched_setparam),
+        LEAVE_PID(__NR_sched_setattr), LEAVE_PID(__NR_sched_setaffinity),
+        LEAVE_PID(__NR_prlimit64), LEAVE_WHO(__NR_setpriority, PRIO_USER),
+        LEAVE_WHO(__NR_ioprio_set, ALL_OF_A_USER), SOCKET_OPTIONS,
+        WITHOUT(__NR_sendto, 3, MSG_DONTROUTE), WITHOUT(__NR_sendmsg, 2, MSG_DONTROUTE),
+        WITHOUT(__NR_sendmmsg, 3, MSG_DONTROUTE), NEVER(__NR_io_uring_setup),
+        ANSWER(SECCOMP_RET_ALLOW)};
+    struct sock_fprog program = {.len = sizeof rules / sizeof *rules, .filter = rules};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return -1;
+    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+/* Becomes the command, or says why it cannot. */
+static void become(char **command)
+{
+    if (confine() == 0)
+        execvp(*command, command);
+    fprintf(stderr, "sandbox guard: cannot run %s: %s\n", *command, strerror(errno));
+    _exit(errno == ENOENT ? 127 : 126);
+}
+
 /* A group of its own for the command, so that a forwarded signal reaches its children too. */
 static pid_t start(char **command, const sigset_t *mask)
 {
@@ -164,9 +241,7 @@ static pid_t start(char **command, const sigset_t *mask)
     if (child == 0) {
         setpgid(0, 0);
         sigprocmask(SIG_SETMASK, mask, NULL);
-        execvp(*command, command);
-        fprintf(stderr, "sandbox guard: cannot run %s: %s\n", *command, strerror(errno));
-        _exit(errno == ENOENT ? 127 : 126);
+        become(command);
     }
     if (child > 0)
         setpgid(child, child);
@@ -246,9 +321,11 @@ int main(int count, char **words)
     struct options options;
     sigset_t watched, before;
     if (parse(count, words, &options) < 0) {
-        say("usage: guard [-s STOPSIGNAL] [-g GRACE_SECONDS] -- COMMAND ARGS...");
+        say("usage: guard [-s STOPSIGNAL] [-g GRACE_SECONDS] [-x] -- COMMAND ARGS...");
         return 2;
     }
+    if (options.becoming)
+        become(options.command);
     struct lease lease;
     int valid = read_lease(&lease) == 0;
     if (!valid || target_of(&lease) <= now(CLOCK_BOOTTIME)) {

@@ -1,6 +1,7 @@
 """The attacks of `sandbox verify`: what an owner could try from a program in the tool.
 
-In: {"phase": "quiet"} with what sandbox_reach needs, {"phase": "lab"} or {"phase": "limits"}. The
+In: {"phase": "quiet"} with what sandbox_reach needs, {"phase": "proxy"} with what sandbox_proxy
+needs (`up` asks this one too), {"phase": "lab"} or {"phase": "limits"}. The
 outcomes are those of sandbox_verify. `limits` fills the container for a few seconds; nothing else
 disturbs who works there.
 """
@@ -18,15 +19,15 @@ from sandbox_verify import Attack, Outcome, attacks, run, tried
 # Few at once: threads count as processes of the container.
 WORKERS = 8
 # Each ends by itself long before; on a busy machine, slow must not look like fallen.
-SECONDS = {"quiet": 150.0, "lab": 60.0, "limits": 60.0}
+SECONDS = {"quiet": 150.0, "proxy": 60.0, "lab": 60.0, "limits": 60.0}
 REFUSALS = {errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOSYS}
 
 
 def checks(asked: dict[str, Any]) -> list[dict[str, str | bool]]:
     """Run the attacks of the phase asked for; see the module's head."""
     phase = str(asked["phase"])
-    chosen = {"quiet": quiet, "lab": lab, "limits": limits}[phase](asked)
-    return run(chosen, SECONDS[phase], WORKERS if phase == "quiet" else 1)
+    chosen = {"quiet": quiet, "proxy": proxy, "lab": lab, "limits": limits}[phase](asked)
+    return run(chosen, SECONDS[phase], WORKERS if phase in ("quiet", "proxy") else 1)
 
 
 def quiet(asked: dict[str, Any]) -> list[Attack]:
@@ -41,6 +42,13 @@ def quiet(asked: dict[str, Any]) -> list[Attack]:
         *sandbox_held.attacks(),
         *sandbox_contained.attacks(),
     ]
+
+
+def proxy(asked: dict[str, Any]) -> list[Attack]:
+    """Return the attacks on the way out, where there is one."""
+    import sandbox_proxy
+
+    return sandbox_proxy.attacks(asked)
 
 
 def lab(asked: dict[str, Any]) -> list[Attack]:

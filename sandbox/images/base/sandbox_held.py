@@ -2,6 +2,9 @@
 
 import ctypes
 import os
+import platform
+import resource
+import socket
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,6 +15,10 @@ from sandbox_verify import DEADLINE, Attack, Outcome, only_rights, replica_folde
 CLONE_NEWNS = 0x20000
 MS_REMOUNT, MS_BIND = 32, 4096
 PIDFD_GETFD = 438  # the same number on every architecture
+# Newer calls have one number on every architecture; these are older.
+SCHED_SETATTR, SCHED_GETATTR = (314, 315) if platform.machine() == "x86_64" else (274, 275)
+SCHED_ATTR_SIZE = 48
+IO_URING_SETUP = 425
 LIBC = ctypes.CDLL(None, use_errno=True)
 WORK = Path("/work")
 
@@ -30,12 +37,15 @@ def attacks() -> list[Attack]:
         "write into its memory": write_memory,
         "take its open files": take_files,
         "its folder in /proc": look_into,
+        "its priority and scheduling": reschedule,
+        "its limits": limit_it,
         "the deadline's folder entry": lambda: changed([DEADLINE], [DEADLINE.parent]),
         "the deadline remounted": lambda: in_child(lambda: remount([DEADLINE.parent])),
         "the deadline covered": lambda: in_child(cover),
     }
     return [
         *(Attack("core data", name, attempt) for name, attempt in core.items()),
+        Attack("host", "broadcasts and packets past its routes", past_routes),
         *(Attack("guard", name, attempt) for name, attempt in guard.items()),
     ]
 
@@ -203,6 +213,57 @@ def take_files() -> Outcome:
             os.close(holder)
 
     return all_refused({"taking its standard input": take})
+
+
+def reschedule() -> Outcome:
+    """Set PID 1's share of the processor to what it is: whoever may do that may take it away."""
+    nice = os.getpriority(os.PRIO_PROCESS, 1)
+    policy, priority = os.sched_getscheduler(1), os.sched_getparam(1)
+    whole = ctypes.create_string_buffer(SCHED_ATTR_SIZE)
+    call("syscall", SCHED_GETATTR, 1, whole, SCHED_ATTR_SIZE, 0)
+    return all_refused({
+        "its priority": lambda: os.setpriority(os.PRIO_PROCESS, 1, nice),
+        "that of its group": lambda: os.setpriority(os.PRIO_PGRP, 1, nice),
+        "that of all of its user": lambda: os.setpriority(os.PRIO_USER, 0, nice),
+        "its policy": lambda: os.sched_setscheduler(1, policy, priority),
+        "its parameters": lambda: os.sched_setparam(1, priority),
+        "all of that at once": lambda: call("syscall", SCHED_SETATTR, 1, whole, 0),
+        "its processors": lambda: os.sched_setaffinity(1, os.sched_getaffinity(1)),
+    })  # fmt: skip
+
+
+def limit_it() -> Outcome:
+    """Set PID 1's limits to what they are; the process that tries it has the same."""
+    kinds = {"files": resource.RLIMIT_NOFILE, "processes": resource.RLIMIT_NPROC}
+    return all_refused({
+        name: partial(resource.prlimit, 1, kind, resource.getrlimit(kind))
+        for name, kind in kinds.items()
+    })  # fmt: skip
+
+
+def past_routes() -> Outcome:
+    """Send where no route leads: by the wire that it shares with the host, or to all who listen.
+
+    The packets go to an address reserved for documentation, where nobody is.
+    """
+
+    def ask(option: int, value: int | bytes) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as attempt:
+            attempt.setsockopt(socket.SOL_SOCKET, option, value)
+
+    def send(call: Callable[[socket.socket], object]) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as attempt:
+            call(attempt)
+
+    flag, nobody = socket.MSG_DONTROUTE, ("192.0.2.1", 9)
+    return all_refused({
+        "no routes for a socket": lambda: ask(socket.SO_DONTROUTE, 1),
+        "a device for a socket": lambda: ask(socket.SO_BINDTODEVICE, b"eth0"),
+        "broadcasts": lambda: ask(socket.SO_BROADCAST, 1),
+        "no routes for a packet": lambda: send(lambda s: s.sendto(b"", flag, nobody)),
+        "no routes for a message": lambda: send(lambda s: s.sendmsg([b""], [], flag, nobody)),
+        "calls that are queued": lambda: call("syscall", IO_URING_SETUP, 1, None),
+    })  # fmt: skip
 
 
 def look_into() -> Outcome:

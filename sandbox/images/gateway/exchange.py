@@ -8,11 +8,20 @@ was never given. The seal is HMAC-SHA256 of `link NAME UNTIL NONCE` with the sec
 file ROUTES/NAME/ADDRESS~PORT~SECRET: a link tells nothing about the secret, ends with the route,
 and needs no file to be made. ROUTES/.used/UNTIL~NONCE says that one was used, also after a restart.
 
+On its standard output Caddy says of each request that a session let pass, once it is answered: when
+it began, for which host and path, and with which status. From that ROUTES/.seen/last.json keeps
+when each name was last used, in unix seconds, and nothing else. Paths that match a line of
+ROUTES/NAME/.ignore (`*` is any text) are no use: a page asks for them with nobody before it.
+
+At port 53 of each address in the environment's DENY_NAMES it answers every question for a name with
+`no such name`: sandboxes have no other name server.
+
 Whatever ends, Caddy or this, ends the container, which the engine then starts again.
 """
 
 import base64
 import hmac
+import json
 import os
 import re
 import signal
@@ -27,7 +36,10 @@ ASKED = re.compile(
 )
 ROUTE = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}~[1-9][0-9]{0,4}~([A-Za-z0-9_-]{32,128})")
 MARK = re.compile(r"([0-9]{10})~[A-Za-z0-9_-]{22}")
+HOST = re.compile(rf"({NAME})\.")
 LIMIT = 4096  # bytes of a question, its headers included
+LINE = 65536  # bytes of what Caddy says of one request; a longer line counts for nothing
+MOST = 1000  # names whose last use is kept
 SECONDS = 2.0  # for a question to arrive and for its answer to be taken
 SESSION = "HTTP/1.1 204 No Content\r\nSession: {}\r\nConnection: close\r\n\r\n"
 GONE = "HTTP/1.1 410 Gone\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -82,6 +94,99 @@ def listing(folder: str) -> list[str]:
         return []
 
 
+class Uses:
+    """When each name was last used, in memory and in one small file."""
+
+    def __init__(self, routes: str) -> None:
+        self.routes, self.path = routes, f"{routes}/.seen/last.json"
+        self.last = kept(self.path)
+        self.keep()
+
+    def note(self, line: bytes) -> None:
+        """Take what Caddy says of one request."""
+        try:
+            said = json.loads(line)
+            host, path = said["request"]["host"], said["request"]["uri"]
+            began, status = float(said["ts"]) - float(said["duration"]), said["status"]
+            name = HOST.match(host)
+        except (ValueError, KeyError, TypeError):
+            return
+        # The tool did not answer: who waits for it to come back is no person.
+        if not name or status == 502:
+            return
+        # Once a second for each name: a page loads a hundred files, and the disk is not ours.
+        if began < self.last.get(name[1], 0) + 1 or self.ignores(name[1], path):
+            return
+        self.last[name[1]] = round(began, 3)
+        self.keep()
+
+    def ignores(self, name: str, path: str) -> bool:
+        """Say whether a path is one of those that are no use."""
+        patterns = content(f"{self.routes}/{name}/.ignore").decode(errors="replace").split("\n")
+        # re keeps what it compiled.
+        wild = (re.escape(each).replace(r"\*", ".*") for each in patterns if each)
+        return any(re.fullmatch(each, path, re.DOTALL) for each in wild)
+
+    def keep(self) -> None:
+        """Write the file anew; a disk that is full loses no more than what is in memory anyway."""
+        for name in sorted(self.last, key=self.last.__getitem__)[:-MOST]:
+            del self.last[name]
+        try:
+            with open(f"{self.path}.new", "w") as file:  # noqa: PTH123 - pathlib costs memory
+                json.dump(self.last, file)
+            os.replace(f"{self.path}.new", self.path)  # noqa: PTH105
+        except OSError:
+            return
+
+
+def kept(path: str) -> dict[str, float]:
+    """Return what an earlier run kept; nothing if it cannot be read."""
+    try:
+        return {str(name): float(last) for name, last in json.loads(content(path)).items()}
+    except (ValueError, AttributeError, TypeError):
+        return {}
+
+
+def content(path: str) -> bytes:
+    """Return a small file; nothing if there is none."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return file.read(LINE)
+    except OSError:
+        return b""
+
+
+def listen_to(caddy: int, uses: Uses) -> None:
+    """Take each line that Caddy says, until it ends."""
+    try:
+        with open(caddy, "rb") as lines:
+            while line := lines.readline(LINE):
+                uses.note(line)
+    except BaseException:
+        # With nobody to read its words, Caddy would stand still: better begin anew.
+        os._exit(1)
+
+
+def deny_names(server: socket.socket) -> None:
+    """Answer every question for a name with `no such name`, for ever.
+
+    Nobody in a sandbox needs DNS, but a program whose resolver is silent waits for many seconds.
+    """
+    while True:
+        question, asker = server.recvfrom(512)
+        try:
+            server.sendto(no_such_name(question), asker)
+        except (OSError, ValueError):
+            continue
+
+
+def no_such_name(question: bytes) -> bytes:
+    """Return DNS's answer to one question (RFC 1035, 4.1.1); ValueError for what is none."""
+    if len(question) < 17 or question[2] & 0x80 or question[4:6] != b"\0\1":
+        raise ValueError("this is not a question")
+    return question[:2] + b"\x81\x83\0\1" + bytes(6) + question[12 : question.index(0, 12) + 5]
+
+
 def read_question(peer: socket.socket) -> bytes:
     """Return a question with its headers, or what came of it within limits of size and time."""
     question, end = b"", time.monotonic() + SECONDS
@@ -119,11 +224,19 @@ def listen(path: str) -> socket.socket:
 def main(routes: str, path: str, *command: str) -> int:
     """Run the command beside the exchange; return its exit code."""
     server = listen(path)
-    child = os.posix_spawn(command[0], command, os.environ)
+    heard, said = os.pipe()
+    spoken = [(os.POSIX_SPAWN_DUP2, said, 1)]
+    child = os.posix_spawn(command[0], command, os.environ, file_actions=spoken)
+    os.close(said)
     # As PID 1 it gets no signal that it does not ask for.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda got, _: os.kill(child, got))
     threading.Thread(target=end_with, args=(child,), daemon=True).start()
+    for address in os.environ.get("DENY_NAMES", "").split():
+        names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        names.bind((address, 53))
+        threading.Thread(target=deny_names, args=(names,), daemon=True).start()
+    threading.Thread(target=listen_to, args=(heard, Uses(routes)), daemon=True).start()
     serve(routes, server)
     return 1
 

@@ -8,6 +8,8 @@ ALTER DATABASE template0 IS_TEMPLATE false;
 ALTER DATABASE template1 IS_TEMPLATE false;
 DROP DATABASE template0;
 DROP DATABASE template1;
+-- What we ask as the superuser is no work of the lab's users: see usecases/idling.py.
+ALTER ROLE postgres SET track_activities = off;
 \connect lab
 ALTER SCHEMA public OWNER TO lab;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;

@@ -1,0 +1,222 @@
+"""Which hosts outside a sandbox may reach, by name alone, and what its proxy goes by. Pure.
+
+A name is safe to approve only if everybody reads it the same way, so what could be an address in
+any spelling is none. Where a name leads is judged again at every lookup, by the proxy.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from ipaddress import IPv4Network, collapse_addresses
+from urllib.parse import unquote
+
+from pydantic import AwareDatetime
+
+from sandbox.core.errors import InvalidInput
+from sandbox.core.objects import File
+from sandbox.core.text import clean
+from sandbox.core.values import Value
+
+PROXY_UID = 10004
+PROXY_PORT = 3128
+MOST_HOSTS = 32
+_EXAMPLE = "Name hosts as in api.example.com, one by one."
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# A last label like these makes the whole an IPv4 address, however it is spelled (WHATWG URL 3.5).
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+# RFC 6761, 6762, 7686, 8375, 9476 and ICANN 2024: names that no public server answers.
+_SPECIAL = frozenset(
+    {"localhost", "local", "internal", "arpa", "test", "example", "invalid", "onion", "alt"}
+)
+# Where no approved name may lead: the special-purpose addresses of RFC 6890 and its successors.
+# The documentation networks are not among them: they are routed nowhere, so nobody is there.
+_REFUSED = (
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.88.99.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "224.0.0.0/3",
+)
+_ACCESS = re.compile(
+    r"access (?P<at>\d+\.\d{3}) (?P<verdict>[A-Z_]+)/(?P<status>\d{3}) (?P<method>[A-Za-z]+) "
+    r"(?P<host>[!-~]{1,256}) (?P<port>\d{1,5}) (?P<sent>\d+) (?P<received>\d+)"
+)
+_LED = re.compile(r"resolver \d+\.\d{3} refused (?P<host>[a-z0-9.-]+) (?P<address>[0-9.]+)")
+
+
+class Contact(Value):
+    """What a sandbox's proxy did for one host and port: how often, how much, when last.
+
+    `refused` tells whether it was let through, `leads_to` the refused address that its name had.
+    Bytes are those of the sandbox's side: what it sent and what it got.
+    """
+
+    host: str
+    port: int
+    refused: bool
+    times: int
+    sent: int
+    received: int
+    last: AwareDatetime
+    leads_to: str = ""
+
+
+def check_hosts(given: Iterable[str], own_domain: str) -> tuple[str, ...]:
+    """Return host names in the one form in which they are kept, sorted, each once.
+
+    Raises InvalidInput for what is no public host name, what lies under `own_domain` (the
+    gateway's), and for more than MOST_HOSTS.
+    """
+    hosts = sorted({check_host(text) for text in given})
+    for host in hosts:
+        if host == own_domain or host.endswith(f".{own_domain}"):
+            raise _refusal("This is the gateway's own name, not one outside.", host)
+    if len(hosts) > MOST_HOSTS:
+        raise InvalidInput(
+            f"These are {len(hosts)} hosts; a sandbox reaches at most {MOST_HOSTS}.",
+            subject="egress",
+            hint="Name only those that the work needs.",
+        )
+    return tuple(hosts)
+
+
+def check_host(text: str) -> str:
+    """Return one host name in lower-case ASCII (IDNA); raises InvalidInput if it is none."""
+    _check_spelling(text)
+    try:
+        host = text.encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        raise _refusal("This is no host name.", text) from None
+    labels = host.split(".")
+    if _NUMBER.fullmatch(labels[-1]):
+        raise _refusal("This is an address, not a host name.", text)
+    if len(host) > 253 or not all(map(_LABEL.fullmatch, labels)) or not all(map(_decodes, labels)):
+        raise _refusal("This is no host name.", text)
+    if labels[-1] in _SPECIAL:
+        raise _refusal(f"Names under .{labels[-1]} lead to nobody outside.", text)
+    if len(labels) == 1:
+        raise _refusal("This is a name without a domain.", text)
+    return host
+
+
+def _check_spelling(text: str) -> None:
+    """Say what people write in place of a host name: addresses of pages, patterns, ports."""
+    problems = {
+        "There is no name.": not text.strip(),
+        "This is the address of a page, not a host name.": "/" in text or "@" in text,
+        "A pattern could be any host.": "*" in text or "?" in text,
+        "This is an address, not a host name.": text.count(":") > 1 or "[" in text,
+        "A host is named without its port: 443 is meant, and 80 without TLS.": ":" in text,
+        "A host is named whole, not its domain alone.": text.startswith("."),
+        "A host is named without a dot at its end.": text.endswith((".", "。", "．", "｡")),
+    }
+    for problem, found in problems.items():
+        if found:
+            raise _refusal(problem, text)
+
+
+def _decodes(label: str) -> bool:
+    """Say whether an encoded label (xn--) stands for a name that encodes to just that."""
+    if not label.startswith("xn--"):
+        return True
+    try:
+        return label.encode().decode("idna").encode("idna").decode().lower() == label
+    except UnicodeError:
+        return False
+
+
+def _refusal(problem: str, text: str) -> InvalidInput:
+    return InvalidInput(problem, subject=clean(text)[:100] or "egress", hint=_EXAMPLE)
+
+
+def host_problems(given: Iterable[str]) -> Iterator[str]:
+    """Yield what is wrong with a template's list of hosts, the first thing alone."""
+    try:
+        check_hosts(given, own_domain="localhost")
+    except InvalidInput as error:
+        yield f"{error.subject}: {error.message}"
+
+
+def refused_networks(own: Iterable[str]) -> tuple[str, ...]:
+    """Return the IPv4 networks that no approved name may lead to, `own` (CIDR or addresses) too.
+
+    None lies within another: squid would not take both. IPv6 is refused as a whole elsewhere.
+    """
+    known = [IPv4Network(text, strict=False) for text in (*_REFUSED, *own)]
+    return tuple(str(network) for network in collapse_addresses(known))
+
+
+def proxy_files(
+    hosts: Iterable[str],
+    *,
+    address: str,
+    subnet: str,
+    refused: Iterable[str],
+    resolvers: Iterable[str],
+) -> list[File]:
+    """Return what the proxy at `address` finds on the lease volume; nobody else can read it.
+
+    It serves `subnet` alone, reaches `hosts` unless they lead to `refused` (CIDR), and asks
+    `resolvers`, or the engine's if there are none.
+    """
+    lines = {
+        "proxy.conf": [f"http_port {address}:{PROXY_PORT}"],
+        "proxy.own": [subnet],
+        "proxy.hosts": hosts,
+        "proxy.refused": refused,
+        "proxy.resolvers": resolvers,
+    }
+    return [
+        File(name, "".join(f"{line}\n" for line in said).encode(), mode=0o400, uid=PROXY_UID)
+        for name, said in lines.items()
+    ]
+
+
+def proxy_environment(address: str, own: Iterable[str]) -> dict[str, str]:
+    """Return what tells programs of the proxy at `address`; `own` names and addresses need none."""
+    proxy = f"http://{address}:{PROXY_PORT}"
+    none = ",".join(("localhost", "127.0.0.1", *own))
+    said = {"HTTP_PROXY": proxy, "HTTPS_PROXY": proxy, "NO_PROXY": none}
+    return said | {name.lower(): value for name, value in said.items()}
+
+
+def contacts(log: str, since: datetime) -> tuple[Contact, ...]:
+    """Return what a proxy's log tells of requests from `since` on, by host, port and verdict.
+
+    Lines of other forms are none.
+    """
+    led = {found["host"]: found["address"] for found in _LED.finditer(log)}
+    counted: dict[tuple[str, int, bool], Contact] = {}
+    for found in _ACCESS.finditer(log):
+        host, port = clean(unquote(found["host"])).lower(), int(found["port"])
+        one = Contact(
+            host=host,
+            port=port,
+            refused="DENIED" in found["verdict"],
+            times=1,
+            sent=int(found["sent"]),
+            received=int(found["received"]),
+            last=datetime.fromtimestamp(float(found["at"]), UTC),
+        )
+        one = one.model_copy(update={"leads_to": led.get(host, "") if one.refused else ""})
+        key = (host, port, one.refused)
+        if one.last >= since:
+            counted[key] = _added(counted[key], one) if key in counted else one
+    return tuple(counted[key] for key in sorted(counted))
+
+
+def _added(known: Contact, one: Contact) -> Contact:
+    sums = {name: getattr(known, name) + getattr(one, name) for name in ("times", "sent")}
+    return one.model_copy(update=sums | {"received": known.received + one.received})
+
+
+def local_addresses(fib_trie: str) -> tuple[str, ...]:
+    """Return a machine's own IPv4 addresses from the text of Linux' /proc/net/fib_trie."""
+    found = re.findall(r"\|-- ([0-9.]+)\n\s+/32 host LOCAL", fib_trie)
+    return tuple(sorted(set(found)))

@@ -1,0 +1,217 @@
+"""Keeping the warm pool: making sandboxes ahead, and taking away those that serve nobody any more.
+
+The reaper does both. One that is made ahead is made like any other, and proven; then its route is
+closed, and it waits. What cuts this off leaves what the reaper settles.
+"""
+
+from sandbox.core.addressing import overlapped
+from sandbox.core.errors import InvalidInput, SandboxError, Unavailable
+from sandbox.core.headroom import forecast
+from sandbox.core.judged import CreateInput
+from sandbox.core.lease import Lease, ttl_text
+from sandbox.core.lifecycle import Sandbox
+from sandbox.core.objects import Owned
+from sandbox.core.pattern import Pattern
+from sandbox.core.phases import LIVE, Action, Pooled, Provisioning, State
+from sandbox.core.pool import LIFETIME, Pool, Want, lacking, pattern_of, unclaimed
+from sandbox.core.ports import Context, Transaction
+from sandbox.core.reaping import Chore
+from sandbox.core.resolving import Wish
+from sandbox.core.values import Value
+from sandbox.usecases.destroying import end
+from sandbox.usecases.disk import check_room, look_at_room
+from sandbox.usecases.gateway import ensure_gateway
+from sandbox.usecases.images import build_missing
+from sandbox.usecases.line import check_line
+from sandbox.usecases.making import anatomy_of, make, place, unmake
+from sandbox.usecases.recording import as_reaper, record, still
+from sandbox.usecases.starting import write_deadline
+from sandbox.usecases.together import together
+from sandbox.usecases.wishes import Resolved, account_of, resolve_wish
+
+
+class PoolState(Value):
+    """How many of a template wait in the pool, and how many should; or why none can be made."""
+
+    template: str
+    ready: int
+    wanted: int
+    trouble: str = ""
+
+
+def look_at_pool(context: Context) -> Pool:
+    """Return what the settings want pooled, after which pattern it would be made, and what is."""
+    wants = tuple(_want(context, name, n) for name, n in sorted(context.settings.pool.items()))
+    with context.registry.reading() as tx:
+        live = tx.sandboxes(LIVE)
+    pooled = tuple(s for s in live if s.state is State.POOLED)
+    held = any(not unclaimed(s) for s in live)
+    # An older gateway is replaced as soon as nobody is on it; those who wait keep nobody busy.
+    replaced = bool(pooled) and not held and context.gateway.state() == "older"
+    return Pool(wants, pooled, "it keeps an older gateway from being replaced" if replaced else "")
+
+
+def _want(context: Context, template: str, count: int) -> Want:
+    try:
+        resolved = _resolved(context, template, "pool")
+    except SandboxError as error:
+        return Want(template, count, None, f"{error.message} {error.hint}".strip())
+    return Want(template, count, _pattern(resolved))
+
+
+def pool_states(context: Context) -> tuple[PoolState, ...]:
+    """Return how each part of the pool stands."""
+    pool = look_at_pool(context)
+    short = lacking(pool.wants, pool.pooled, context.now())
+    return tuple(
+        PoolState(
+            template=want.template,
+            ready=want.count - short.get(want.template, 0),
+            wanted=want.count,
+            trouble=want.trouble,
+        )
+        for want in pool.wants
+    )
+
+
+def retire(context: Context, chore: Chore) -> None:
+    """Take away a pooled sandbox that serves nobody any more; the reaper has it alone."""
+    with context.registry.reading() as tx:
+        pooled = [s for s in tx.sandboxes([State.POOLED]) if s.id == chore.sandbox]
+    for sandbox in pooled:
+        end(as_reaper(context), sandbox, chore.why)
+
+
+def empty_pool(context: Context) -> list[Owned]:
+    """Take all of the pool away and return what went; nothing while somebody holds a sandbox."""
+    with context.registry.reading() as tx:
+        live = tx.sandboxes(LIVE)
+    if any(not unclaimed(s) for s in live):
+        return []
+    ends = [end(context, sandbox, "the home was uninstalled") for sandbox in live]
+    return [one for _, found in ends for one in found or []]
+
+
+def fill(context: Context, chore: Chore) -> None:
+    """Make one sandbox more for the pool of the template that the chore names.
+
+    Raises what keeps it from being made; nothing stays then. Does nothing where somebody else has
+    filled the pool meanwhile.
+    """
+    own = as_reaper(context)
+    new_id = own.new_id()
+    resolved = _resolved(own, chore.subject, f"pool-{new_id}")
+    with own.files.working_on(new_id):
+        sandbox = _reserve(own, resolved, new_id)
+        if sandbox:
+            _make(own, resolved, sandbox)
+
+
+def _resolved(context: Context, template: str, name: str) -> Resolved:
+    """Return what a sandbox made ahead is made from: its template's own words, nobody's purpose."""
+    wish = Wish(name=name, template=template, ttl=ttl_text(LIFETIME), owners={"analyse": ""})
+    resolved = resolve_wish(context, wish)
+    if resolved.spec.egress:
+        raise InvalidInput(
+            "The template has a way out (egress): such sandboxes are not made ahead.",
+            subject=template,
+            hint="Take it out of `pool` in sandbox.yaml.",
+        )
+    return resolved
+
+
+def _pattern(resolved: Resolved) -> Pattern:
+    return pattern_of(resolved.spec, resolved.template, resolved.images, resolved.rules)
+
+
+def _reserve(context: Context, resolved: Resolved, new_id: str) -> Sandbox | None:
+    """Write it as provisioning, with its place and journal; None if the pool is full by now."""
+    foreign, room = together(
+        lambda: overlapped(context.settings.network.range, context.engine.subnets()),
+        lambda: look_at_room(context),
+    )
+    template = resolved.template
+    want = Want(template.name, context.settings.pool.get(template.name, 0), _pattern(resolved))
+    with context.registry.writing() as tx:
+        check_line(tx, template.name)
+        if not lacking([want], tx.sandboxes(LIVE), context.now()):
+            return None
+        check_room(context, room, template.name, template.disk_mb)
+        _check_home(context, tx, resolved)
+        sandbox = place(context, tx, resolved, _unowned(context, resolved, new_id), foreign)
+        tx.save_sandbox(sandbox)
+        spec = sandbox.spec.model_dump(mode="json")
+        record(context, tx, "pool.requested", sandbox.name, id=sandbox.id, spec=spec)
+    return sandbox
+
+
+def _check_home(context: Context, tx: Transaction, resolved: Resolved) -> None:
+    """Raise Unavailable if one more would take the home beyond what its rules allow it."""
+    account = account_of(context, tx, resolved.template)
+    asked = CreateInput.of(
+        resolved.spec,
+        resolved.snapshot,
+        owner="",
+        account=account,
+        services=len(resolved.template.services),
+    )
+    policies = context.catalogue.policies()
+    quotas = forecast(policies, "create", asked.as_document(), account, context.now())
+    full = [q for q in quotas if q.of == "home" and not q.fits]
+    if full:
+        raise Unavailable(
+            f"The home's quota has no room for one more: {full[0].what} {full[0].held:g} held, "
+            f"{full[0].asked:g} asked, {full[0].allowed:g} allowed.",
+            subject=resolved.template.name,
+            hint="Lower `pool` in sandbox.yaml, or end what nobody needs.",
+        )
+
+
+def _unowned(context: Context, resolved: Resolved, new_id: str) -> Sandbox:
+    """Return the record of one that is nobody's: no owner, no decision, its lease not begun."""
+    total, now = resolved.template.total(), context.now()
+    return Sandbox(
+        id=new_id,
+        name=resolved.wish.name,
+        phase=Provisioning(since=now),
+        lease=Lease(owner="", ttl=LIFETIME, limits=context.settings.lease.limits()),
+        spec=resolved.spec,
+        decision={},
+        created=now,
+        memory_mb=total.memory_mb,
+        cpus=total.cpus,
+        disk_mb=resolved.template.disk_mb,
+        parts=(*resolved.template.services, *(["lab"] if resolved.template.lab else [])),
+    )
+
+
+def _make(context: Context, resolved: Resolved, sandbox: Sandbox) -> None:
+    try:
+        build_missing(context, resolved.images.all())
+        ensure_gateway(context)
+        make(context, sandbox, anatomy_of(context, resolved, sandbox))
+        _put_in(context, resolved, sandbox)
+    except BaseException as error:
+        if not _is_pooled(context, sandbox):
+            unmake(context, sandbox, error)
+        raise
+
+
+def _put_in(context: Context, resolved: Resolved, sandbox: Sandbox) -> None:
+    """Close it, give its guards their time, and commit `pooled` if it is still wanted."""
+    context.gateway.close(sandbox.name)
+    now = context.now()
+    write_deadline(context, sandbox, now + LIFETIME)
+    with context.registry.writing() as tx:
+        check_line(tx, resolved.template.name)
+        phase = Pooled(since=now, pattern=_pattern(resolved))
+        pooled = still(tx, sandbox).moved(Action.POOL, phase, now)
+        tx.save_sandbox(pooled)
+        record(context, tx, "pool.filled", pooled.name, id=pooled.id, template=pooled.spec.template)
+
+
+def _is_pooled(context: Context, sandbox: Sandbox) -> bool:
+    """Say whether `pooled` was committed: what ends us right after it comes too late."""
+    with context.registry.reading() as tx:
+        current = tx.sandbox(sandbox.name)
+    return current is not None and current.id == sandbox.id and current.state is State.POOLED

@@ -1,0 +1,68 @@
+"""Rows of memory: what runs of ours beside the tool while nobody does anything.
+
+Counted as PSS (`/proc/PID/smaps_rollup`): a page that several processes map counts once, divided
+among them; what is only cached of files counts not at all.
+"""
+
+import json
+import time
+from pathlib import Path
+
+from .commands import docker, say
+from .house import House
+from .table import Row, not_run
+
+_SETTLED = 10.0
+_WITH, _WITHOUT = "our memory beside the tool's own, idle, with a lab", "the same, without a lab"
+_GOALS = {_WITH: 48, _WITHOUT: 5}
+
+
+def rows(house: House) -> list[Row]:
+    """Make one sandbox, wait until it is idle, and return the rows; memory in MB."""
+    say("memory of an idle sandbox")
+    house.up("idle")
+    time.sleep(_SETTLED)
+    try:
+        return _rows(house)
+    except PermissionError:
+        goals = _GOALS.items()
+        return [not_run(what, "–", "only root sees it", f"≤ {most} MB") for what, most in goals]
+    finally:
+        house.down("idle")
+
+
+def _rows(house: House) -> list[Row]:
+    made = house.json("show", "idle")["sandbox"]
+    tool, lab = (f"sandbox-{made['id']}-{part}" for part in ("tool", "lab"))
+    guard, beside = _memory(_first(tool)), sum(_memory(pid) for pid in _processes(lab))
+    gateway = sum(_memory(pid) for pid in _processes(_gateway(tool)))
+    return [
+        _row(_WITH, guard + beside, f"guard {guard:.1f}, lab with its guard {beside:.1f}"),
+        _row(_WITHOUT, guard, "guard"),
+        Row("the gateway, one for all sandboxes", "–", f"{gateway:.1f} MB", "–", None),
+    ]
+
+
+def _row(what: str, megabytes: float, parts: str) -> Row:
+    most = _GOALS[what]
+    return Row(what, "–", f"{megabytes:.1f} MB ({parts})", f"≤ {most} MB", megabytes <= most)
+
+
+def _first(container: str) -> int:
+    return int(json.loads(docker("inspect", container))[0]["State"]["Pid"])
+
+
+def _processes(container: str) -> list[int]:
+    return [int(line) for line in docker("top", container, "-eo", "pid").splitlines()[1:]]
+
+
+def _gateway(tool: str) -> str:
+    labels = json.loads(docker("inspect", tool))[0]["Config"]["Labels"]
+    return f"sandbox-gateway-{labels['bimodal-sandbox.installation']}"
+
+
+def _memory(pid: int) -> float:
+    """Return the PSS of a process of this machine in MB."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    kibibytes = next(line.split()[1] for line in lines if line.startswith("Pss:"))
+    return int(kibibytes) * 1024 / 1e6

@@ -1,0 +1,591 @@
+"""The warm pool: filled and emptied by the reaper, claimed by `up`."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.core.anatomy import container_name
+from sandbox.core.errors import Conflict, Denied, InvalidInput, Unavailable
+from sandbox.core.objects import SANDBOX, Network
+from sandbox.core.pool import LIFETIME, MARGIN
+from sandbox.core.ports import Actor, Context
+from sandbox.core.reaping import Chore, ChoreKind
+from sandbox.core.snapshot import Snapshot
+from sandbox.drivers.home import HomeFolder
+from sandbox.usecases.homes import (
+    DoctorRequest,
+    InitRequest,
+    UninstallRequest,
+    doctor,
+    init,
+    uninstall,
+)
+from sandbox.usecases.leases import ExtendRequest, extend
+from sandbox.usecases.line import LiftLineRequest, StopLineRequest, lift_line, stop_line
+from sandbox.usecases.planning import PlanRequest, plan
+from sandbox.usecases.pooling import fill
+from sandbox.usecases.reaping import ReapRequest, reap
+from sandbox.usecases.sandboxes import (
+    DownRequest,
+    ListRequest,
+    NamesRequest,
+    OpenRequest,
+    ShowRequest,
+    down,
+    list_sandboxes,
+    names,
+    open_link,
+    show,
+)
+from sandbox.usecases.snapshots import BuildSnapshotRequest, build
+from tests.fakes import NOON, Clock, FakeEngine, FakeGateway, Said, Trap, unavailable
+from tests.usecases.asking_up import chain_holds, codes, events, journal, make, state, wish
+from tests.usecases.interrupting import InterruptedAfterCommit
+from tests.usecases.pools import TEMPLATE, pooled, reaped, with_pool
+
+NAME = "spring-coupon"
+FILL = ("fill-pool", TEMPLATE)
+
+
+@pytest.fixture
+def warm(ctx: Context, home: Path, snapshot: Snapshot) -> Context:
+    """A home that keeps one sandbox ready."""
+    warm = with_pool(ctx, segment_rfm=1)
+    init(warm, InitRequest(folder=str(home)))
+    assert reaped(warm) == [FILL]
+    return warm
+
+
+def lease_file(engine: FakeEngine, id: str, name: str) -> bytes:
+    return engine.read(container_name(id, "lease"), f"/run/sandbox/{name}")
+
+
+def ends(engine: FakeEngine, id: str) -> int:
+    return int(lease_file(engine, id, "deadline").split()[0])
+
+
+def lab_words(engine: FakeEngine, id: str) -> list[bytes]:
+    """Return what the lab of that sandbox was told on stdin, in order."""
+    return [said or b"" for name, _, said in engine.asked if name == container_name(id, "lab")]
+
+
+def test_the_reaper_makes_what_is_wanted_and_no_more(
+    ctx: Context, home: Path, snapshot: Snapshot, engine: FakeEngine
+) -> None:
+    warm = with_pool(ctx, segment_rfm=2)
+    init(warm, InitRequest(folder=str(home)))
+    planned = reap(warm, ReapRequest()).chores
+    assert [(c.kind.value, c.subject, c.why, c.outcome) for c in planned] == [
+        (*FILL, "0 of 2 are pooled", "to do"),
+        (*FILL, "0 of 2 are pooled", "to do"),
+    ]
+    assert pooled(warm) == []
+    assert reaped(warm) == [FILL, FILL]
+    assert len(pooled(warm)) == 2
+    assert reaped(warm) == []
+    for each in pooled(warm):
+        assert codes(warm, each.name) == ["pool.requested", "pool.filled"]
+    assert {e.actor for e in events(warm) if e.code.startswith("pool.")} == {"system"}
+    assert chain_holds(warm)
+
+
+def test_a_pooled_one_is_whole_proven_and_nobodys(
+    warm: Context, engine: FakeEngine, gateway: FakeGateway
+) -> None:
+    (one,) = pooled(warm)
+    assert (one.lease.owner, one.lease.started, one.spec.purpose) == ("", None, "")
+    assert one.name == f"pool-{one.id}"
+    assert gateway.routes == {}
+    running = {n for n, b in engine.containers.items() if b.running and one.id in n}
+    assert running == {container_name(one.id, "tool"), container_name(one.id, "lab")}
+    asked = [words for name, words, _ in engine.asked if name == container_name(one.id, "tool")]
+    assert [words for words in asked if "sandbox_verify" in words]
+    assert set(journal(warm, one.id)) <= set(engine.listing())
+    assert ends(engine, one.id) == int((NOON + LIFETIME).timestamp())
+
+
+def test_up_claims_it_and_makes_nothing(
+    warm: Context, engine: FakeEngine, gateway: FakeGateway, clock: Clock, said: Said
+) -> None:
+    (one,) = pooled(warm)
+    clock.advance(hours=1)
+    engine.forget_calls()
+    made = make(warm)
+    view = made.sandbox
+    assert (made.pool, made.created, view.state) == ("claimed", True, "ready")
+    assert (view.id, view.name, view.owner) == (one.id, NAME, "anna")
+    assert view.purpose == wish().purpose
+    assert view.created == clock.moment
+    assert view.minutes_left == 180
+    assert made.decision.verdict == "allow"
+    assert made.decision.document["owner_totals"]["sandboxes"] == 1
+    assert made.decision.document["home_totals"]["sandboxes"] == 1
+    assert {call for call, _ in engine.changes()} == {"put", "run"}
+    assert set(gateway.routes) == {NAME}
+    assert ends(engine, one.id) == int(clock.moment.timestamp()) + 3 * 3600
+    assert codes(warm, NAME) == ["sandbox.requested", "sandbox.ready"]
+    assert [e.details["claimed"] for e in events(warm, NAME)] == [True, True]
+    assert not [line for line in said.steps if line.startswith("pool:")]
+    assert chain_holds(warm)
+    assert make(warm).sandbox.id == one.id  # asked again, it is the same one
+    assert not make(warm).created
+
+
+def test_passwords_and_links_of_before_the_claim_are_worthless(
+    warm: Context, engine: FakeEngine, gateway: FakeGateway
+) -> None:
+    (one,) = pooled(warm)
+    old = json.loads(lease_file(engine, one.id, "lab.json"))["password"]
+    make(warm)
+    new = json.loads(lease_file(engine, one.id, "lab.json"))["password"]
+    told = lab_words(engine, one.id)
+    assert old != new
+    assert old.encode() in told[0]
+    assert new.encode() in told[-1]
+    assert old.encode() not in told[-1]
+    assert gateway.routes[NAME].secret not in (old, warm.keys.derive(f"link {one.id}"))
+    down(warm, DownRequest(name=NAME))
+    assert reaped(warm) == [FILL]
+    make(warm)
+    assert json.loads(lease_file(engine, one_id(warm), "lab.json"))["password"] not in (old, new)
+
+
+def one_id(ctx: Context) -> str:
+    with ctx.registry.reading() as tx:
+        found = tx.sandbox(NAME)
+    assert found is not None
+    return found.id
+
+
+def test_an_empty_pool_is_said_and_filled_again(warm: Context, said: Said) -> None:
+    make(warm)
+    cold = make(warm, "second")
+    assert (cold.pool, cold.created) == ("none is left", True)
+    assert "pool: none is left" in said.steps
+    assert reaped(warm) == [FILL]
+    assert make(warm, "third").pool == "claimed"
+
+
+def test_a_template_that_is_not_pooled_is_not_spoken_of(
+    ctx: Context, snapshot: Snapshot, said: Said
+) -> None:
+    assert make(ctx).pool == ""
+    assert not [line for line in said.steps if line.startswith("pool:")]
+
+
+def test_other_parameters_are_made_anew(warm: Context) -> None:
+    made = make(warm, parameters={"bins": "4"})
+    assert made.pool == "parameters differ"
+    assert len(pooled(warm)) == 1
+    assert make(warm, "second").pool == "claimed"
+
+
+def test_a_new_snapshot_retires_what_saw_the_old_one(
+    warm: Context, snapshot: Snapshot, engine: FakeEngine
+) -> None:
+    (old,) = pooled(warm)
+    newer = build(warm, BuildSnapshotRequest(source="core")).snapshot
+    made = make(warm)
+    assert made.pool == "snapshot differs"
+    assert made.replica.id == newer.id
+    assert reaped(warm) == [("retire", old.name), FILL]
+    (new,) = pooled(warm)
+    assert (new.spec.snapshot, state(warm, old.name)) == (newer.id, "destroyed")
+    assert not [name for _, name in engine.listing() if old.id in name]
+    assert make(warm, "second", snapshot=snapshot.id).pool == "snapshot differs"
+
+
+def test_a_template_or_a_rule_that_changed_retires_it(warm: Context, home: Path) -> None:
+    (old,) = pooled(warm)
+    readme = home / "templates/segment-rfm/README.md"
+    readme.write_text(readme.read_text() + "One line more.\n")
+    assert make(warm).pool == "template and images differ"
+    assert reaped(warm)[0] == ("retire", old.name)
+    (newer,) = pooled(warm)
+    core = home / "sources/core.yaml"
+    core.write_text(core.read_text().replace("mask: redact", "mask: drop", 1))
+    assert make(warm, "second").pool == "source rules differ"
+    assert reaped(warm)[0] == ("retire", newer.name)
+
+
+def test_an_old_one_makes_way_before_its_guards_end_it(
+    warm: Context, clock: Clock, engine: FakeEngine
+) -> None:
+    (old,) = pooled(warm)
+    clock.moment = NOON + LIFETIME - MARGIN
+    assert make(warm).pool == "none is left"
+    assert reaped(warm) == [("retire", old.name), FILL]
+    (new,) = pooled(warm)
+    assert ends(engine, new.id) == int((clock.moment + LIFETIME).timestamp())
+
+
+def test_fewer_are_wanted(ctx: Context, home: Path, snapshot: Snapshot, engine: FakeEngine) -> None:
+    init(ctx, InitRequest(folder=str(home)))
+    before = engine.listing()
+    assert reaped(with_pool(ctx, segment_rfm=2)) == [FILL, FILL]
+    first, second = pooled(ctx)
+    assert reaped(with_pool(ctx, segment_rfm=1)) == [("retire", first.name)]
+    assert [s.id for s in pooled(ctx)] == [second.id]
+    assert reaped(ctx) == [("retire", second.name)]
+    assert set(engine.listing()) - set(before) <= {("container", ctx.gateway.container)}
+    assert reaped(ctx) == []
+
+
+def test_one_that_stopped_is_passed_over_and_replaced(
+    warm: Context, engine: FakeEngine, said: Said
+) -> None:
+    (old,) = pooled(warm)
+    engine.containers[container_name(old.id, "lab")].running = False
+    assert make(warm).pool == "it does not run"
+    assert reaped(warm) == [("retire", old.name), FILL]
+    (new,) = pooled(warm)
+    assert new.id != old.id
+
+
+def test_a_pooled_one_that_lost_a_part_is_replaced(warm: Context, engine: FakeEngine) -> None:
+    (old,) = pooled(warm)
+    engine.remove("container", container_name(old.id, "tool"))
+    assert reaped(warm) == [("lost", old.name), FILL]
+
+
+def test_policy_is_asked_at_the_claim(warm: Context) -> None:
+    with pytest.raises(Denied):
+        make(warm, purpose="x")
+    assert state(warm) == "denied"
+    assert len(pooled(warm)) == 1
+    assert reaped(warm) == []
+    assert make(warm, "second").pool == "claimed"
+
+
+def test_a_taken_name_leaves_the_pool_as_it_is(warm: Context) -> None:
+    make(warm)
+    assert reaped(warm) == [FILL]
+    with pytest.raises(Conflict, match="runs already"):
+        make(warm, ttl="4h")
+    assert len(pooled(warm)) == 1
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["not done", "done, answer lost"])
+@pytest.mark.parametrize("error", [unavailable, KeyboardInterrupt])
+def test_a_claim_that_fails_is_unmade(
+    warm: Context, engine: FakeEngine, gateway: FakeGateway, error: Any, after: bool
+) -> None:
+    (one,) = pooled(warm)
+    engine.trap = Trap(error(), method="put", after=after)
+    with pytest.raises((Unavailable, KeyboardInterrupt)):
+        make(warm)
+    engine.forget_calls()
+    assert state(warm) == "failed"
+    assert not [name for _, name in engine.listing() if one.id in name]
+    assert (gateway.routes, pooled(warm), journal(warm, one.id)) == ({}, [], [])
+    assert reaped(warm) == [FILL]
+    assert make(warm).pool == "claimed"
+    assert chain_holds(warm)
+
+
+def test_a_gateway_that_is_gone_is_no_reason_to_claim_in_vain(
+    warm: Context, engine: FakeEngine
+) -> None:
+    engine.remove("container", warm.gateway.container)
+    assert make(warm).sandbox.state == "ready"
+
+
+def test_one_that_somebody_works_on_is_not_claimed(warm: Context, home: Path) -> None:
+    (one,) = pooled(warm)
+    with HomeFolder(home).alone_with(one.id):
+        assert make(warm).pool == "none is left"
+    assert make(warm, "second").pool == "claimed"
+
+
+def test_while_it_is_claimed_it_is_held(warm: Context, home: Path, engine: FakeEngine) -> None:
+    (one,) = pooled(warm)
+    put, free = engine.put, []
+
+    def watch(container: str, folder: str, files: Any) -> None:
+        with HomeFolder(home).alone_with(one.id) as alone:
+            free.append(alone)
+        assert reap(warm, ReapRequest()).chores[0].kind.value == "fill-pool"
+        put(container, folder, files)
+
+    engine.put = watch  # type: ignore[method-assign]
+    make(warm)
+    assert free == [False]
+
+
+def test_the_line_is_stopped_during_a_claim(warm: Context, engine: FakeEngine) -> None:
+    put = engine.put
+
+    def stop(container: str, folder: str, files: Any) -> None:
+        put(container, folder, files)
+        stop_line(warm, StopLineRequest(reason="A mask is wrong"))
+
+    engine.put = stop  # type: ignore[method-assign]
+    with pytest.raises(Conflict, match="stopped the line"):
+        make(warm)
+    assert (state(warm), pooled(warm)) == ("failed", [])
+
+
+def test_the_pool_does_not_keep_an_older_gateway(warm: Context, gateway: FakeGateway) -> None:
+    (old,) = pooled(warm)
+    gateway.image = "gateway:2"
+    assert reaped(warm) == [("retire", old.name), FILL]
+    assert gateway.state() == "current"
+    make(warm)
+    gateway.image = "gateway:3"  # somebody is on it: it stays, and so does the pool
+    assert reaped(warm) == [FILL]
+    assert reaped(warm) == []
+    assert gateway.state() == "older"
+
+
+def test_a_gateway_that_lost_its_network_is_joined_again(
+    warm: Context, engine: FakeEngine, gateway: FakeGateway
+) -> None:
+    (one,) = pooled(warm)
+    assert gateway.container in engine.endpoints[f"sandbox-{one.id}"]
+    engine.endpoints[f"sandbox-{one.id}"].discard(gateway.container)
+    assert make(warm).pool == "claimed"
+    assert gateway.container in engine.endpoints[f"sandbox-{one.id}"]
+
+
+def test_while_the_line_is_stopped_nothing_is_filled_or_claimed(
+    warm: Context, engine: FakeEngine
+) -> None:
+    assert stop_line(warm, StopLineRequest(reason="A mask is wrong")).frozen == ()
+    (one,) = pooled(warm)
+    assert engine.containers[container_name(one.id, "tool")].running
+    with pytest.raises(Conflict, match="stopped the line"):
+        make(warm)
+    assert len(pooled(warm)) == 1
+    assert reaped(with_pool(warm, segment_rfm=2)) == []
+    lift_line(warm, LiftLineRequest())
+    assert make(warm).pool == "claimed"
+
+
+def test_a_fill_that_fails_leaves_nothing(
+    ctx: Context, home: Path, snapshot: Snapshot, engine: FakeEngine, gateway: FakeGateway
+) -> None:
+    warm = with_pool(ctx, segment_rfm=1)
+    init(warm, InitRequest(folder=str(home)))
+    make(warm)
+    before = engine.listing()
+    engine.trap = Trap(unavailable(), method="run")
+    (chore,) = reap(warm, ReapRequest(apply=True)).chores
+    assert (chore.outcome, chore.said) == ("failed", "The engine went away.")
+    engine.forget_calls()
+    assert engine.listing() == before
+    assert set(gateway.routes) == {NAME}
+    assert pooled(warm) == []
+    assert reaped(warm) == [FILL]
+
+
+def fill_chore(template: str = TEMPLATE) -> Chore:
+    return Chore(kind=ChoreKind.FILL, subject=template, why="test")
+
+
+def test_two_reapers_do_not_fill_it_twice(warm: Context, engine: FakeEngine) -> None:
+    engine.forget_calls()
+    fill(warm, fill_chore())
+    assert engine.changes() == []
+    assert len(pooled(warm)) == 1
+
+
+def test_the_line_is_stopped_before_a_fill_begins(warm: Context, engine: FakeEngine) -> None:
+    stop_line(warm, StopLineRequest(reason="A mask is wrong"))
+    engine.forget_calls()
+    with pytest.raises(Conflict, match="stopped the line"):
+        fill(with_pool(warm, segment_rfm=2), fill_chore())
+    assert engine.changes() == []
+
+
+def test_what_is_made_for_the_pool_is_held_meanwhile(
+    warm: Context, home: Path, engine: FakeEngine
+) -> None:
+    create, free = engine.create_network, []
+
+    def watch(network: Network) -> None:
+        with HomeFolder(home).alone_with(network.labels[SANDBOX]) as alone:
+            free.append(alone)
+        create(network)
+
+    engine.create_network = watch  # type: ignore[method-assign]
+    fill(with_pool(warm, segment_rfm=2), fill_chore())
+    assert free == [False]
+
+
+def test_ctrl_c_right_after_the_last_commit_comes_too_late(
+    warm: Context, engine: FakeEngine
+) -> None:
+    late: Any = InterruptedAfterCommit(warm.registry, at=2)
+    with pytest.raises(KeyboardInterrupt):
+        make(replace(warm, registry=late))
+    assert state(warm) == "ready"
+    late = InterruptedAfterCommit(warm.registry, at=2)
+    with pytest.raises(KeyboardInterrupt):
+        fill(replace(warm, registry=late), fill_chore())
+    (one,) = pooled(warm)
+    assert engine.containers[container_name(one.id, "tool")].running
+
+
+def test_a_disk_without_its_reserve_serves_and_fills_nothing(warm: Context) -> None:
+    disk = warm.settings.disk.model_copy(update={"reserve_mb": 10**8, "floor_mb": 0})
+    full = replace(warm, settings=warm.settings.model_copy(update={"disk": disk}))
+    with pytest.raises(Unavailable):
+        make(full)
+    assert (state(full), len(pooled(full))) == ("none", 1)
+    with pytest.raises(Unavailable):
+        fill(with_pool(full, segment_rfm=2), fill_chore())
+    assert len(pooled(full)) == 1
+
+
+def test_a_template_with_a_way_out_is_not_pooled(warm: Context, home: Path) -> None:
+    file = home / "templates/segment-rfm/template.yaml"
+    file.write_text(file.read_text() + "egress: [api.example.com]\n")
+    with pytest.raises(InvalidInput, match="way out"):
+        fill(warm, fill_chore())
+    (line,) = [c for c in doctor(warm, DoctorRequest()).checks if c.name == "pool"]
+    assert "not made ahead" in line.said
+
+
+def test_an_unknown_template_is_told_by_reap_and_doctor(
+    ctx: Context, home: Path, snapshot: Snapshot
+) -> None:
+    warm = with_pool(ctx, segment_rfmm=1)
+    init(warm, InitRequest(folder=str(home)))
+    (planned,) = reap(warm, ReapRequest()).chores
+    assert "There is no such template. Did you mean segment-rfm?" in planned.why
+    (done,) = reap(warm, ReapRequest(apply=True)).chores
+    assert (done.outcome, done.subject) == ("failed", "segment-rfmm")
+    assert "There is no such template" in done.said
+    (line,) = [c for c in doctor(warm, DoctorRequest()).checks if c.name == "pool"]
+    assert line.status == "warn"
+    assert line.said.startswith("segment-rfmm: 0 of 1 are ready: There is no such template")
+
+
+def test_a_home_whose_rules_have_no_room_is_not_filled(warm: Context, home: Path) -> None:
+    rules = home / "policies/few.yaml"
+    rules.write_text(
+        "apiVersion: sandbox.policy/v1\nkind: PolicySet\n"
+        "metadata: {name: few, version: '1', owner: it, change: test}\n"
+        "effective_from: '2026-01-01T00:00:00Z'\nrules:\n"
+        "- id: few-at-all\n  title: {en: few, ja: few}\n  mode: enforce\n  at: [create]\n"
+        "  assert: {field: home_totals.sandboxes, max: 1}\n"
+        "  fix: {en: end one, ja: end one}\n  exceptions: never\n"
+    )
+    (chore,) = reap(with_pool(warm, segment_rfm=2), ReapRequest(apply=True)).chores
+    assert chore.outcome == "failed"
+    assert "no room for one more: sandboxes 1 held, 1 asked, 1 allowed" in chore.said
+    assert make(warm).pool == "claimed"  # it takes the place of the one that it claims
+
+
+def test_what_people_see_of_the_pool(warm: Context) -> None:
+    (one,) = pooled(warm)
+    listed = list_sandboxes(warm, ListRequest())
+    assert (listed.sandboxes, listed.pooled) == ((), {TEMPLATE: 1})
+    everything = list_sandboxes(warm, ListRequest(everything=True))
+    assert [(s.name, s.state, s.owner) for s in everything.sandboxes] == [(one.name, "pooled", "")]
+    assert names(warm, NamesRequest()).names == ()
+    shown = show(warm, ShowRequest(name=one.name))
+    assert (shown.decision, shown.sandbox.url, len(shown.parts)) == (None, "", 7)
+    (line,) = [c for c in doctor(warm, DoctorRequest()).checks if c.name == "pool"]
+    assert (line.status, line.said) == ("ok", "segment-rfm: 1 of 1 are ready")
+
+
+def test_nobody_opens_or_extends_a_pooled_one(warm: Context) -> None:
+    (one,) = pooled(warm)
+    with pytest.raises(Conflict, match="is pooled"):
+        open_link(warm, OpenRequest(name=one.name))
+    with pytest.raises(Conflict, match="that is pooled cannot extend"):
+        extend(warm, ExtendRequest(name=one.name, ttl="1h", reason="Mine"))
+
+
+def test_plan_tells_whether_the_pool_would_serve(warm: Context, engine: FakeEngine) -> None:
+    engine.forget_calls()
+    served = plan(warm, PlanRequest(wish=wish()))
+    assert (served.pool, served.answer) == ("claimed", "made")
+    assert served.decision.document["home_totals"]["sandboxes"] == 1
+    assert engine.changes() == []
+    assert len(pooled(warm)) == 1
+    other = plan(warm, PlanRequest(wish=wish(parameters={"bins": "4"})))
+    assert other.pool == "parameters differ"
+    make(warm, parameters={"bins": "4"})  # what takes long says nothing of a claim
+    assert plan(warm, PlanRequest(wish=wish("second"))).forecast.seconds is None
+    assert (
+        plan(warm, PlanRequest(wish=wish("x", parameters={"bins": "4"}))).forecast.seconds
+        is not None
+    )
+    make(warm, "second")
+    assert plan(warm, PlanRequest(wish=wish("third"))).pool == "none is left"
+
+
+def test_a_pooled_one_is_removed_by_name(warm: Context, engine: FakeEngine) -> None:
+    (one,) = pooled(warm)
+    gone = down(warm, DownRequest(name=one.name))
+    assert gone.not_kept == "it was never ready, so nobody worked in it"
+    assert not [name for _, name in engine.listing() if one.id in name]
+
+
+def test_who_removes_it_by_its_old_name_does_not_remove_the_claimants(
+    warm: Context, engine: FakeEngine
+) -> None:
+    (one,) = pooled(warm)
+    late = replace(warm, registry=_Late(warm.registry, lambda: make(warm)))
+    with pytest.raises(Conflict):
+        down(late, DownRequest(name=one.name))
+    assert state(warm) == "ready"
+    assert engine.containers[container_name(one.id, "tool")].running
+
+
+class _Late:
+    """A registry that, after its first reading, lets somebody else go first."""
+
+    def __init__(self, real: Any, meanwhile: Any) -> None:
+        self._real, self._meanwhile = real, meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def reading(self) -> Any:
+        meanwhile, self._meanwhile = self._meanwhile, None
+        if meanwhile is None:
+            return self._real.reading()
+        return _Then(self._real.reading(), meanwhile)
+
+
+class _Then:
+    """A transaction after whose end something happens."""
+
+    def __init__(self, real: Any, then: Any) -> None:
+        self._real, self._then = real, then
+
+    def __enter__(self) -> Any:
+        return self._real.__enter__()
+
+    def __exit__(self, *error: Any) -> Any:
+        done = self._real.__exit__(*error)
+        self._then()
+        return done
+
+
+def test_uninstall_takes_the_pool_along(warm: Context, engine: FakeEngine, ctx: Context) -> None:
+    (one,) = pooled(warm)
+    make(warm, "held", parameters={"bins": "4"})
+    with pytest.raises(Conflict, match="held"):
+        uninstall(warm, UninstallRequest())
+    assert len(pooled(warm)) == 1
+    down(warm, DownRequest(name="held"))
+    gone = uninstall(warm, UninstallRequest()).removed
+    assert f"container {container_name(one.id, 'tool')}" in gone
+    assert engine.listing() == []
+    assert state(warm, one.name) == "destroyed"
+
+
+def test_another_owner_has_nothing_of_the_pool_in_their_totals(warm: Context) -> None:
+    ben = replace(warm, actor=Actor("ben", "operating-system user"))
+    made = make(ben, "bens")
+    assert made.pool == "claimed"
+    assert made.sandbox.owner == "ben"
+    assert made.decision.document["owner"] == "ben"
+    assert made.decision.document["owner_totals"]["sandboxes"] == 1
