@@ -202,6 +202,10 @@ def _show(result: "ShowResult") -> list[Block]:
     shown += [*tables_quotas.disk(s), *standing(s)]
     shown.append(_named("you can", ", ".join(_commands(s))))
     shown += tables_kept.ending(result)
+    if result.unseen:
+        shown.append(
+            _named("engine", f"{result.unseen} This is what is on record.", style="yellow")
+        )
     if result.parts:
         grid = Grid(("part", "kind", "runs", "name"))
         grid.rows.extend(

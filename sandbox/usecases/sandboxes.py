@@ -7,7 +7,7 @@ from pydantic import Field
 
 from sandbox.core.certificate import Certificate, Kept, Remains
 from sandbox.core.egress import Contact
-from sandbox.core.errors import Conflict, NotFound
+from sandbox.core.errors import Conflict, NotFound, Unavailable
 from sandbox.core.keeping import NEVER_READY, certificate_of
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import Owned
@@ -58,7 +58,8 @@ class ShowResult(Result):
     """All that is known of one sandbox: of a destroyed one its certificate.
 
     There is no decision on one of the pool. `remains` could not be removed when that was last
-    tried; `contacts` are hosts outside that its proxy was asked for.
+    tried; `contacts` are hosts outside that its proxy was asked for. `unseen` says why the engine
+    could not tell how it is now: the rest is what was on record.
     """
 
     sandbox: SandboxView
@@ -68,6 +69,7 @@ class ShowResult(Result):
     remains: tuple[Remains, ...] = ()
     certificate: Certificate | None = None
     contacts: tuple[Contact, ...] = ()
+    unseen: str = ""
 
 
 class ShowRequest(Request[ShowResult]):
@@ -143,19 +145,30 @@ def names(context: Context, request: NamesRequest) -> NamesResult:
 
 @answers(ShowRequest)
 def show(context: Context, request: ShowRequest) -> ShowResult:
-    """Return one sandbox, its decision, its replica and its engine objects."""
+    """Return one sandbox, its decision, its replica and its engine objects.
+
+    The record is told even where the engine cannot be asked.
+    """
     sandbox = find(context, request.name)
     with context.registry.reading() as tx:
         replica = tx.snapshot(sandbox.spec.snapshot)
-    parts = _parts(context, sandbox) if sandbox.state in LIVE else ()
+    parts: tuple[Part, ...] = ()
+    unseen = ""
+    if sandbox.state in LIVE:
+        try:
+            parts = _parts(context, sandbox)
+            sandbox = with_use(context, sandbox)
+        except Unavailable as error:
+            unseen = error.message
     return ShowResult(
-        sandbox=view(context, with_use(context, sandbox)),
+        sandbox=view(context, sandbox),
         decision=Decision.model_validate(sandbox.decision) if sandbox.decision else None,
         replica=replica,
         parts=parts,
         remains=sandbox.phase.remains if isinstance(sandbox.phase, Removing) else (),
         certificate=certificate_of(sandbox),
         contacts=contacts_of(context, sandbox) if sandbox.state in LIVE else (),
+        unseen=unseen,
     )
 
 

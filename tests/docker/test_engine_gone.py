@@ -43,6 +43,11 @@ def shaken(private: PrivateEngine, tmp_path_factory: pytest.TempPathFactory) -> 
         yield home
 
 
+@pytest.fixture(autouse=True)
+def _rested(private: PrivateEngine, shaken: Home) -> None:
+    rest(private, shaken)
+
+
 def cut_off(
     engine: PrivateEngine, home: Home, moment: Moment, how: signal.Signals, *command: str
 ) -> dict[str, Any]:
@@ -83,6 +88,20 @@ def settle(home: Home) -> None:
             return
         assert time.monotonic() < limit, home.run("reap")
         time.sleep(0.5)
+
+
+def rest(engine: PrivateEngine, home: Home) -> None:
+    """Wait until an engine that was killed has buried the networks of what ended with it.
+
+    It does so once a minute (Docker 20.10). Until then the dead answer at their addresses, which
+    the gateway has again; who is asked to make a sandbox then may fail, and leaves nothing.
+    """
+
+    def buried() -> bool:
+        keys = {c.attrs["NetworkSettings"]["SandboxKey"] for c in home.client.containers.list()}
+        return engine.networks() <= {Path(key).name for key in keys} | {"default"}
+
+    until(buried, seconds=SECONDS)
 
 
 def running(home: Home, sandbox: dict[str, Any]) -> set[str]:
@@ -135,6 +154,7 @@ def test_gone_while_a_sandbox_is_made(
     assert shaken.listing() == before
     assert state(shaken) == "failed"
     shaken.run("audit", "verify")
+    rest(private, shaken)
     shaken.run("up", NAME, *UP)
     assert page(shaken, NAME) == 200
     shaken.run("down", NAME, "--no-keep")

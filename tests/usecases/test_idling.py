@@ -36,7 +36,7 @@ from sandbox.usecases.sandboxes import (
     show,
 )
 from sandbox.usecases.views import SandboxView
-from tests.fakes import NOON, Clock, FakeEngine, FakeGateway, Said, unavailable
+from tests.fakes import NOON, Clock, FakeEngine, FakeGateway, Said, Trap, unavailable
 from tests.usecases.asking_up import chain_holds, codes, events, make
 from tests.usecases.leasing import NAME, on_record
 
@@ -85,6 +85,14 @@ def listed(ctx: Context) -> SandboxView:
 
 def shown(ctx: Context) -> SandboxView:
     return show(ctx, ShowRequest(name=NAME)).sandbox
+
+
+def test_what_is_on_record_is_shown_without_an_engine(ctx: Context, engine: FakeEngine) -> None:
+    engine.trap = Trap(unavailable(), method="owned")
+    found = show(ctx, ShowRequest(name=NAME))
+    assert (found.unseen, found.parts) == ("The engine went away.", ())
+    assert found.sandbox.purpose
+    assert found.decision
 
 
 def test_a_persons_requests_are_shown_at_once_and_kept_by_the_reaper(
