@@ -1,6 +1,7 @@
 """A real home on disk, with a real registry, catalogue and keys; only the outside is faked."""
 
 import shutil
+import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,6 +21,11 @@ from sandbox.drivers.registry.store import FILE, SqlRegistry
 from sandbox.drivers.schedule import MachineSchedule
 from sandbox.usecases.snapshots import BuildSnapshotRequest, build
 from tests.fakes import Clock, FakeEngine, FakeGateway, FakeReader, Ids, Said
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C even where whoever started us ignores it, as a shell's background job does."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
