@@ -71,6 +71,7 @@ class FakeGateway:
         self.image = "gateway:1"
         self.error: SandboxError | None = None
         self.links = 0
+        self.deaf = False
         self.used: dict[str, datetime] | None = {}
         self.free_bytes: int | None = None
 
@@ -80,12 +81,15 @@ class FakeGateway:
 
     def state(self) -> GatewayState:
         found = self._engine.running_image(self.container)
-        return "off" if found is None else "current" if found == self.image else "older"
+        if found is None or self.deaf:
+            return "off"
+        return "current" if found == self.image else "older"
 
     def start(self, progress: Progress) -> None:
         labels = {INSTALLATION: self._installation(), ROLE: "gateway"}
         self._engine.remove("container", self.container)
         self.routes.clear()
+        self.deaf = False
         box = Container(self.container, self.image, labels, "1:1", ("caddy",), 128, 1.0, 128)
         self._engine.create_container(box)
         self._engine.start(self.container)

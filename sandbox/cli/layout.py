@@ -92,18 +92,22 @@ def in_columns(
 ) -> Columns:
     """Return header and rows as lines of at most `width` cells.
 
-    Where they do not fit, the widest columns give way first: those in `cut` end in an ellipsis,
-    the others are folded. With too many columns for that, each row becomes a record.
+    Where they do not fit, the columns in `cut` give way first and end in an ellipsis, then
+    the widest of the others, which are folded. With too many columns, each row becomes a record.
     """
     natural = [max(map(width_of, column)) for column in zip(header, *rows, strict=True)]
     if width is None:
         natural = [min(n, _LONGEST_PAD) for n in natural]
         return Columns([_line(header, natural)], [_line(row, natural) for row in rows])
     room = width - GAP * (len(header) - 1)
-    widths = _given(natural, [n if n <= _WHOLE else _NARROW for n in natural], room)
-    if sum(widths) > room:
-        widths = _given(natural, [_NARROW] * len(natural), room)
-    if sum(widths) > room:
+    patient = [
+        _NARROW if name in cut and n > _WHOLE else n
+        for name, n in zip(header, natural, strict=True)
+    ]
+    whole = [n if n <= _WHOLE else _NARROW for n in natural]
+    tried = (_given(natural, floors, room) for floors in (patient, whole, [_NARROW] * len(natural)))
+    widths = next((each for each in tried if sum(each) <= room), None)
+    if widths is None:
         return Columns([], [line for row in rows for line in _record(header, row, width)])
     short = [name in cut for name in header]
     head, *body = (list(_folded_row(row, widths, short)) for row in (header, *rows))

@@ -1,7 +1,7 @@
 """What people see of each result, as plain lines and grids. `render` gives them their looks."""
 
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cli import (
@@ -11,25 +11,24 @@ from sandbox.cli import (
     tables_pool,
     tables_quotas,
     tables_reaping,
+    tables_show,
     tables_verifying,
 )
 from sandbox.cli.blocks import Block, Grid, Line
 from sandbox.cli.blocks import named as _named
-from sandbox.cli.tables_leases import left, line_stopped, standing, until
+from sandbox.cli.tables_leases import left, line_stopped, until
+from sandbox.cli.tables_show import cell, findings, holder, parameters, policy, replica
 from sandbox.core.lease import spoken
-from sandbox.core.text import clean
 
 # Only their names: a command pays for the results of its own use case, not for all.
 if TYPE_CHECKING:
-    from sandbox.core.policy import Decision
-    from sandbox.core.snapshot import Snapshot
     from sandbox.core.values import Result
     from sandbox.usecases.audit import AuditListResult, AuditVerifyResult
     from sandbox.usecases.homes import DoctorResult, InitResult, UninstallResult
     from sandbox.usecases.inside import ExecResult, ImportResult, LogsResult, SqlResult
     from sandbox.usecases.planning import PlanResult
     from sandbox.usecases.provisioning import UpResult
-    from sandbox.usecases.sandboxes import DownResult, ListResult, OpenResult, ShowResult
+    from sandbox.usecases.sandboxes import DownResult, ListResult, OpenResult
     from sandbox.usecases.snapshots import SnapshotListResult, SnapshotResult
     from sandbox.usecases.templates import (
         TemplateBuildResult,
@@ -37,43 +36,11 @@ if TYPE_CHECKING:
         TemplateListResult,
         TemplateResult,
     )
-    from sandbox.usecases.views import SandboxView
-
-_INDENT = " " * 10
 
 
 def blocks(result: "Result") -> list[Block]:
     """Return what to show for `result`."""
     return _SHOWN[type(result).__name__](result)
-
-
-def findings(decision: "Decision") -> list[Block]:
-    """Return every rule that does not hold: value, limit, fix, and who can waive it."""
-    shown: list[Block] = []
-    for found in decision.findings:
-        title = f"{clean(found.title.en)} / {clean(found.title.ja)}"
-        waiver = f"  waiver: {found.waived_by}" if found.waived_by else ""
-        shown += [
-            Line(f" {title}", label=f"  {found.mode:<8}{found.rule}"),
-            Line(clean(found.sentence.en), label=_INDENT),
-            Line(clean(found.sentence.ja), label=_INDENT),
-            Line(f"fix: {clean(found.fix.en)}{waiver}", label=_INDENT),
-            Line(f"対処: {clean(found.fix.ja)}", label=_INDENT),
-        ]
-    return shown
-
-
-def cell(value: object) -> str:
-    """Return a value as one clean table cell; times as people here read them."""
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return value.astimezone().strftime("%Y-%m-%d %H:%M")
-    return clean(str(value))
-
-
-def _parameters(values: Mapping[str, object]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in values.items() if value != "")
 
 
 def _bound(value: float | None) -> str:
@@ -88,38 +55,20 @@ def _size(count: float) -> str:
     return f"{count:.1f} GB"
 
 
-def _replica(replica: "Snapshot") -> Line:
-    manifest = replica.manifest
-    assert manifest is not None
-    return _named(
-        "replica",
-        f"{replica.id}, {len(manifest.tables)} tables, {manifest.rows:,} rows, masked, read-only, "
-        f"data as of {cell(manifest.data_as_of)}",
-    )
-
-
-def _policy(decision: "Decision", sandbox_steps: Any) -> Line:
-    steps = (
-        f"extract {sandbox_steps.extract}, transform {sandbox_steps.transform}, "
-        f"analyse {sandbox_steps.analyse}"
-    )
-    return _named("policy", f"{decision.held} of {decision.evaluated} rules hold; steps: {steps}")
-
-
 def _plan(result: "PlanResult") -> list[Block]:
     decision, cost = result.decision, result.forecast
     shown: list[Block] = [
         _named("plan", f"{result.name} {_answered(result)}"),
         _named("purpose", result.spec.purpose or "(none)"),
-        _policy(decision, result.spec.steps),
+        policy(decision, result.spec.steps),
         *findings(decision),
-        _replica(result.replica),
+        replica(result.replica),
         _named(
             "lives", f"{spoken(timedelta(minutes=result.spec.ttl_minutes))} from when it is ready"
         ),
     ]
     if result.spec.parameters:
-        shown.append(_named("set", _parameters(result.spec.parameters)))
+        shown.append(_named("set", parameters(result.spec.parameters)))
     shown += [*tables_egress.reached(result.spec.egress), *tables_pool.foreseen(result.pool)]
     columns = ("container", "image", "there", "memory", "CPUs")
     grid = Grid(columns, cut=frozenset({"image"}))
@@ -128,7 +77,9 @@ def _plan(result: "PlanResult") -> list[Block]:
             (c.part, c.image, "yes" if c.built else "to build", f"{c.memory_mb} MB", c.cpus)
         )
     seconds = (
-        f"about {cost.seconds} s" if cost.seconds is not None else "not known before the first"
+        f"about {cost.seconds} s"
+        if cost.seconds is not None
+        else f"not known before the first {result.spec.template} is made"
     )
     images = f", after building {cost.images_to_build} images" if cost.images_to_build else ""
     shown += [
@@ -147,7 +98,7 @@ def _plan(result: "PlanResult") -> list[Block]:
 
 def _answered(result: "PlanResult") -> str:
     refused = result.answer in ("taken", "full")
-    said = f"refused: {result.why} {result.hint}" if refused else result.answer
+    said = f"refused: {result.why.rstrip('.')}. {result.hint}" if refused else result.answer
     warned = ", with warnings" if (said, result.decision.verdict) == ("made", "warn") else ""
     return "runs already and would be returned" if said == "runs" else f"would be {said}{warned}"
 
@@ -156,9 +107,9 @@ def _up(result: "UpResult") -> list[Block]:
     view = result.sandbox
     known = "" if result.created else "it runs already; "
     return [
-        _policy(result.decision, view.steps),
+        policy(result.decision, view.steps),
         *findings(result.decision),
-        _replica(result.replica),
+        replica(result.replica),
         *tables_egress.reached(view.egress),
         _named("ready", f"{known}{view.url}   {until(view)}", style="green"),
         _named("open", f"sandbox open {view.name}"),
@@ -176,50 +127,10 @@ def _list(result: "ListResult") -> list[Block]:
     columns = ("name", "state", "left", "owner", "template", "purpose")
     grid = Grid(columns, cut=frozenset({"purpose"}))
     for s in result.sandboxes:
-        grid.rows.append((s.name, s.state, left(s), s.owner, s.template, s.purpose))
+        grid.rows.append(
+            (s.name, s.state, left(s), holder(s, s.owner), s.template, holder(s, s.purpose))
+        )
     return [*stopped, grid]
-
-
-def _show(result: "ShowResult") -> list[Block]:
-    s = result.sandbox
-    shown: list[Block] = [
-        _named("sandbox", f"{s.name} ({s.id}), {s.state}"),
-        _named("purpose", s.purpose),
-        _named("owner", s.owner),
-        _named("template", f"{s.template} {s.template_version}"),
-    ]
-    if result.decision:
-        shown += [_policy(result.decision, s.steps), *findings(result.decision)]
-    if result.replica and result.replica.manifest:
-        shown.append(_replica(result.replica))
-    if s.parameters:
-        shown.append(_named("set", _parameters(s.parameters)))
-    shown += tables_egress.reached(s.egress)
-    if s.reason:
-        shown.append(_named("reason", s.reason))
-    if s.url:
-        shown.append(_named("ready", f"{s.url}   {until(s)}", style="green"))
-    shown += [*tables_quotas.disk(s), *standing(s)]
-    shown.append(_named("you can", ", ".join(_commands(s))))
-    shown += tables_kept.ending(result)
-    if result.unseen:
-        shown.append(
-            _named("engine", f"{result.unseen} This is what is on record.", style="yellow")
-        )
-    if result.parts:
-        grid = Grid(("part", "kind", "runs", "name"))
-        grid.rows.extend(
-            [(p.role, p.kind, "yes" if p.running else "", p.name) for p in result.parts]
-        )
-        shown.append(grid)
-    return [*shown, *tables_egress.asked_for(result.contacts)]
-
-
-def _commands(view: "SandboxView") -> list[str]:
-    """Return the commands that make sense now, as people type them."""
-    inside = ["open", "sql", "import", "exec", "logs"] if view.state == "ready" else []
-    leases = [a for a in ("extend", "restore", "freeze", "resume") if a in view.allowed_actions]
-    return [*inside, *leases, "down" if "remove" in view.allowed_actions else "up"]
 
 
 def _open(result: "OpenResult") -> list[Block]:
@@ -253,7 +164,8 @@ def _nothing(result: "ExecResult") -> list[Block]:
 
 
 def _logs(result: "LogsResult") -> list[Block]:
-    return [Line(line, raw=True) for line in result.lines]
+    lines = [Line(line, raw=True) for line in result.lines]
+    return [*lines, *tables_egress.requests(result)]
 
 
 def _snapshot(result: "SnapshotResult") -> list[Block]:
@@ -376,7 +288,6 @@ _SHOWN: dict[str, Callable[[Any], list[Block]]] = {
     "PlanResult": _plan,
     "UpResult": _up,
     "ListResult": _list,
-    "ShowResult": _show,
     "OpenResult": _open,
     "DownResult": _down,
     "SqlResult": _sql,
@@ -397,5 +308,6 @@ _SHOWN: dict[str, Callable[[Any], list[Block]]] = {
     **tables_kept.SHOWN,
     **tables_leases.SHOWN,
     **tables_reaping.SHOWN,
+    **tables_show.SHOWN,
     **tables_verifying.SHOWN,
 }

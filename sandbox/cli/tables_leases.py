@@ -36,8 +36,12 @@ def standing(view: "SandboxView") -> list[Line]:
     if view.last_used is not None:
         when = view.last_used.astimezone().strftime("%a %d %b %H:%M")
         lines.append(named("last used", when))
+    if view.frozen_since is not None:
+        since = view.frozen_since.astimezone().strftime("%a %d %b %H:%M")
+        lines.append(named("frozen", f"by {view.frozen_by}, {since}"))
     if view.state == "frozen":
-        lines.append(named("resume", f"IT starts it again: sandbox resume {view.name}"))
+        lines.append(named("lease", f"runs on {until(view)}"))
+        lines.append(named("resume", f"IT starts it again: {view.resume_command}"))
     asks = [verb for verb in ("extend", "restore") if verb in view.allowed_actions]
     lines += [named(verb, _to_ask(view)) for verb in asks]
     if view.kept_until is not None:
@@ -76,7 +80,7 @@ def _restore(result: "RestoreResult") -> list[Block]:
         return [
             named("restored", f"{view.name}   {until(view)}", style="green"),
             named("frozen", f"still: {view.reason}"),
-            named("resume", f"sandbox resume {view.name}"),
+            named("resume", view.resume_command),
         ]
     return [
         named("restored", f"{view.url}   {until(view)}", style="green"),
@@ -90,14 +94,14 @@ def _freeze(result: "FreezeResult") -> list[Block]:
     return [
         named("frozen", f"{view.name}: {view.reason}"),
         named("lease", f"runs on {until(view)}"),
-        named("resume", f"sandbox resume {view.name}"),
+        named("resume", view.resume_command),
     ]
 
 
 def _resume(result: "ResumeResult") -> list[Block]:
     view = result.sandbox
     shown: list[Block] = [named("resumed", f"{view.url}   {until(view)}", style="green")]
-    if result.credited_minutes:
+    if result.credited:
         back = spoken(timedelta(minutes=result.credited_minutes))
         shown.append(named("credit", f"{back} given back"))
     return [*shown, named("open", f"sandbox open {view.name}")]

@@ -38,7 +38,7 @@ def full(views: Iterable["SandboxView"]) -> list[Line]:
 
 def disk(view: "SandboxView") -> list[Line]:
     """Return what `show` says of the disk of one sandbox."""
-    if not view.disk_mb:
+    if not view.disk_mb or view.state in ("denied", "failed", "destroyed"):
         return []
     held = "not measured yet" if view.used_mb is None else f"{view.used_mb:,} MB when last measured"
     return [*full([view]), named("disk", f"{held}, of {view.disk_mb:,} MB")]

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 def _verified(result: "VerifyResult") -> list[Block]:
     failed = [check for check in result.checks if not check.held]
-    tried = f"{len(result.checks)} attacks from inside, in {result.seconds:.1f} s"
+    tried = f"{len(result.checks)} attacks from inside got through ({result.seconds:.1f} s)"
     if failed:
-        head = named("FAILED", f"{result.name}: {len(failed)} of {tried} got through", "red")
+        head = named("FAILED", f"{result.name}: {len(failed)} of {tried}", "red")
     else:
-        head = named("holds", f"{result.name}: none of {tried} got through", "green")
+        head = named("holds", f"{result.name}: none of {tried}", "green")
     grid = Grid(("about", "attack", "", "what the attacker saw"), cut=frozenset({"attack"}))
     last = ""
     for check in sorted(result.checks, key=lambda c: (c.about, c.held)):

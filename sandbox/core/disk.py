@@ -48,7 +48,7 @@ def below_floor(room: Room, disk: DiskSettings) -> str:
 
 def over_limit(sandbox: Sandbox) -> str:
     """Return that `sandbox` held more than it may when it was last measured, "" if it did not."""
-    if not sandbox.disk_mb or sandbox.used_mb is None or sandbox.used_mb <= sandbox.disk_mb:
+    if not sandbox.overfull:
         return ""
     return f"its disk holds {sandbox.used_mb:,} MB, its limit is {sandbox.disk_mb:,} MB"
 

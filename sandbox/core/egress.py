@@ -5,9 +5,10 @@ any spelling is none. Where a name leads is judged again at every lookup, by the
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from ipaddress import IPv4Network, collapse_addresses
+from typing import Literal
 from urllib.parse import unquote
 
 from pydantic import AwareDatetime
@@ -44,17 +45,44 @@ _REFUSED = (
     "224.0.0.0/3",
 )
 _ACCESS = re.compile(
-    r"access (?P<at>\d+\.\d{3}) (?P<verdict>[A-Z_]+)/(?P<status>\d{3}) (?P<method>[A-Za-z]+) "
+    r"(?m)^access (?P<at>\d+\.\d{3}) (?P<verdict>[A-Z_]+)/(?P<status>\d{3}) (?P<method>[A-Za-z]+) "
     r"(?P<host>[!-~]{1,256}) (?P<port>\d{1,5}) (?P<sent>\d+) (?P<received>\d+)"
 )
-_LED = re.compile(r"resolver \d+\.\d{3} refused (?P<host>[a-z0-9.-]+) (?P<address>[0-9.]+)")
+_ACCESS_AT = re.compile(r"(?m)^access (?P<at>\d+\.\d{3}) ")
+# What squid does not even ask its rules about; nobody was reached.
+_ANSWERED_ITSELF = "NONE_NONE"
+_LOOKED_UP = re.compile(
+    r"(?m)^resolver \d+\.\d{3} (?:refused|unknown) (?P<host>[a-z0-9.-]+)(?: (?P<address>[0-9.]+))?$"
+)
+Why = Literal["", "rule", "name", "address"]
+Span = tuple[datetime, datetime]
+
+
+class Asked(Value):
+    """One request that a sandbox's proxy had, and what it did.
+
+    `refused` tells whether it was let through, `why` what refused it: a rule of the proxy, a name
+    that was not found, or an address (`leads_to`) that its name must not have. `verifying`: it was
+    refused while `verify` ran, whose attacks look like anybody's requests. Bytes are those of the
+    sandbox's side: what it sent and what it got.
+    """
+
+    at: AwareDatetime
+    method: str
+    host: str
+    port: int
+    refused: bool
+    why: Why
+    leads_to: str
+    verifying: bool
+    sent: int
+    received: int
 
 
 class Contact(Value):
     """What a sandbox's proxy did for one host and port: how often, how much, when last.
 
-    `refused` tells whether it was let through, `leads_to` the refused address that its name had.
-    Bytes are those of the sandbox's side: what it sent and what it got.
+    The words are those of `Asked`; `why` is that of the last request.
     """
 
     host: str
@@ -64,7 +92,9 @@ class Contact(Value):
     sent: int
     received: int
     last: AwareDatetime
+    why: Why = ""
     leads_to: str = ""
+    verifying: bool = False
 
 
 def check_hosts(given: Iterable[str], own_domain: str) -> tuple[str, ...]:
@@ -98,10 +128,10 @@ def check_host(text: str) -> str:
         raise _refusal("This is an address, not a host name.", text)
     if len(host) > 253 or not all(map(_LABEL.fullmatch, labels)) or not all(map(_decodes, labels)):
         raise _refusal("This is no host name.", text)
-    if labels[-1] in _SPECIAL:
-        raise _refusal(f"Names under .{labels[-1]} lead to nobody outside.", text)
     if len(labels) == 1:
         raise _refusal("This is a name without a domain.", text)
+    if labels[-1] in _SPECIAL:
+        raise _refusal(f"Names under .{labels[-1]} lead to nobody outside.", text)
     return host
 
 
@@ -186,29 +216,58 @@ def proxy_environment(address: str, own: Iterable[str]) -> dict[str, str]:
     return said | {name.lower(): value for name, value in said.items()}
 
 
-def contacts(log: str, since: datetime) -> tuple[Contact, ...]:
-    """Return what a proxy's log tells of requests from `since` on, by host, port and verdict.
+def asked(log: str, since: datetime, verified: Iterable[Span] = ()) -> tuple[Asked, ...]:
+    """Return the requests from `since` on that a proxy's log tells of, as they came.
 
-    Lines of other forms are none.
+    `verified` are the spans in which our own attacks ran. Lines of other forms are none.
     """
-    led = {found["host"]: found["address"] for found in _LED.finditer(log)}
-    counted: dict[tuple[str, int, bool], Contact] = {}
-    for found in _ACCESS.finditer(log):
-        host, port = clean(unquote(found["host"])).lower(), int(found["port"])
-        one = Contact(
-            host=host,
-            port=port,
-            refused="DENIED" in found["verdict"],
-            times=1,
-            sent=int(found["sent"]),
-            received=int(found["received"]),
-            last=datetime.fromtimestamp(float(found["at"]), UTC),
-        )
-        one = one.model_copy(update={"leads_to": led.get(host, "") if one.refused else ""})
-        key = (host, port, one.refused)
-        if one.last >= since:
-            counted[key] = _added(counted[key], one) if key in counted else one
+    looked_up = {found["host"]: found["address"] or "" for found in _LOOKED_UP.finditer(log)}
+    spans = tuple(verified)
+    every = (_asked(found, looked_up, spans) for found in _ACCESS.finditer(log))
+    return tuple(one for one in every if one.at >= since)
+
+
+def _asked(found: re.Match[str], looked_up: Mapping[str, str], verified: Iterable[Span]) -> Asked:
+    at = datetime.fromtimestamp(float(found["at"]), UTC)
+    host, port = clean(unquote(found["host"])).lower(), int(found["port"])
+    refused = "DENIED" in found["verdict"] or found["verdict"].startswith(_ANSWERED_ITSELF)
+    why: Why = "rule" if refused else ""
+    # A request that no rule lets through is refused before its name is looked up.
+    if refused and host in looked_up and port == (443 if found["method"] == "CONNECT" else 80):
+        why = "address" if looked_up[host] else "name"
+    return Asked(
+        at=at,
+        method=found["method"],
+        host=host,
+        port=port,
+        refused=refused,
+        why=why,
+        leads_to=looked_up[host] if why == "address" else "",
+        # What got out counts whenever it was: nobody hides behind our attacks.
+        verifying=refused and any(first <= at <= last for first, last in verified),
+        sent=int(found["sent"]),
+        received=int(found["received"]),
+    )
+
+
+def contacts(requests: Iterable[Asked]) -> tuple[Contact, ...]:
+    """Return what became of requests, summed by host, port, verdict and whether `verify` ran."""
+    counted: dict[tuple[str, int, bool, bool], Contact] = {}
+    for one in requests:
+        own = one.model_dump(exclude={"at", "method"})
+        contact = Contact(times=1, last=one.at, **own)
+        key = (one.host, one.port, one.refused, one.verifying)
+        counted[key] = _added(counted[key], contact) if key in counted else contact
     return tuple(counted[key] for key in sorted(counted))
+
+
+def goes_back_to(log: str, since: datetime) -> bool:
+    """Say whether a proxy's log still begins before `since`, when its proof was written into it.
+
+    It is kept in a bounded place: who asks often enough pushes out what was there.
+    """
+    first = _ACCESS_AT.search(log)
+    return first is not None and datetime.fromtimestamp(float(first["at"]), UTC) < since
 
 
 def _added(known: Contact, one: Contact) -> Contact:

@@ -103,7 +103,7 @@ def idle_warning(sandbox: Sandbox, now: datetime) -> str:
 def broken_why(decision: Decision) -> str:
     """Return the first rule that does not hold, those that enforce before all, and its values."""
     first = _said(decision)[0]
-    return f"rule {first.rule}: {first.sentence.en} / {first.sentence.ja}"
+    return f"rule {first.rule}: {first.sentence.en} ({first.sentence.ja})"
 
 
 def _said(decision: Decision) -> list[Finding]:

@@ -225,8 +225,10 @@ def _refused(why: str, text: str, hint: str) -> InvalidInput:
 
 
 def spoken(span: timedelta) -> str:
-    """Return `span` as people read it: `71 h 59 min`, `4 min`, `3 d 2 h`; never negative."""
+    """Return `span` as people read it: `71 h 59 min`, `3 d 2 h`; at least `under 1 min`."""
     minutes = max(0, int(span.total_seconds())) // 60
+    if minutes < 1:
+        return "under 1 min"
     if minutes < 60:
         return f"{minutes} min"
     hours, rest = divmod(minutes, 60)

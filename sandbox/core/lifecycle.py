@@ -8,6 +8,7 @@ from pydantic import AwareDatetime
 from sandbox.core.lease import Lease
 from sandbox.core.phases import (
     Action,
+    Destroyed,
     Expired,
     Failed,
     Frozen,
@@ -21,6 +22,9 @@ from sandbox.core.phases import (
 from sandbox.core.template import ParameterValue
 from sandbox.core.use import Use
 from sandbox.core.values import Value
+
+# What one whose disk was full is given beyond what it holds (MiB): room to clean up.
+ROOM_MB = 1024
 
 
 class Steps(Value):
@@ -125,16 +129,44 @@ class Sandbox(Value):
         return State.EXPIRED if held and deadline and now >= deadline else self.state
 
     def actions_at(self, now: datetime) -> tuple[str, ...]:
-        """Return the names of what may happen next; nothing is restored after its grace."""
+        """Return the commands a person may use next; nothing is restored after its grace."""
         grace_ends = self.lease.grace_ends
         over = grace_ends is not None and now >= grace_ends
         allowed = allowed_actions(self.state_at(now))
         return tuple(a for a in allowed if not (over and a == Action.RESTORE))
+
+    @property
+    def overfull(self) -> bool:
+        """Whether it held more than it may when it was last measured."""
+        return bool(self.disk_mb) and self.used_mb is not None and self.used_mb > self.disk_mb
+
+    @property
+    def resume_command(self) -> str:
+        """The command that starts it again once it is frozen, with room where its disk is full."""
+        room = f" --disk-mb {(self.used_mb or 0) + ROOM_MB}" if self.overfull else ""
+        return f"sandbox resume {self.name}{room}"
+
+    def next_step(self, now: datetime) -> str:
+        """Return what somebody who finds it as it is at `now` can do next, as a sentence."""
+        if isinstance(self.phase, Destroyed) and self.phase.certificate.kept:
+            return f"What it held is kept: sandbox kept show {self.name}"
+        match self.state_at(now):
+            case State.EXPIRED if "restore" in self.actions_at(now):
+                return f"Its time is over; bring it back with: sandbox restore {self.name}"
+            case State.EXPIRED | State.REMOVING:
+                return f"Remove what is left: sandbox down {self.name}"
+            case State.FROZEN:
+                return f"If you still need it, ask IT to start it again: {self.resume_command}"
+            case State.READY:
+                return f"It runs: sandbox open {self.name}"
+            case State.DENIED | State.DESTROYED | State.FAILED:
+                return f"Make a new one: sandbox up {self.name} --template T --purpose WHY"
+        return f"See: sandbox show {self.name}"
 
     def moved(self, action: Action, to: Phase, now: datetime, **changes: Any) -> "Sandbox":
         """Return the record after `action` at `now`, in phase `to`, with other `changes` made.
 
         Raises Conflict, naming what is allowed, if its state forbids it.
         """
-        phase = transition(self.state_at(now), action, to, self.name)
+        phase = transition(self.state_at(now), action, to, self.name, self.next_step(now))
         return self.model_copy(update={"phase": phase, **changes})

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from sandbox.core.judged import ASKED, WORDS
-from sandbox.core.text import clean
+from sandbox.core.text import as_written, clean
 
 Language = Literal["en", "ja"]
 LANGUAGES: tuple[Language, ...] = ("en", "ja")
@@ -64,9 +64,8 @@ class Operator:
     def says(self, language: Language, field: str, actual: Any, expected: Any) -> str:
         """Return the sentence for a value that does not hold."""
         text = self.words(expected)[LANGUAGES.index(language)]
-        return text.format(
-            field=in_words(field, language), actual=shown(actual), expected=shown(expected)
-        )
+        said = as_written(shown(actual)) if field == "host" else shown(actual)
+        return text.format(field=_topic(field, language), actual=said, expected=shown(expected))
 
 
 def shown(value: Any) -> str:
@@ -125,24 +124,24 @@ def _choice_words(expected: Any) -> tuple[str, str]:
     if not expected:
         return (
             "{field} is {actual}, none is allowed",
-            "{field} は {actual} です。許可されたものはまだありません",
+            "{field}は {actual} です。許可されたものはまだありません",
         )
     return (
         "{field} is {actual}, allowed: {expected}",
-        "{field} は {actual} です。使えるのは {expected} です",
+        "{field}は {actual} です。使えるのは {expected} です",
     )
 
 
 def _presence_words(expected: Any) -> tuple[str, str]:
     if expected:
-        return "{field} is empty", "{field} が空です"
-    return "{field} is {actual}, it must be left out", "{field} は {actual} です。指定できません"
+        return "{field} is empty", "{field}が空です"
+    return "{field} is {actual}, it must be left out", "{field}は {actual} です。指定できません"
 
 
 def _length_words(expected: Any) -> tuple[str, str]:
     if expected == 0:
-        return "{field} is empty", "{field} が空です"
-    longer = "{field} は {actual} です。{expected} より長くなければなりません"
+        return "{field} is empty", "{field}が空です"
+    longer = "{field}は {actual} です。{expected} より長くなければなりません"
     return "{field} is {actual}, it must be longer than {expected}", longer
 
 
@@ -152,7 +151,7 @@ OPERATORS: Mapping[str, Operator] = {
         _same,
         _always(
             "{field} is {actual}, it must be {expected}",
-            "{field} は {actual} です。{expected} でなければなりません",
+            "{field}は {actual} です。{expected} でなければなりません",
         ),
     ),
     "not_equals": Operator(
@@ -160,7 +159,7 @@ OPERATORS: Mapping[str, Operator] = {
         lambda value, expected: not _same(value, expected),
         _always(
             "{field} is {actual}, which is not allowed",
-            "{field} は {actual} です。この値は使えません",
+            "{field}は {actual} です。この値は使えません",
         ),
     ),
     "min": Operator(
@@ -168,7 +167,7 @@ OPERATORS: Mapping[str, Operator] = {
         lambda value, expected: bool(value >= expected),
         _always(
             "{field} is {actual}, at least {expected} is needed",
-            "{field} は {actual} です。{expected} 以上が必要です",
+            "{field}は {actual} です。{expected} 以上が必要です",
         ),
     ),
     "max": Operator(
@@ -176,7 +175,7 @@ OPERATORS: Mapping[str, Operator] = {
         lambda value, expected: bool(value <= expected),
         _always(
             "{field} is {actual}, the limit is {expected}",
-            "{field} は {actual} です。上限は {expected} です",
+            "{field}は {actual} です。上限は {expected} です",
         ),
     ),
     "one_of": Operator(
@@ -189,7 +188,7 @@ OPERATORS: Mapping[str, Operator] = {
         _contains_any,
         _always(
             "{field} is {actual}, it must contain at least one of: {expected}",
-            "{field} は {actual} です。次のいずれかが必要です: {expected}",
+            "{field}は {actual} です。次のいずれかが必要です: {expected}",
         ),
     ),
     "present": Operator(
@@ -207,7 +206,7 @@ OPERATORS: Mapping[str, Operator] = {
         lambda value, expected: fnmatch.fnmatchcase(value, expected),
         _always(
             "{field} is {actual}, it must look like {expected}",
-            "{field} は {actual} です。{expected} の形でなければなりません",
+            "{field}は {actual} です。{expected} の形でなければなりません",
         ),
     ),
 }
@@ -226,7 +225,9 @@ class Miss(NamedTuple):
     item: str = ""
 
     def of(self, item: str) -> "Miss":
-        """Return the same about `item` of a list."""
+        """Return the same about `item` of a list, which is not named twice."""
+        if isinstance(self.actual, str) and item.endswith(f" {clean(self.actual)}"):
+            return self._replace(item=item)
         return self._replace(item=item, en=f"{item}: {self.en}", ja=f"{item}: {self.ja}")
 
 
@@ -274,14 +275,20 @@ def in_words(field: str, language: Language) -> str:
     return WORDS[field][LANGUAGES.index(language)] if field in WORDS else field
 
 
+def _topic(field: str, language: Language) -> str:
+    """Return the field at the head of a sentence; Japanese sets words in Latin letters apart."""
+    words = in_words(field, language)
+    return f"{words} " if language == "ja" and words.isascii() else words
+
+
 def missing(field: str) -> Miss:
     """Return that `field` is not in the request."""
-    en, ja = (in_words(field, language) for language in LANGUAGES)
+    en, ja = (_topic(field, language) for language in LANGUAGES)
     kind_en, kind_ja = ("", "") if field in WORDS else ("field ", "項目 ")
     return Miss(
         field,
         f"{kind_en}{en} is missing from the request",
-        f"申請に{kind_ja}{ja} がありません",
+        f"申請に{kind_ja}{ja}がありません",
     )
 
 
@@ -291,5 +298,5 @@ def wrong_kind(field: str, actual: Any, accepted: tuple[str, ...]) -> Miss:
     needed_en = " or ".join(kind_name(one, "en") for one in accepted)
     needed_ja = "か".join(kind_name(one, "ja") for one in accepted)
     en = f"{in_words(field, 'en')} is {kind_name(found, 'en')}, the rule needs {needed_en}"
-    ja = f"{in_words(field, 'ja')} は{kind_name(found, 'ja')}ですが、規則には{needed_ja}が必要です"
+    ja = f"{_topic(field, 'ja')}は{kind_name(found, 'ja')}ですが、規則には{needed_ja}が必要です"
     return Miss(field, en, ja, actual=actual)

@@ -50,6 +50,31 @@ class Action(StrEnum):
     DESTROY = "destroy"
 
 
+# What a person can ask for, by the name of its command.
+_COMMANDS: Mapping[Action, str] = {
+    Action.EXTEND: "extend",
+    Action.RESTORE: "restore",
+    Action.FREEZE: "freeze",
+    Action.RESUME: "resume",
+    Action.REMOVE: "down",
+}
+_DONE: Mapping[Action, str] = {
+    Action.APPROVE: "approved",
+    Action.REJECT: "rejected",
+    Action.FINISH: "finished",
+    Action.POOL: "put into the pool",
+    Action.CLAIM: "claimed",
+    Action.FAIL: "given up",
+    Action.EXTEND: "extended",
+    Action.EXPIRE: "expired",
+    Action.RESTORE: "restored",
+    Action.FREEZE: "frozen",
+    Action.RESUME: "resumed",
+    Action.REMOVE: "removed",
+    Action.DESTROY: "destroyed",
+}
+
+
 class _Since(Value):
     since: AwareDatetime
 
@@ -193,22 +218,21 @@ RUNNING = frozenset({State.POOLED, State.PROVISIONING, State.READY})
 
 
 def allowed_actions(state: State) -> tuple[str, ...]:
-    """Return the names of what may happen next."""
-    return tuple(a.value for a in _TABLE[state])
+    """Return the commands by which a person can change what is in `state`."""
+    return tuple(_COMMANDS[a] for a in _TABLE[state] if a in _COMMANDS)
 
 
-def transition(state: State, action: Action, to: Phase, subject: str = "") -> Phase:
+def transition(state: State, action: Action, to: Phase, subject: str = "", hint: str = "") -> Phase:
     """Return the phase `to`, into which `action` leads the sandbox `subject` from `state`.
 
-    Raises Conflict, naming what is allowed, if it does not.
+    Raises Conflict, naming what is allowed, with `hint`, if it does not.
     """
-    allowed = allowed_actions(state)
-    if action not in allowed:
+    if action not in _TABLE[state]:
         raise Conflict(
-            f"A sandbox that is {state} cannot {action}.",
+            f"A sandbox that is {state} cannot be {_DONE[action]}.",
             subject=subject,
-            hint=f"Allowed now: {', '.join(allowed) or 'nothing'}",
-            details={"state": state.value, "allowed_actions": list(allowed)},
+            hint=hint,
+            details={"state": state.value, "allowed_actions": list(allowed_actions(state))},
         )
     leads_there = to.state is _TABLE[state][action] or (state, action, to.state) == _BACK_FROZEN
     assert leads_there, f"{action} does not lead to {to.state}"

@@ -69,7 +69,8 @@ class Seen:
     `busy` the ids that a living process works on; `sightings` when an id that no record knows was
     first seen; `builds` the snapshots under construction whose process is gone; `owed` the ids
     whose guards do not know their deadline yet; `line_stopped` whether nothing may be started;
-    `joins_owed` whether a new gateway may not be joined to all who are up;
+    `joins_owed` whether a new gateway may not be joined to all who are up; `deaf` whether nobody
+    can reach it, although it may run;
     `room` what is free on the disks, `floor` that the engine's is below its floor ("": it is not);
     `pool` what is wanted of the warm pool and what is there.
     """
@@ -84,6 +85,7 @@ class Seen:
     owed: frozenset[str] = frozenset()
     line_stopped: bool = False
     joins_owed: bool = False
+    deaf: bool = False
     idle: Mapping[str, tuple[ChoreKind, str]] = field(default_factory=dict)
     room: Room = field(default_factory=Room)
     floor: str = ""
@@ -261,9 +263,12 @@ def _gateway(seen: Seen) -> list[Chore]:
     """Return what is to be done about the gateway while anybody is up."""
     up = [s for s in seen.sandboxes if s.state_at(seen.now) is State.READY]
     runs = any((o.kind, o.role, o.running) == ("container", GATEWAY, True) for o in seen.objects)
-    if not up or seen.line_stopped or (runs and not seen.joins_owed):
+    reached = runs and not seen.deaf
+    if not up or seen.line_stopped or (reached and not seen.joins_owed):
         return []
-    why = "it was replaced, and may not be joined to all;" if runs else "it does not run, and"
+    why = "nobody can reach its port, and" if runs else "it does not run, and"
+    if reached:
+        why = "it was replaced, and may not be joined to all;"
     many = "a sandbox is up" if len(up) == 1 else f"{len(up)} sandboxes are up"
     return [Chore(kind=ChoreKind.GATEWAY, subject=GATEWAY, why=f"{why} {many}")]
 

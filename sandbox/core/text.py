@@ -83,3 +83,12 @@ def count_words(sentence: str) -> int:
 
 def _is_dense(char: str) -> bool:
     return unicodedata.name(char, "").startswith(("CJK ", "HIRAGANA ", "KATAKANA ", "HANGUL "))
+
+
+def as_written(host: str) -> str:
+    """Return a host name in ASCII as people read it: with what its encoded labels (xn--) mean."""
+    try:
+        written = clean(host.encode("ascii").decode("idna"))
+    except UnicodeError:
+        return host
+    return host if written == host else f"{written} ({host})"

@@ -62,9 +62,10 @@ class CaddyGateway:
         return f"sandbox-gateway-{self._installation()}"
 
     def state(self) -> GatewayState:
-        """Say whether it runs, and whether from the image that this version wants."""
+        """Say whether it can be reached, and whether its image is the one this version wants."""
         found = self._engine.running_image(self.container)
-        if found is None:
+        # Docker's own proxy in front of it stops listening, for ever, once it runs out of files.
+        if found is None or not self._listens():
             return "off"
         # A tag is named by what the image holds: another tag is another gateway.
         return "current" if found == self._image().tag else "older"
@@ -183,11 +184,13 @@ class CaddyGateway:
 
     def port_is_free(self) -> bool:
         """Say whether the gateway, or nobody, has its port."""
-        if self._engine.is_running(self.container):
-            return True
+        return self._engine.is_running(self.container) or not self._listens()
+
+    def _listens(self) -> bool:
+        """Say whether anybody takes connections at its port."""
         with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            return probe.connect_ex((self._settings.bind, self._settings.port)) != 0
+            probe.settimeout(_PROBE_SECONDS)
+            return probe.connect_ex((self._settings.bind, self._settings.port)) == 0
 
     def engine_free_bytes(self) -> int | None:
         """Return what is free where the engine keeps volumes, seen from its own; None if off."""

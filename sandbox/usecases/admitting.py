@@ -32,7 +32,6 @@ def refuse_overfull(wanted: Sandbox) -> None:
         raise Conflict(
             f"It would be frozen again: {full}.",
             subject=wanted.name,
-            hint=f"Give it room to clean up: sandbox resume {wanted.name} --disk-mb "
-            f"{max(wanted.disk_mb, wanted.used_mb or 0) + 1024}",
+            hint=f"Give it room to clean up: {wanted.resume_command}",
             details={"disk_mb": wanted.disk_mb, "used_mb": wanted.used_mb},
         )

@@ -7,7 +7,7 @@ from functools import partial
 from time import sleep
 from typing import TypeVar
 
-from sandbox.core.anatomy import LAB_FOLDER, WORK_FOLDER, container_name
+from sandbox.core.anatomy import LAB_FOLDER, WORK_FOLDER, confined, container_name
 from sandbox.core.disk import MB, Room, below_floor, shortage, to_freeze
 from sandbox.core.errors import NotFound, SandboxError, Unavailable
 from sandbox.core.lifecycle import Sandbox
@@ -210,7 +210,7 @@ def _few_at_once(act: Callable[[T], R], items: Sequence[T]) -> list[R]:
 def _blocks_of(context: Context, sandbox: Sandbox) -> int | None:
     total = 0
     for part, folder in _writable(sandbox).values():
-        command = (*_MEASURE, folder)
+        command = confined(*_MEASURE, folder)
         try:
             ran = context.engine.run(container_name(sandbox.id, part), command)
             kilobytes = int(ran.out.split()[0])

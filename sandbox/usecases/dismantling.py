@@ -22,7 +22,11 @@ def dismantle(context: Context, sandbox: Sandbox) -> list[Owned]:
 
 
 def take_apart(context: Context, found: Iterable[Owned]) -> None:
-    """Remove objects of sandboxes; the gateway leaves their networks, which would not go else."""
+    """Remove objects of sandboxes; the gateway leaves their networks, which would not go else.
+
+    It leaves when the containers are gone. A connection whose other end vanished without a word
+    keeps the network of a gateway that dies with its engine, address and all, alive for 100 s.
+    """
     objects = list(found)
     gateway = context.gateway.container
     networks = [o.name for o in objects if o.kind == "network"]
@@ -31,9 +35,10 @@ def take_apart(context: Context, found: Iterable[Owned]) -> None:
 
 
 def remove_all(
-    context: Context, objects: Iterable[Owned], meanwhile: Iterable[Callable[[], None]] = ()
+    context: Context, objects: Iterable[Owned], leave: Iterable[Callable[[], None]] = ()
 ) -> None:
-    """Remove engine objects: containers (with `meanwhile`) first, then what they used."""
+    """Remove engine objects: containers, then (with `leave`) volumes, then their networks."""
     removals = [(o.kind, partial(context.engine.remove, o.kind, o.name)) for o in objects]
-    together(*(call for kind, call in removals if kind == "container"), *meanwhile)
-    together(*(call for kind, call in removals if kind != "container"))
+    together(*(call for kind, call in removals if kind == "container"))
+    together(*(call for kind, call in removals if kind == "volume"), *leave)
+    together(*(call for kind, call in removals if kind == "network"))

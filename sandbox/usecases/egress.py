@@ -1,10 +1,21 @@
 """The way out of a sandbox that names hosts: its proxy made, proven, and what went through it."""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from sandbox.core.addressing import overlapped
 from sandbox.core.anatomy import PROXY, Anatomy, container_name
-from sandbox.core.egress import PROXY_PORT, Contact, contacts, proxy_files, refused_networks
+from sandbox.core.egress import (
+    PROXY_PORT,
+    Asked,
+    Contact,
+    Span,
+    asked,
+    contacts,
+    goes_back_to,
+    proxy_files,
+    refused_networks,
+)
 from sandbox.core.errors import SandboxError, Unavailable
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import File
@@ -12,6 +23,8 @@ from sandbox.core.ports import Context, Transaction
 from sandbox.usecases.probing import ask_attacks, raise_fallen
 from sandbox.usecases.recording import record
 
+# Events that tell of a `verify`, each with when it `began`.
+VERIFIED = ("sandbox.verified", "sandbox.verify-failed")
 # All that the engine keeps of one container's log.
 _LOG_LINES = 100_000
 _WAITING = ("/usr/bin/python3", "-IS", "/sandbox/resolver.py", "ready")
@@ -94,37 +107,75 @@ def attacks_on(
     }
 
 
-def contacts_of(context: Context, sandbox: Sandbox) -> tuple[Contact, ...]:
+class Told(NamedTuple):
+    """What a proxy's log tells of its contacts, and whether it is the `whole` log."""
+
+    contacts: tuple[Contact, ...] = ()
+    whole: bool = True
+
+
+def contacts_of(context: Context, sandbox: Sandbox) -> Told:
     """Return what the proxy of `sandbox` let through and refused, as far as its log still tells.
 
-    The attacks that proved it, before the sandbox was handed out, are left out.
+    The attacks that proved it, before the sandbox was handed out, are left out; those of `verify`
+    are told apart.
     """
-    if PROXY not in sandbox.parts or sandbox.lease.started is None:
-        return ()
+    since = sandbox.lease.started
+    if PROXY not in sandbox.parts or since is None:
+        return Told()
     try:
-        log = context.engine.logs(container_name(sandbox.id, PROXY), _LOG_LINES)
+        log = _log(context, sandbox)
     except SandboxError:  # neither looking nor removing may depend on it
-        return ()
-    return contacts(log.decode("ascii", errors="replace"), sandbox.lease.started)
+        return Told(whole=False)
+    found = asked(log, since, _verified(context, sandbox))
+    return Told(contacts(found), goes_back_to(log, since))
 
 
-def record_contacts(
-    context: Context, tx: Transaction, sandbox: Sandbox, found: tuple[Contact, ...]
-) -> None:
+def requests_of(context: Context, sandbox: Sandbox) -> tuple[Asked, ...]:
+    """Return the requests that the proxy of `sandbox` had since it was handed out, oldest first.
+
+    Raises Unavailable or NotFound if the engine cannot tell its log.
+    """
+    since = sandbox.lease.started or sandbox.created
+    return asked(_log(context, sandbox), since, _verified(context, sandbox))
+
+
+def _log(context: Context, sandbox: Sandbox) -> str:
+    log = context.engine.logs(container_name(sandbox.id, PROXY), _LOG_LINES)
+    return log.decode("ascii", errors="replace")
+
+
+def _verified(context: Context, sandbox: Sandbox) -> tuple[Span, ...]:
+    """Return when `verify` attacked it: the record tells, so nobody can add to it by asking."""
+    with context.registry.reading() as tx:
+        events = [event.read() for event in tx.events(subject=sandbox.name)]
+    return tuple(
+        (datetime.fromisoformat(event.details["began"]), event.at)
+        for event in events
+        if event.code in VERIFIED and event.details["id"] == sandbox.id and "began" in event.details
+    )
+
+
+def record_contacts(context: Context, tx: Transaction, sandbox: Sandbox, found: Told) -> None:
     """Write which hosts outside a sandbox that ends was let through to, if it asked for any.
 
     Of what was refused only the number of requests is kept: names and addresses are whatever
-    somebody tried.
+    somebody tried; what was refused while `verify` ran, its attacks among it, is counted apart.
+    `whole` is false where the log did not go back to the beginning any more.
     """
-    if not found:
+    if found == Told():
         return
-    let_through = [contact for contact in found if not contact.refused]
+    let_through = [contact for contact in found.contacts if not contact.refused]
+    refused = [contact for contact in found.contacts if contact.refused]
+    kept = {"host", "port", "times", "sent", "received", "last"}
     record(
         context,
         tx,
         "sandbox.reached",
         sandbox.name,
         id=sandbox.id,
-        hosts=[c.model_dump(mode="json", exclude={"refused", "leads_to"}) for c in let_through],
-        refused=sum(contact.times for contact in found if contact.refused),
+        hosts=[c.model_dump(mode="json", include=kept) for c in let_through],
+        refused=sum(contact.times for contact in refused if not contact.verifying),
+        refused_in_verify=sum(contact.times for contact in refused if contact.verifying),
+        whole=found.whole,
     )

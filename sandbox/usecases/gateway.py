@@ -73,7 +73,7 @@ def join_gateway(context: Context, sandbox: Sandbox) -> None:
 
 def _serves(context: Context) -> bool:
     state = context.gateway.state()
-    return state == "current" or (state == "older" and _in_use(context))
+    return state == "current" or (state == "older" and gateway_in_use(context))
 
 
 def _start(context: Context) -> None:
@@ -108,7 +108,7 @@ def _joined(context: Context, sandbox: Sandbox) -> bool:
     return True
 
 
-def _in_use(context: Context) -> bool:
+def gateway_in_use(context: Context) -> bool:
     """Say whether any sandbox has a network, which the gateway joins."""
     found = context.engine.owned(context.registry.installation())
     return any(o.kind == "network" and SANDBOX in o.labels for o in found)

@@ -19,15 +19,16 @@ from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.desk import answers
 from sandbox.usecases.disk import look_at_room, take_ballast
 from sandbox.usecases.dismantling import remove_all
-from sandbox.usecases.gateway import ensure_gateway
+from sandbox.usecases.gateway import ensure_gateway, gateway_in_use
 from sandbox.usecases.images import build_missing
 from sandbox.usecases.line import stopped_line
 from sandbox.usecases.pooling import PoolState, empty_pool, pool_states
 from sandbox.usecases.recording import record
-from sandbox.usecases.scheduling import unschedule
+from sandbox.usecases.scheduling import last_run, unschedule
 
-_GB = 1_000_000_000
-_LOW_DISK = 5 * _GB
+_LOW_DISK = 5000 * MB
+# A schedule that runs every few minutes and has been silent for longer does not run.
+_RESTING = timedelta(hours=1)
 _MOST_EXPOSED = 8
 
 
@@ -128,8 +129,9 @@ def doctor(context: Context, request: DoctorRequest) -> DoctorResult:
             *checks,
             *_home(context),
             _registry(context),
+            *_reaper(context),
             *_line(context),
-            *_pool(context),
+            *(_pool(context) if works else ()),
             *_clock(context),
             _duties(),
         )
@@ -219,7 +221,7 @@ def _disk(context: Context, root: str) -> Check:
     if free < reserve + _LOW_DISK:
         status = "fail" if free < reserve else "warn"
     fix = "" if status == "ok" else "Free some space: docker system df, sandbox snapshot rm"
-    return Check(name="disk", status=status, said=f"{free / _GB:.1f} GB free in {root}", fix=fix)
+    return Check(name="disk", status=status, said=f"{free // MB:,} MB free in {root}", fix=fix)
 
 
 def _base_image(context: Context) -> Check:
@@ -250,7 +252,11 @@ def _port(context: Context) -> Check:
 
 
 def _gateway(context: Context) -> list[Check]:
-    if context.gateway.state() != "older":
+    state = context.gateway.state()
+    if state == "off" and gateway_in_use(context):
+        fix = "sandbox reap --apply"
+        return [Check(name="gateway", status="warn", said="nobody can reach it", fix=fix)]
+    if state != "older":
         return []
     return [
         Check(
@@ -303,6 +309,26 @@ def _registry(context: Context) -> Check:
         return Check(name="registry", status="ok", said=context.registry.check())
     except SandboxError as error:
         return Check(name="registry", status="fail", said=error.message, fix=error.hint)
+
+
+def _reaper(context: Context) -> list[Check]:
+    """Say whether anybody settles what ends, as the schedule of `reap --install` does."""
+    try:
+        run = last_run(context)
+    except SandboxError:
+        return []  # the registry's own line tells why
+    if run is None:
+        said, ago = "nothing has ever been settled here", None
+    else:
+        ago = context.now() - run.at
+        said = f"it settled what was due {spoken(ago)} ago"
+    if ago is None or ago > _RESTING:
+        fix = "sandbox reap --install, or sandbox reap --apply now and then"
+        return [Check(name="reaper", status="warn", said=said, fix=fix)]
+    if run and run.failed:
+        said = f"{said}, but {run.failed} of its chores failed"
+        return [Check(name="reaper", status="warn", said=said, fix="sandbox reap --apply")]
+    return [Check(name="reaper", status="ok", said=said)]
 
 
 def _line(context: Context) -> list[Check]:

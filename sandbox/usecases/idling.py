@@ -18,6 +18,7 @@ from sandbox.core.idle import (
     broken_rules,
     broken_why,
     idle_chore,
+    idle_warning,
     judge_idle,
 )
 from sandbox.core.lifecycle import Sandbox
@@ -67,6 +68,15 @@ def with_use(context: Context, sandbox: Sandbox) -> Sandbox:
     """Return `sandbox` with its use as it can be told now, for whoever looks at it."""
     use = uses(context, [sandbox]).get(sandbox.id)
     return sandbox.model_copy(update={"use": use}) if use else sandbox
+
+
+def warned_by(context: Context, sandbox: Sandbox) -> Decision | None:
+    """Return what the rules say to `sandbox`, if a warning that nobody uses it holds still."""
+    if not idle_warning(sandbox, context.now()):
+        return None
+    with suppress(SandboxError):  # a policy file that IT must mend hides no sandbox
+        return judge_idle(sandbox, context.catalogue.policies(), context.now())
+    return None
 
 
 def note(context: Context, known: Mapping[str, Use]) -> None:

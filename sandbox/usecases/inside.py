@@ -9,16 +9,19 @@ from pathlib import PurePath
 from typing import Any
 
 from sandbox.core.anatomy import PROXY, PYTHON, confined, container_name
+from sandbox.core.egress import Asked
 from sandbox.core.errors import Conflict, Denied, InvalidInput, NotFound, SandboxError, Unavailable
 from sandbox.core.lifecycle import Sandbox
+from sandbox.core.phases import LIVE
 from sandbox.core.ports import Context, Progress
 from sandbox.core.text import clean, closest
 from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.desk import answers
+from sandbox.usecases.egress import requests_of
 from sandbox.usecases.idling import note_command
 from sandbox.usecases.probing import read_json
 from sandbox.usecases.recording import record
-from sandbox.usecases.sandboxes import running
+from sandbox.usecases.sandboxes import find, running
 
 IMPORT_LIMIT = 64 * 1024 * 1024
 _SQL_HINT = (
@@ -93,11 +96,17 @@ class ExecRequest(Request[ExecResult]):
 
 
 class LogsResult(Result):
-    """The last lines that a container of the sandbox wrote."""
+    """The last lines that a container of the sandbox wrote.
+
+    For the proxy the last `requests` instead, without those that were refused while `verify` ran;
+    `left_out` counts these.
+    """
 
     name: str
     part: str
     lines: tuple[str, ...]
+    requests: tuple[Asked, ...] = ()
+    left_out: int = 0
 
 
 class LogsRequest(Request[LogsResult]):
@@ -186,14 +195,47 @@ class _Shown:
 
 @answers(LogsRequest)
 def logs(context: Context, request: LogsRequest) -> LogsResult:
-    """Return the last lines of one part of a sandbox."""
-    sandbox = running(context, request.name)
+    """Return the last lines of one part of a sandbox, also of one that is stopped.
+
+    Raises Conflict where there is no such container any more, or not yet.
+    """
+    sandbox = find(context, request.name)
+    if sandbox.state not in LIVE:
+        running(context, request.name)  # says what it is instead
     container = _container(sandbox, request.part)
-    text = context.engine.logs(container, request.tail).decode(errors="replace")
+    with _container_there(context, sandbox):
+        if request.part == PROXY:
+            return _proxy_logs(context, sandbox, request)
+        text = context.engine.logs(container, request.tail).decode(errors="replace")
     return LogsResult(
         name=request.name,
         part=request.part or "tool",
         lines=tuple(clean(line) for line in text.splitlines()),
+    )
+
+
+@contextmanager
+def _container_there(context: Context, sandbox: Sandbox) -> Iterator[None]:
+    try:
+        yield
+    except NotFound as error:
+        now = context.now()
+        raise Conflict(
+            f"There are no logs: it is {sandbox.state_at(now)}, and this container is not there.",
+            subject=sandbox.name,
+            hint=sandbox.next_step(now),
+        ) from error
+
+
+def _proxy_logs(context: Context, sandbox: Sandbox, request: LogsRequest) -> LogsResult:
+    found = requests_of(context, sandbox)
+    own = [one for one in found if not one.verifying]
+    return LogsResult(
+        name=request.name,
+        part=PROXY,
+        lines=(),
+        requests=tuple(own[-request.tail :]),
+        left_out=len(found) - len(own),
     )
 
 

@@ -11,9 +11,9 @@ from datetime import timedelta
 from typing import Any
 
 from sandbox.core.anatomy import PROVISIONING_ALLOWANCE
-from sandbox.core.errors import Conflict, Denied
+from sandbox.core.errors import Conflict, Denied, Unavailable
 from sandbox.core.judged import ExtendInput
-from sandbox.core.lease import Lease, parse_ttl
+from sandbox.core.lease import Lease, parse_ttl, spoken
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.phases import Action, Frozen, Ready
 from sandbox.core.policy import Decision
@@ -83,9 +83,10 @@ class FreezeRequest(Request[FreezeResult]):
 
 
 class ResumeResult(Result):
-    """A frozen sandbox that runs again, and how many minutes it got back."""
+    """A frozen sandbox that runs again; if `credited`, it got so many whole minutes back."""
 
     sandbox: SandboxView
+    credited: bool
     credited_minutes: int
 
 
@@ -147,13 +148,14 @@ def restore(context: Context, request: RestoreRequest) -> RestoreResult:
 def freeze(context: Context, request: FreezeRequest) -> FreezeResult:
     """Close the route and stop the containers; raises Conflict if it is not ready.
 
-    Written first: what a cut-off command left running is stopped by the reaper.
+    Written first: what a cut-off command left running is stopped by the reaper; and Unavailable
+    says so where the engine does not stop them.
     """
     reason = why(request.reason)
     with _alone_with(context, request.name) as sandbox:
         with context.registry.writing() as tx:
             sandbox = freeze_in(context, tx, still(tx, sandbox), reason)
-        stop_all(context, sandbox)
+        _stopped(context, sandbox)
     return FreezeResult(sandbox=view(context, sandbox))
 
 
@@ -185,8 +187,22 @@ def resume(context: Context, request: ResumeRequest) -> ResumeResult:
             tell_guards(context, sandbox)
     credited = sandbox.lease.moves[-1].span if request.credit else timedelta()
     return ResumeResult(
-        sandbox=view(context, sandbox), credited_minutes=int(credited.total_seconds()) // 60
+        sandbox=view(context, sandbox),
+        credited=request.credit,
+        credited_minutes=int(credited.total_seconds()) // 60,
     )
+
+
+def _stopped(context: Context, sandbox: Sandbox) -> None:
+    try:
+        stop_all(context, sandbox)
+    except Unavailable as error:
+        raise Unavailable(
+            f"It is recorded as frozen, but was not stopped: {error.message}",
+            subject=sandbox.name,
+            hint="Once the engine is back, this stops it: sandbox reap --apply\n" + error.hint,
+            details={"state": sandbox.state.value},
+        ) from error
 
 
 @contextmanager
@@ -289,7 +305,7 @@ def _credited(context: Context, sandbox: Sandbox, phase: Frozen) -> Lease:
     """Return the lease with the frozen time given back, in whole seconds as the guards count."""
     now = context.now()
     frozen = timedelta(seconds=(now - phase.since) // timedelta(seconds=1))
-    reason = f"frozen by {phase.by}: {phase.reason}"
+    reason = f"{spoken(frozen)} given back that {phase.by} had it frozen for: {phase.reason}"
     return sandbox.lease.credited(frozen, by=context.actor.name, reason=reason, now=now)
 
 

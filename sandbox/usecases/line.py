@@ -65,9 +65,11 @@ def stop_line(context: Context, request: StopLineRequest) -> LineResult:
     left = _stop_each(context, frozen)
     if left:
         raise Unavailable(
-            f"The line is stopped, but {len(left)} of {len(frozen)} sandboxes still run.",
+            f"The line is stopped and all are recorded as frozen, but for {len(left)} of "
+            f"{len(frozen)} the engine did not confirm it: they may still run.",
             subject=", ".join(left),
-            hint="See: sandbox doctor. Then ask again: sandbox stop-the-line --reason WHY",
+            hint="Once the engine is back, this stops them: sandbox reap --apply\n"
+            "See: sandbox doctor",
             details={"not_stopped": left},
         )
     return LineResult(stopped=stopped, frozen=tuple(s.name for s in frozen))
@@ -146,7 +148,7 @@ def _stop_each(context: Context, sandboxes: list[Sandbox]) -> list[str]:
         some = sandboxes[first:done]
         stops = together(*(partial(_stopped_one, context, s) for s in some))
         left += [s.name for s, stopped in zip(some, stops, strict=True) if not stopped]
-        said = f"Stopped {done} of {len(sandboxes)} sandboxes"
+        said = f"Stopped {done - len(left)} of {len(sandboxes)} sandboxes"
         context.progress.say("line", said, done, len(sandboxes))
     return left
 

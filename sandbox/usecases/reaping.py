@@ -5,6 +5,7 @@ What a living process works on is left to it. One chore that fails does not stop
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Literal
@@ -31,6 +32,7 @@ from sandbox.usecases.disk import (
 from sandbox.usecases.gateway import joins_owed
 from sandbox.usecases.line import stopped_line
 from sandbox.usecases.recording import record
+from sandbox.usecases.scheduling import note_run
 from sandbox.usecases.starting import guards_owed
 
 _SIGHTINGS = "orphans"
@@ -120,6 +122,8 @@ def reap(context: Context, request: ReapRequest) -> ReapResult:
         done.append(_attend(context, chore))
     done += [_became(chore, "done") for chore in settling.sweep_archives(context)]
     take_ballast(context)
+    with suppress(SandboxError):  # what was done is told, also where nothing can be written
+        note_run(context, sum(each.outcome == "failed" for each in done))
     return ReapResult(applied=True, chores=tuple(done), unmeasured=unmeasured)
 
 
@@ -130,6 +134,7 @@ def look(context: Context, sandbox: str | None = None) -> Seen:
     """
     objects = context.engine.owned(context.registry.installation(), sandbox)
     room = look_at_room(context)
+    deaf = context.gateway.state() == "off"
     with context.registry.reading() as tx:
         sandboxes = [s for s in tx.sandboxes() if sandbox in (None, s.id)]
         live = [s for s in sandboxes if s.state in LIVE]
@@ -143,6 +148,7 @@ def look(context: Context, sandbox: str | None = None) -> Seen:
             owed=frozenset(s.id for s in live if guards_owed(tx, s)),
             line_stopped=stopped_line(tx) is not None,
             joins_owed=joins_owed(tx),
+            deaf=deaf,
             room=room,
             floor=below_floor(room, context.settings.disk),
         )

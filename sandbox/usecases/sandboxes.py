@@ -20,8 +20,8 @@ from sandbox.core.text import check_name, closest
 from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.desk import answers
 from sandbox.usecases.destroying import end
-from sandbox.usecases.egress import contacts_of
-from sandbox.usecases.idling import with_use
+from sandbox.usecases.egress import Told, contacts_of
+from sandbox.usecases.idling import warned_by, with_use
 from sandbox.usecases.line import Stopped, stopped_line
 from sandbox.usecases.probing import route_to
 from sandbox.usecases.views import SandboxView, view
@@ -58,8 +58,9 @@ class ShowResult(Result):
     """All that is known of one sandbox: of a destroyed one its certificate.
 
     There is no decision on one of the pool. `remains` could not be removed when that was last
-    tried; `contacts` are hosts outside that its proxy was asked for. `unseen` says why the engine
-    could not tell how it is now: the rest is what was on record.
+    tried; `contacts` are hosts outside that its proxy was asked for (`contacts_whole`: all of
+    them). `unseen` says why the engine could not tell how it is now: the rest is what is on record.
+    `idle` is what the rules say to one whose owner was warned that nobody uses it.
     """
 
     sandbox: SandboxView
@@ -69,7 +70,9 @@ class ShowResult(Result):
     remains: tuple[Remains, ...] = ()
     certificate: Certificate | None = None
     contacts: tuple[Contact, ...] = ()
+    contacts_whole: bool = True
     unseen: str = ""
+    idle: Decision | None = None
 
 
 class ShowRequest(Request[ShowResult]):
@@ -160,6 +163,7 @@ def show(context: Context, request: ShowRequest) -> ShowResult:
             sandbox = with_use(context, sandbox)
         except Unavailable as error:
             unseen = error.message
+    told = contacts_of(context, sandbox) if sandbox.state in LIVE else Told()
     return ShowResult(
         sandbox=view(context, sandbox),
         decision=Decision.model_validate(sandbox.decision) if sandbox.decision else None,
@@ -167,8 +171,10 @@ def show(context: Context, request: ShowRequest) -> ShowResult:
         parts=parts,
         remains=sandbox.phase.remains if isinstance(sandbox.phase, Removing) else (),
         certificate=certificate_of(sandbox),
-        contacts=contacts_of(context, sandbox) if sandbox.state in LIVE else (),
+        contacts=told.contacts,
+        contacts_whole=told.whole,
         unseen=unseen,
+        idle=warned_by(context, sandbox),
     )
 
 
@@ -226,18 +232,10 @@ def running(context: Context, name: str) -> Sandbox:
         raise Conflict(
             f"The sandbox is {state}{': ' if sandbox.reason else ''}{sandbox.reason}.",
             subject=name,
-            hint=_way_back(name, state, actions),
+            hint=sandbox.next_step(context.now()),
             details={"state": state.value, "allowed_actions": list(actions)},
         )
     return sandbox
-
-
-def _way_back(name: str, state: State, actions: tuple[str, ...]) -> str:
-    if "restore" in actions:
-        return f"Its time is over; bring it back with: sandbox restore {name}"
-    if state is State.FROZEN:
-        return f"If you still need it, ask IT to start it again: sandbox resume {name}"
-    return f"See: sandbox show {name}"
 
 
 def _parts(context: Context, sandbox: Sandbox) -> tuple[Part, ...]:

@@ -2,11 +2,15 @@
 
 import sys
 
+from pydantic import AwareDatetime
+
 from sandbox.core.ports import Context
 from sandbox.core.schedule import EVERY_MINUTES, Scheduled
-from sandbox.core.values import Request, Result
+from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.desk import answers
 from sandbox.usecases.recording import record
+
+_LAST_RUN = "last reap"
 
 
 class ScheduleResult(Result):
@@ -50,6 +54,27 @@ def schedule(context: Context, request: ScheduleRequest) -> ScheduleResult:
 def unschedule(context: Context) -> tuple[Scheduled, ...]:
     """Take away the schedule of this home's reaper, if there is one; return what went."""
     return context.schedule.uninstall(_name(context))
+
+
+class LastRun(Value):
+    """When the reaper last acted, and how many of its chores failed then."""
+
+    at: AwareDatetime
+    failed: int
+
+
+def note_run(context: Context, failed: int) -> None:
+    """Note that the reaper has acted just now: whoever looks can tell that it does at all."""
+    run = LastRun(at=context.now(), failed=failed)
+    with context.registry.writing() as tx:
+        tx.note(_LAST_RUN, run.model_dump_json())
+
+
+def last_run(context: Context) -> LastRun | None:
+    """Return when the reaper last acted, None if it never did."""
+    with context.registry.reading() as tx:
+        noted = tx.noted(_LAST_RUN)
+    return LastRun.model_validate_json(noted) if noted else None
 
 
 def _name(context: Context) -> str:

@@ -1,6 +1,9 @@
 """`verify`: attack a running sandbox from inside, by every way that its owner could try."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from ipaddress import IPv4Network
 from typing import Any
 
@@ -17,7 +20,7 @@ from sandbox.usecases.desk import answers
 from sandbox.usecases.egress import attacks_on
 from sandbox.usecases.idling import not_counted
 from sandbox.usecases.probing import ask_attacks, route_to
-from sandbox.usecases.recording import record
+from sandbox.usecases.recording import record, why_it_ended
 from sandbox.usecases.sandboxes import running
 
 _LAB_PORT = 5432
@@ -72,7 +75,12 @@ def verify(context: Context, request: VerifyRequest) -> VerifyResult:
     began = time.monotonic()
     sandbox = running(context, request.name)
     others = _others(context, sandbox)
-    with context.files.working_on(sandbox.id), not_counted(context, sandbox):
+    since = context.now()
+    with (
+        context.files.working_on(sandbox.id),
+        not_counted(context, sandbox),
+        _failure_on_record(context, sandbox, since),
+    ):
         checks = _attacked(context, sandbox, others)
     failed = [check.name for check in checks if not check.held]
     with context.registry.writing() as tx:
@@ -82,6 +90,7 @@ def verify(context: Context, request: VerifyRequest) -> VerifyResult:
             "sandbox.verified",
             sandbox.name,
             id=sandbox.id,
+            began=since.isoformat(),
             tried=len(checks),
             held=len(checks) - len(failed),
             failed=failed,
@@ -94,6 +103,26 @@ def verify(context: Context, request: VerifyRequest) -> VerifyResult:
         notes=(*_left_out(sandbox, others), *_outside(context)),
         seconds=round(time.monotonic() - began, 3),
     )
+
+
+@contextmanager
+def _failure_on_record(context: Context, sandbox: Sandbox, since: datetime) -> Iterator[None]:
+    """Write that attacks were begun and not ended: the proxy has seen them all the same."""
+    try:
+        yield
+    except BaseException as error:
+        with context.registry.writing() as tx:
+            why, began = why_it_ended(error), since.isoformat()
+            record(
+                context,
+                tx,
+                "sandbox.verify-failed",
+                sandbox.name,
+                reason=why,
+                id=sandbox.id,
+                began=began,
+            )
+        raise
 
 
 def _attacked(context: Context, sandbox: Sandbox, others: list[Sandbox]) -> list[Check]:

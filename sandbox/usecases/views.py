@@ -23,7 +23,8 @@ class SandboxView(Value):
     `extensions_left` counts how often it can be given more time, `minutes_to_ask` how much at most
     the next time. `kept_until` is when an expired one can no longer be restored. `disk_mb` is what
     its work and lab may hold, `used_mb` what they held when last measured, `disk_warning` that this
-    is nearly all.
+    is nearly all. `frozen_by` and `frozen_since` tell of the last freeze of one that is frozen, or
+    was when it expired; `resume_command` starts one that is frozen again.
     """
 
     id: str
@@ -54,6 +55,9 @@ class SandboxView(Value):
     disk_warning: str
     egress: tuple[str, ...]
     reason: str
+    frozen_by: str
+    frozen_since: datetime | None
+    resume_command: str
     allowed_actions: tuple[str, ...]
 
 
@@ -93,6 +97,9 @@ def view(context: Context, sandbox: Sandbox) -> SandboxView:
         disk_warning=disk.warning(sandbox) if state in _HELD else "",
         egress=sandbox.spec.egress,
         reason=sandbox.reason,
+        frozen_by=sandbox.frozen.by if sandbox.frozen else "",
+        frozen_since=sandbox.frozen.since if sandbox.frozen else None,
+        resume_command=sandbox.resume_command if state is State.FROZEN else "",
         allowed_actions=sandbox.actions_at(now),
     )
 

@@ -31,6 +31,9 @@ def test_last_use_and_idle_time_are_shown(
     reap(ctx, ReapRequest(apply=True))
     shown = printed(show(ctx, ShowRequest(name=NAME)), capsys)
     assert "warning   idle 26 h\n" in shown
+    assert "  warn    idle-" in shown
+    assert "fix: " in shown
+    assert "idle      unless it is used: it runs on; this rule only warns\n" in shown
     assert f"last used {NOON.astimezone():%a %d %b %H:%M}\n" in shown
     assert " 46 h, idle 26 h " in printed(list_sandboxes(ctx, ListRequest()), capsys)
 

@@ -70,6 +70,12 @@ def test_the_widest_gives_way_and_names_stay_whole() -> None:
     assert not whole.cut
 
 
+def test_where_one_column_may_be_cut_no_other_is_folded() -> None:
+    left = "ends in 3 h 59 min, idle 4 min"
+    table = in_columns(("left", "purpose"), [(left, "word " * 30)], 45, frozenset({"purpose"}))
+    assert table.lines == [left + "  word word wo…"]
+
+
 def test_too_many_columns_become_records() -> None:
     header = [f"column_{number}" for number in range(20)]
     table = in_columns(header, [["顧客の名前" * 20] * 20], 80, frozenset(header))

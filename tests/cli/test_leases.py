@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -62,9 +63,10 @@ def refused(cli: Cli, arguments: tuple[str, ...], code: int, words: str) -> dict
 
 def test_extend_of_an_expired_one(cli: Cli, lived: Lived) -> None:
     lived(hours_ago=4)
-    body = refused(cli, EXTEND, 6, "expired cannot extend")
+    body = refused(cli, EXTEND, 6, "expired cannot be extended")
+    assert body["hint"].endswith(f"sandbox restore {NAME}")
     assert (body["code"], body["subject"], body["state"]) == ("conflict", NAME, "expired")
-    assert body["allowed_actions"] == ["restore", "remove"]
+    assert body["allowed_actions"] == ["restore", "down"]
 
 
 def test_extend_of_somebody_elses(cli: Cli, lived: Lived) -> None:
@@ -78,6 +80,9 @@ def test_more_time_for_what_is_destroyed(cli: Cli, lived: Lived, arguments: Any)
     down(lived(), DownRequest(name=NAME))
     body = refused(cli, arguments, 6, "destroyed cannot")
     assert (body["state"], body["allowed_actions"]) == ("destroyed", [])
+    assert body["hint"] == f"Make a new one: sandbox up {NAME} --template T --purpose WHY"
+    _, shown, _ = cli("show", NAME)
+    assert "\ndisk" not in shown
 
 
 def test_extend_beyond_the_cap_says_what_is_left(cli: Cli, lived: Lived) -> None:
@@ -95,12 +100,12 @@ def test_extend_beyond_the_cap_says_what_is_left(cli: Cli, lived: Lived) -> None
 def test_restore_after_grace(cli: Cli, lived: Lived) -> None:
     lived(hours_ago=3 + 72.1)
     body = refused(cli, RESTORE, 6, "grace ended")
-    assert body["allowed_actions"] == ["remove"]
+    assert body["allowed_actions"] == ["down"]
 
 
 def test_restore_of_what_runs(cli: Cli, lived: Lived) -> None:
     lived()
-    body = refused(cli, RESTORE, 6, "ready cannot restore")
+    body = refused(cli, RESTORE, 6, "ready cannot be restored")
     assert "extend" in body["allowed_actions"]
 
 
@@ -108,13 +113,13 @@ def test_a_name_in_grace(cli: Cli, lived: Lived) -> None:
     lived(hours_ago=4)
     body = refused(cli, UP, 6, f"sandbox restore {NAME}")
     assert body["hint"].splitlines()[1].endswith(f"sandbox down {NAME}")
-    assert body["allowed_actions"] == ["restore", "remove"]
+    assert body["allowed_actions"] == ["restore", "down"]
 
 
 @pytest.mark.parametrize("verb", [("freeze", NAME, "--reason", "odd"), ("resume", NAME)])
 def test_freeze_and_resume_of_what_is_over(cli: Cli, lived: Lived, verb: Any) -> None:
     lived(hours_ago=4)
-    assert refused(cli, verb, 6, "expired cannot")["allowed_actions"] == ["restore", "remove"]
+    assert refused(cli, verb, 6, "expired cannot")["allowed_actions"] == ["restore", "down"]
 
 
 @pytest.mark.parametrize(
@@ -211,7 +216,7 @@ def test_extend_and_restore_say_the_new_end_and_what_is_left(
     clock.advance(hours=5)
     told = seen(show(mine, ShowRequest(name=NAME)))
     assert "restore   2 times more, now by 72 h at most\nexpired   kept until " in told
-    assert "you can   restore, down\n" in told
+    assert "you can   logs, restore, down\n" in told
     told = seen(restore(mine, RestoreRequest(name=NAME, ttl="1h")))
     assert told.startswith(f"restored  http://{NAME}.localhost:8700   until ")
     assert "extend    once more, now by" in told
@@ -232,10 +237,18 @@ def test_freeze_and_resume_say_what_comes_next(
     told = seen(freeze(mine, FreezeRequest(name=NAME, reason="Too [/x] many")))
     assert told.startswith(f"frozen    {NAME}: Too [/x] many\nlease     runs on until ")
     assert told.endswith(f"resume    sandbox resume {NAME}\n")
+    shown = seen(show(mine, ShowRequest(name=NAME)))
+    assert f"frozen    by {getpass.getuser()}, " in shown
+    assert "lease     runs on until " in shown
+    assert "you can   logs, extend, resume, down\n" in shown
+    assert re.search(r"^tool +container +no ", shown, re.MULTILINE)
     clock.advance(minutes=90)
     told = seen(resume(mine, ResumeRequest(name=NAME, credit=True)))
     assert told.startswith(f"resumed   http://{NAME}.localhost:8700   until ")
     assert "credit    1 h 30 min given back\n" in told
+    freeze(mine, FreezeRequest(name=NAME, reason="again"))
+    told = seen(resume(mine, ResumeRequest(name=NAME, credit=True)))
+    assert "credit    under 1 min given back\n" in told
 
 
 def test_the_line_says_who_stopped_it_and_what_comes_next(

@@ -7,12 +7,14 @@ import json
 import pkgutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from sandbox import usecases
 from sandbox.cli import render, tables
+from sandbox.core.egress import Asked, Why
 from sandbox.core.values import Result
 from sandbox.usecases.inside import LogsResult, SqlResult
 from sandbox.usecases.templates import TemplateLine, TemplateListResult
@@ -121,3 +123,35 @@ def test_a_command_that_only_reads_loads_no_heavy_library(
     assert not loaded & {"docker", "requests", "jinja2", "duckdb", "alembic", "webbrowser"}
     if arguments == ["list"]:
         assert "sandbox.usecases.provisioning" not in ran.stderr.split()
+
+
+@pytest.mark.parametrize(
+    ("why", "leads_to", "said"),
+    [
+        ("", "", "let through"),
+        ("rule", "", "refused by rule"),
+        ("name", "", "refused, name not found"),
+        ("address", "10.0.0.1", "refused, leads to 10.0.0.1"),
+    ],
+)
+def test_requests_of_a_proxy_are_a_table(
+    why: Why, leads_to: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = Asked(
+        at=datetime(2026, 11, 23, 8, 5, 7, tzinfo=UTC),
+        method="CONNECT",
+        host="xn--wgv71a119e.jp",
+        port=443,
+        refused=bool(why),
+        why=why,
+        leads_to=leads_to,
+        verifying=False,
+        sent=49,
+        received=3394,
+    )
+    told = LogsResult(name="n", part="proxy", lines=(), requests=(one,), left_out=1669)
+    render.show(told, "table")
+    _, row, left_out = capsys.readouterr().out.splitlines()
+    assert row.startswith(f"{one.at.astimezone():%Y-%m-%d %H:%M:%S}  CONNECT  日本語.jp (xn--wgv")
+    assert f" 443   {said} " in row
+    assert left_out.startswith("left out: 1,669 requests refused while verify ran")

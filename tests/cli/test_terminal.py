@@ -89,7 +89,7 @@ def test_json_has_no_escapes_anywhere(settings: dict[str, str]) -> None:
     _, out = on_terminal("list", "-o", "json", **settings)
     document = out[out.index("{") : out.rindex("}") + 1]
     assert "\x1b" not in document
-    assert json.loads(document)["sandboxes"][0]["allowed_actions"][-1] == "remove"
+    assert json.loads(document)["sandboxes"][0]["allowed_actions"][-1] == "down"
 
 
 def named(arguments: list[str]) -> list[str]:

@@ -27,7 +27,7 @@ def shown(capsys: pytest.CaptureFixture[str], *checks: Check) -> list[str]:
 
 def test_what_held_is_said_in_one_line_first(capsys: pytest.CaptureFixture[str]) -> None:
     lines = shown(capsys, HELD)
-    first = "spring: none of 1 attacks from inside, in 1.2 s got through"
+    first = "spring: none of 1 attacks from inside got through (1.2 s)"
     assert lines[0] == f"{'holds':<10}{first}"
     assert "No other sandbox runs." in lines[1]
     assert lines[-1].split() == ["guard", "trace", "the", "guard", "held", "EPERM"]
@@ -36,7 +36,7 @@ def test_what_held_is_said_in_one_line_first(capsys: pytest.CaptureFixture[str])
 def test_what_got_through_stands_out(capsys: pytest.CaptureFixture[str]) -> None:
     lines = shown(capsys, HELD, FELL)
     assert lines[0].startswith("FAILED")
-    assert "1 of 2 attacks" in lines[0]
+    assert "1 of 2 attacks from inside got through (" in lines[0]
     assert any("FELL" in line and "renaming worked" in line for line in lines)
 
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,20 @@ def exchange(tmp_path: Path) -> Iterator[Exchange]:
     assert made.process is not None
     os.killpg(made.process.pid, signal.SIGKILL)
     made.process.wait(10)
+
+
+def test_caddy_is_told_where_to_listen_and_how_much_it_may_hold(tmp_path: Path) -> None:
+    made, said = Exchange(tmp_path), tmp_path / "said"
+    script = f"echo $LISTEN $(ulimit -n) > {said}.new; mv {said}.new {said}; exec sleep 60"
+    process = made.start("/bin/sh", "-c", script)
+    until = time.monotonic() + 5
+    while not said.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(10)
+    address, files = said.read_text().split()
+    assert not IPv4Address(address).is_unspecified
+    assert files == "2048"
 
 
 def test_a_link_gives_the_session_once(exchange: Exchange) -> None:

@@ -154,9 +154,20 @@ def test_a_route_closed_while_it_is_stopped_is_gone_when_it_starts(
 def test_another_image_makes_it_older(real: tuple[DockerEngine, CaddyGateway]) -> None:
     engine, gateway = real
     gateway.start(Said())
-    settings = GatewaySettings(port=free_port())
+    settings = GatewaySettings(port=int(gateway.url("x").rpartition(":")[2]))
     newer = CaddyGateway(engine, lambda: Image(f"{RUN}:newer", ()), settings, lambda: RUN)
     assert (gateway.state(), newer.state()) == ("current", "older")
+
+
+@pytest.mark.docker
+def test_one_that_nobody_can_reach_is_off(
+    real: tuple[DockerEngine, CaddyGateway], image: Image
+) -> None:
+    """As when Docker's own proxy in front of it gave up, or when the port was set anew."""
+    engine, gateway = real
+    gateway.start(Said())
+    elsewhere = CaddyGateway(engine, lambda: image, GatewaySettings(port=free_port()), lambda: RUN)
+    assert (gateway.state(), elsewhere.state()) == ("current", "off")
 
 
 @pytest.mark.docker

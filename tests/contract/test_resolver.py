@@ -109,6 +109,15 @@ def test_one_refused_address_refuses_the_name(
     assert f"refused api.example.com {bad}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("servers", [["127.0.0.1"], []], ids=["nothing", "nobody"])
+def test_a_name_without_an_address_is_told(
+    resolver: Any, server: Server, servers: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answers = []
+    resolver.answer(query("api.example.com"), HOSTS, REFUSED, servers)
+    assert capsys.readouterr().out.endswith(" unknown api.example.com\n")
+
+
 def test_a_name_that_changes_is_judged_each_time(resolver: Any, server: Server) -> None:
     for text, code in (("198.51.100.7", 0), ("10.0.0.1", 3), ("198.51.100.7", 0)):
         server.answers = [address(text)]

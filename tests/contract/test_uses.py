@@ -15,7 +15,8 @@ from tests.contract.test_exchange import ROUTE, Exchange
 
 NOW = 1_795_449_000.0
 LATER = NOW + 60
-IGNORED = ("/health", "/api/status*", "/a+b")
+STARS = "/x*a*a*a*a*a*b"
+IGNORED = ("/health", "/api/status*", "/a+b", STARS, "/one*two", "/mid*mid")
 
 
 class Ear(Exchange):
@@ -68,6 +69,21 @@ def ear(tmp_path: Path) -> Iterator[Ear]:
     made.begin()
     yield made
     made.end()
+
+
+def test_a_pattern_of_many_stars_holds_nobody_up(ear: Ear) -> None:
+    assert ear.after(request("/x" + "a" * 40_000)) == {ROUTE.name: NOW}
+
+
+@pytest.mark.parametrize(
+    ("path", "counts"),
+    [
+        *(("/one-two", False), ("/onetwo", False), ("/one-two-three", True), ("/one", True)),
+        *(("/mid", True), ("/mid/mid", False), ("/xaaaaab", False), ("/xaaaab", True)),
+    ],
+)
+def test_a_star_is_any_text(ear: Ear, path: str, counts: bool) -> None:
+    assert ear.after(request(path)) == ({ROUTE.name: NOW} if counts else {})
 
 
 def test_nothing_is_kept_before_anybody_came(ear: Ear) -> None:

@@ -6,6 +6,8 @@ from pydantic import ValidationError
 
 from sandbox.core.egress import (
     MOST_HOSTS,
+    Contact,
+    asked,
     check_host,
     check_hosts,
     contacts,
@@ -78,7 +80,8 @@ NO_NAME = "This is no host name."
         ("a\u202eb.com", NO_NAME),
         ("xn--a.jp", NO_NAME),
         ("intranet", "This is a name without a domain."),
-        ("localhost", "Names under .localhost"),
+        ("localhost", "This is a name without a domain."),
+        ("example", "This is a name without a domain."),
         ("spring.localhost", "Names under .localhost"),
         ("printer.local", "Names under .local"),
         ("db.internal", "Names under .internal"),
@@ -180,25 +183,58 @@ access 1795449188.644 TCP_DENIED/403 CONNECT api.example.com 22 40 10
 access 1795449189.644 TCP_DENIED/403 GET x%0Ay<b> 80 54 3398
 resolver 1795449190.100 refused bad.example.com 10.0.0.1
 access 1795449190.644 TCP_DENIED/403 CONNECT bad.example.com 443 1 2
+access 1795449190.645 TCP_DENIED/403 CONNECT bad.example.com 22 1 2
+resolver 1795449190.700 unknown gone.example.com
+access 1795449190.744 TCP_DENIED/403 GET gone.example.com 80 1 2
 access not a line
+access 1795449191.000 NONE_NONE/501 GET forged.example.net 5683 60 3400
+said by somebody: access 1795449191.100 TCP_TUNNEL/200 CONNECT faked.example.net 443 1 1
 """
 
 
+def at(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def summed(since: float, *spans: tuple[float, float]) -> tuple[Contact, ...]:
+    return contacts(asked(LOG, at(since), [(at(first), at(last)) for first, last in spans]))
+
+
+def test_a_refusal_tells_why() -> None:
+    found = {(c.host, c.port): (c.why, c.leads_to) for c in summed(0)}
+    assert found["api.example.com", 443] == ("", "")
+    assert found["api.example.com", 22] == ("rule", "")
+    assert found["bad.example.com", 443] == ("address", "10.0.0.1")
+    assert found["bad.example.com", 22] == ("rule", "")
+    assert found["gone.example.com", 80] == ("name", "")
+
+
+def test_what_was_refused_while_verify_ran_is_told_apart_and_nothing_else() -> None:
+    found = summed(1795449186, (1795449188.0, 1795449188.7), (1795449190.7, 1795449190.8))
+    apart = {(c.host, c.port) for c in found if c.verifying}
+    assert apart == {("api.example.com", 22), ("gone.example.com", 80)}
+    used = next(c for c in found if (c.host, c.port) == ("api.example.com", 443))
+    assert (used.times, used.verifying) == (2, False)
+
+
 def test_a_log_becomes_hosts_ports_and_sums() -> None:
-    began = datetime.fromtimestamp(1795449186, UTC)
-    found = {(c.host, c.port): c for c in contacts(LOG, began)}
+    found = {(c.host, c.port): c for c in summed(1795449186)}
     assert set(found) == {
         ("api.example.com", 443),
         ("api.example.com", 22),
         ("x\ufffdy<b>", 80),
         ("bad.example.com", 443),
+        ("bad.example.com", 22),
+        ("gone.example.com", 80),
+        ("forged.example.net", 5683),
     }
     used = found["api.example.com", 443]
     assert (used.refused, used.times, used.sent, used.received) == (False, 2, 100, 3400)
     assert used.last == datetime.fromtimestamp(1795449188.643, UTC)
     assert found["api.example.com", 22].refused
+    assert found["forged.example.net", 5683].refused
     assert found["bad.example.com", 443].leads_to == "10.0.0.1"
-    late = contacts(LOG, datetime.fromtimestamp(1795449188.643, UTC))
+    late = summed(1795449188.643)
     assert [c.times for c in late if (c.host, c.port) == ("api.example.com", 443)] == [1]
 
 

@@ -104,6 +104,7 @@ def test_what_follows_from_the_rules(
 def test_the_reason_names_the_rule_that_enforces_in_both_languages() -> None:
     decision = judge_idle(unused(), policy_set(idle("warn"), idle("enforce")), LATER)
     why = broken_why(decision)
+    assert why.endswith("です)")
     assert why.startswith("rule idle-enforce: the time without use (hours) is 30, the limit is 24")
     assert "使われていない時間" in why
 

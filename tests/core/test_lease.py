@@ -101,9 +101,9 @@ def test_too_long_is_told_as_that(text: str) -> None:
 @pytest.mark.parametrize(
     ("span", "text"),
     [
-        (timedelta(0), "0 min"),
-        (timedelta(seconds=59), "0 min"),
-        (timedelta(minutes=-7), "0 min"),
+        (timedelta(0), "under 1 min"),
+        (timedelta(seconds=59), "under 1 min"),
+        (timedelta(minutes=-7), "under 1 min"),
         (timedelta(minutes=4, seconds=59), "4 min"),
         (timedelta(minutes=59), "59 min"),
         (timedelta(hours=1), "1 h"),

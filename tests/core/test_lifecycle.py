@@ -4,10 +4,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from sandbox.core.certificate import Kept
 from sandbox.core.errors import Conflict
 from sandbox.core.lease import Lease
 from sandbox.core.lifecycle import Sandbox, Spec, Steps
-from sandbox.core.phases import Action, Frozen, State
+from sandbox.core.phases import Action, Destroyed, Frozen, State
 from tests.phases import NOON, phase
 
 
@@ -76,7 +77,7 @@ def test_moving_goes_by_the_clock_and_changes_nothing_else() -> None:
     frozen = sandbox.moved(Action.FREEZE, phase(State.FROZEN), NOON)
     assert (frozen.state, frozen.reason) == (State.FROZEN, "looked odd")
     assert frozen.model_copy(update={"phase": sandbox.phase}) == sandbox
-    with pytest.raises(Conflict, match="expired cannot freeze"):
+    with pytest.raises(Conflict, match="expired cannot be frozen"):
         sandbox.moved(Action.FREEZE, phase(State.FROZEN), NOON + timedelta(hours=1))
 
 
@@ -86,11 +87,34 @@ def test_a_time_without_a_zone_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        (State.FROZEN, "sandbox resume spring-coupon"),
+        (State.REMOVING, "sandbox down spring-coupon"),
+        (State.FAILED, "sandbox up spring-coupon"),
+        (State.DESTROYED, "sandbox up spring-coupon"),
+        (State.PROVISIONING, "sandbox show spring-coupon"),
+    ],
+)
+def test_every_state_has_a_next_step(state: State, says: str) -> None:
+    assert says in a_sandbox(phase=phase(state)).next_step(NOON)
+
+
+def test_what_is_kept_of_a_destroyed_one_is_named() -> None:
+    gone = phase(State.DESTROYED)
+    assert isinstance(gone, Destroyed)
+    kept = Kept(name="x.tar.age", bytes=1, sha256="0" * 64, data_class="C2", until=NOON)
+    certificate = gone.certificate.model_copy(update={"kept": kept})
+    sandbox = a_sandbox(phase=gone.model_copy(update={"certificate": certificate}))
+    assert "sandbox kept show spring-coupon" in sandbox.next_step(NOON)
+
+
+@pytest.mark.parametrize(
     ("after", "allowed"),
     [
-        (timedelta(hours=1), ("restore", "remove")),
-        (timedelta(hours=73, microseconds=-1), ("restore", "remove")),
-        (timedelta(hours=73), ("remove",)),
+        (timedelta(hours=1), ("restore", "down")),
+        (timedelta(hours=73, microseconds=-1), ("restore", "down")),
+        (timedelta(hours=73), ("down",)),
     ],
 )
 def test_nothing_is_restored_after_its_grace(after: timedelta, allowed: tuple[str, ...]) -> None:

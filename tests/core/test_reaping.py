@@ -314,6 +314,12 @@ def test_a_gateway_that_does_not_run_is_mended_while_anybody_is_up() -> None:
         assert kinds(replace(look, line_stopped=True)) == []
 
 
+def test_a_gateway_that_runs_and_cannot_be_reached_is_mended() -> None:
+    look = seen(held(State.READY), whole(), deaf=True)
+    assert only_why(look) == "nobody can reach its port, and a sandbox is up"
+    assert kinds(seen(held(State.FROZEN), whole(running=False), deaf=True)) == []
+
+
 def test_a_new_gateway_is_joined_to_all_who_are_up() -> None:
     look = seen(held(State.READY), whole(), joins_owed=True)
     assert only_why(look) == "it was replaced, and may not be joined to all; a sandbox is up"

@@ -1,7 +1,7 @@
 import pytest
 
 from sandbox.core.errors import InvalidInput
-from sandbox.core.text import check_name, clean, closest, count_words, spreadsheet_safe
+from sandbox.core.text import as_written, check_name, clean, closest, count_words, spreadsheet_safe
 
 
 @pytest.mark.parametrize(
@@ -122,3 +122,20 @@ def test_names_that_are_not_get_a_proposal_that_is(name: str, proposal: str) -> 
 )
 def test_count_words(sentence: str, words: int) -> None:
     assert count_words(sentence) == words
+
+
+@pytest.mark.parametrize(
+    ("host", "written"),
+    [
+        ("api.example.com", "api.example.com"),
+        ("xn--wgv71a119e.jp", "日本語.jp (xn--wgv71a119e.jp)"),
+        ("xn--a.jp", "xn--a.jp"),
+        ("x\ufffdy<b>", "x\ufffdy<b>"),
+        ("10.0.0.1", "10.0.0.1"),
+        ("::", "::"),
+        ("a..b", "a..b"),
+        ("a" * 80, "a" * 80),
+    ],
+)
+def test_an_encoded_host_is_told_both_ways(host: str, written: str) -> None:
+    assert as_written(host) == written

@@ -111,12 +111,6 @@ class PrivateEngine:
         self.end(how)
         self.start()
 
-    def networks(self) -> set[str]:
-        """Return the network namespaces that it holds, by the last part of their names."""
-        mounted = Path(f"/proc/{self._first}/mounts").read_text().split()
-        folder = str(self.folder / "exec" / "netns")
-        return {Path(word).name for word in mounted if word.startswith(f"{folder}/")}
-
     def load(self, images: Path) -> None:
         """Load a file that `docker save` wrote."""
         subprocess.run(

@@ -286,6 +286,36 @@ def test_killing_and_stopping_it_from_inside_changes_nothing(write: Write, run: 
     assert abs(at - end_of(deadline)) <= 1
 
 
+JOIN = """
+import os
+os.fork() and os._exit(0)  # who leads a session's group cannot change it
+os.setpgid(0, 1)
+try:
+    os.setpriority(os.PRIO_PGRP, 0, 19)
+except PermissionError:
+    print("refused", flush=True)
+import time; time.sleep(600)
+"""
+
+
+def test_who_joins_its_group_cannot_lower_its_priority(write: Write, run: Run) -> None:
+    write(in_seconds(60))
+    container = run("--", "sh", "-c", 'python3 -c "$0"; sleep 600', JOIN)
+    until = time.monotonic() + 20
+    while b"refused" not in container.logs() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert output(container, "cut -d' ' -f19 /proc/1/stat") == b"0\n"
+    assert b"refused" in container.logs()
+
+
+def test_who_becomes_it_cannot_be_traced_before_its_filter(write: Write, run: Run) -> None:
+    """The kernel shields a program that its user may run but not read, from its first moment."""
+    write(in_seconds(60))
+    container = run("--", *FOREVER)
+    assert container.exec_run([GUARD, "-x", "--", "true"], user=TOOL).exit_code == 0
+    assert b"Permission" in container.exec_run(["cat", GUARD], user=TOOL).output
+
+
 def test_busy_processes_do_not_delay_it(write: Write, run: Run) -> None:
     deadline = in_seconds(5)
     write(deadline)

@@ -58,7 +58,7 @@ def test_extended_lives_on_and_expired_comes_back(home: Home, nothing_left: None
         assert running(home, kept) == set(PARTS)
         assert running(home, over) == set()
         shown = home.json("show", "over")["sandbox"]
-        assert (shown["state"], shown["allowed_actions"]) == ("expired", ["restore", "remove"])
+        assert (shown["state"], shown["allowed_actions"]) == ("expired", ["restore", "down"])
         assert [s["name"] for s in home.json("list")["sandboxes"]] == ["kept"]
         assert home.json("extend", "over", *more, code=6)["error"]["state"] == "expired"
         assert "sandbox restore over" in home.json("up", "over", *UP, code=6)["error"]["hint"]

@@ -1,5 +1,6 @@
 """One-time links on the real gateway: what opens, what does not, and what the tool gets to see."""
 
+import errno
 import http.client
 import json
 import os
@@ -150,6 +151,17 @@ def opened(request: pytest.FixtureRequest) -> Iterator[None]:
         time.sleep(0.05)
     yield
     place.gateway.close(place.route.name)
+
+
+def test_no_sandbox_can_connect_to_it(place: Place) -> None:
+    """A sandbox with many connections, or long headers, took its memory, and it ended for all."""
+    knock = f"import socket; print(socket.socket().connect_ex(('{GATE}', 8700)))"
+    ran = place.engine.run(f"{place.run}-tool", ["/opt/venv/bin/python", "-c", knock])
+    assert int(ran.out) == errno.ECONNREFUSED
+
+
+def test_long_headers_are_refused(place: Place) -> None:
+    assert place.get("/", X_Long="x" * 30_000).status == 431
 
 
 def test_the_first_use_gives_a_cookie_and_a_clean_address(place: Place) -> None:

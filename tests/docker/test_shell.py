@@ -47,7 +47,7 @@ def test_show_and_plan_fit_a_terminal(home: Home, shell: str) -> None:
     assert "you can   open, sql, import, exec, logs, extend, freeze, down" in shown
     seen(home, "plan", "another", *UP)
     actions = home.json("show", shell)["sandbox"]["allowed_actions"]
-    assert {"extend", "freeze", "remove"} <= set(actions)
+    assert {"extend", "freeze", "down"} <= set(actions)
 
 
 def test_the_way_out_of_a_taken_table_works_as_printed(

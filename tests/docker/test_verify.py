@@ -29,7 +29,7 @@ pytestmark = pytest.mark.docker
 
 PORT = 29321
 PYTHON = "/opt/venv/bin/python"
-# Nobody is at the gateway's address of a bare container, so its pages cannot be asked for.
+# Who reaches the gateway's port from inside asks for pages; where it is closed, nothing is asked.
 NO_GATEWAY = {
     *("as a proxy", "under its own names", "with a forged address"),
     *("its page without a link", "its page with this sandbox's link", "its page named twice"),
@@ -118,7 +118,7 @@ def test_nobody_gets_to_the_labs_superuser_by_exec(home: Home, pair: tuple[str, 
 def test_a_bare_container_with_every_wall_holds(weak: Weakened) -> None:
     network = weak.network()
     checks = weak.quiet(weak.start(network), network)
-    assert fallen(checks) == NO_GATEWAY, checks
+    assert fallen(checks) == set(), checks
 
 
 def test_limits_hold_and_fall(weak: Weakened) -> None:
@@ -254,7 +254,7 @@ def test_files_of_the_owner_are_not_taken_for_the_program(weak: Weakened) -> Non
     container = weak.start(network, working_dir="/work")
     ran = container.exec_run(["sh", "-c", "echo 'raise SystemExit(7)' > json.py"], user=TOOL)
     assert ran.exit_code == 0, ran.output
-    assert fallen(weak.quiet(container, network)) == NO_GATEWAY
+    assert fallen(weak.quiet(container, network)) == set()
 
 
 STARVE = """
@@ -265,7 +265,10 @@ for what, limits in ((resource.RLIMIT_NOFILE, (0, 0)), (resource.RLIMIT_AS, (1, 
         resource.prlimit(1, what, limits)
     except OSError as error:
         print(error)
-for attempt in (lambda: os.setpriority(os.PRIO_PROCESS, 1, 19),
+def by_its_group():
+    os.setpgid(0, 1)
+    os.setpriority(os.PRIO_PGRP, 0, 19)
+for attempt in (lambda: os.setpriority(os.PRIO_PROCESS, 1, 19), by_its_group,
                 lambda: os.sched_setscheduler(1, os.SCHED_IDLE, os.sched_param(0))):
     try:
         attempt()
@@ -298,7 +301,7 @@ def test_a_program_without_the_guards_filter_is_found(weak: Weakened) -> None:
     checks = weak.quiet(weak.start(network), network, entry=())
     past_routes = "broadcasts and packets past its routes"
     own = {"its priority and scheduling", "its limits", past_routes}
-    assert fallen(checks) == NO_GATEWAY | own
+    assert fallen(checks) == own
 
 
 SEND = """

@@ -52,6 +52,19 @@ def test_down_removes_everything_and_says_what(
     assert chain_holds(ctx)
 
 
+def test_the_gateway_hears_the_end_of_the_containers(ctx: Context, engine: FakeEngine) -> None:
+    """Taken off their network before, it would keep connections to nobody."""
+    make(ctx)
+    engine.forget_calls()
+    engine.trap = Trap(unavailable(), method="remove")
+    with pytest.raises(Unavailable):
+        down(ctx, DownRequest(name="spring-coupon"))
+    assert "disconnect" not in dict(engine.calls)
+    engine.trap = None
+    down(ctx, DownRequest(name="spring-coupon"))
+    assert "disconnect" in dict(engine.calls)
+
+
 def test_an_expired_sandbox_can_be_taken_down(ctx: Context, clock: Clock) -> None:
     make(ctx)
     clock.advance(hours=4)

@@ -46,10 +46,17 @@ def test_without_an_approval_nothing_is_made(ctx: Context, engine: FakeEngine) -
         make(ctx, egress=(HOST,))
     (finding,) = denied.value.details["decision"]["findings"]
     assert (finding["rule"], finding["item"]) == ("egress-approved", f"hosts {HOST}")
+    assert finding["sentence"]["en"] == f"the host is {HOST}, none is allowed"
+    assert finding["sentence"]["ja"].startswith(f"ホストは {HOST} です。")
     assert engine.listing() == before
     assert state(ctx) == "denied"
     (event,) = events(ctx, NAME)
     assert event.details["decision"]["document"]["egress"]["hosts"] == [{"host": HOST}]
+
+
+def test_a_denial_tells_a_japanese_host_both_ways(ctx: Context) -> None:
+    with pytest.raises(Denied, match=r"the host is 日本語\.jp \(xn--wgv71a119e\.jp\)"):
+        make(ctx, egress=("日本語.jp",))
 
 
 def test_plan_says_the_same_and_counts_the_proxy(ctx: Context) -> None:
@@ -172,7 +179,9 @@ def test_show_tells_hosts_used_and_refused_since_it_was_ready(
         f"access {now + 5:.3f} TCP_TUNNEL/200 CONNECT {HOST} 443 100 200\n"
         f"access {now + 6:.3f} TCP_DENIED/403 CONNECT other.example.com 443 1 2\n"
     ).encode()
-    found = show(ctx, ShowRequest(name=NAME)).contacts
+    shown = show(ctx, ShowRequest(name=NAME))
+    found = shown.contacts
+    assert shown.contacts_whole
     assert [(c.host, c.refused) for c in found] == [(HOST, False), ("other.example.com", True)]
     assert found[0].last == datetime.fromtimestamp(now + 5, UTC)
 
@@ -184,7 +193,8 @@ def test_the_record_keeps_which_hosts_were_reached(
     make(ctx, egress=(HOST,))
     at = clock().timestamp() + 5
     engine.logged = (
-        f"access {at:.3f} TCP_TUNNEL/200 CONNECT {HOST} 443 100 200\n"
+        f"access {at - 9:.3f} TCP_DENIED/403 CONNECT 10.0.0.1 443 1 2\n"
+        + f"access {at:.3f} TCP_TUNNEL/200 CONNECT {HOST} 443 100 200\n"
         f"access {at:.3f} TCP_DENIED/403 CONNECT other.example.com 443 1 2\n" * 2
     ).encode()
     down(ctx, DownRequest(name=NAME, keep=False))
@@ -192,7 +202,21 @@ def test_the_record_keeps_which_hosts_were_reached(
     (host,) = event.details["hosts"]
     assert (host["host"], host["port"], host["times"], host["sent"]) == (HOST, 443, 2, 200)
     assert event.details["refused"] == 2
+    assert event.details["whole"] is True
     assert "other.example.com" not in str(event)
+
+
+@pytest.mark.usefixtures("approved")
+def test_who_floods_the_log_cannot_make_it_look_whole(
+    ctx: Context, engine: FakeEngine, clock: Clock
+) -> None:
+    make(ctx, egress=(HOST,))
+    at = clock().timestamp() + 5
+    engine.logged = f"access {at:.3f} TCP_DENIED/403 GET n.example.net 80 1 2\n".encode()
+    assert not show(ctx, ShowRequest(name=NAME)).contacts_whole
+    down(ctx, DownRequest(name=NAME, keep=False))
+    (event,) = [e for e in events(ctx, NAME) if e.code == "sandbox.reached"]
+    assert (event.details["hosts"], event.details["whole"]) == ([], False)
 
 
 @pytest.mark.usefixtures("approved")
@@ -203,6 +227,29 @@ def test_verify_asks_the_proxy_to_be_a_bridge(ctx: Context, engine: FakeEngine) 
     (question,) = [q for _, _, q in engine.asked if q and b'"proxy"' in q]
     assert b'"last_port": 65535' in question
     assert b"169.254.169.254" in question
+
+
+@pytest.mark.usefixtures("approved")
+@pytest.mark.parametrize("answers", [True, False], ids=["verified", "failed"])
+def test_the_attacks_of_verify_are_not_the_owners(
+    ctx: Context, engine: FakeEngine, clock: Clock, answers: bool
+) -> None:
+    make(ctx, egress=(HOST,))
+    clock.advance(hours=1)
+    at = clock().timestamp()
+    if not answers:
+        engine.programs["sandbox_verify"] = Ran(1, b"", b"killed")
+    with suppress(Unavailable):
+        verify(ctx, VerifyRequest(name=NAME))
+    engine.logged = (
+        f"access {at:.3f} TCP_DENIED/403 CONNECT 10.0.0.1 443 1 2\n"
+        f"access {at + 5:.3f} TCP_DENIED/403 CONNECT other.example.com 443 1 2\n"
+    ).encode()
+    told = logs(ctx, LogsRequest(name=NAME, part="proxy"))
+    assert ([r.host for r in told.requests], told.left_out) == (["other.example.com"], 1)
+    down(ctx, DownRequest(name=NAME, keep=False))
+    (event,) = [e for e in events(ctx, NAME) if e.code == "sandbox.reached"]
+    assert (event.details["refused"], event.details["refused_in_verify"]) == (1, 1)
 
 
 @pytest.mark.usefixtures("approved")

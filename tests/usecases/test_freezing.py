@@ -1,11 +1,15 @@
 """`freeze`, `resume` and the stopped line: what runs, what is kept, who is told why."""
 
+from dataclasses import replace
+
 import pytest
 
+from sandbox.cli.tables import blocks
 from sandbox.core.errors import Conflict, InvalidInput, Unavailable
 from sandbox.core.ports import Context
 from sandbox.core.resolving import Wish
 from sandbox.usecases.homes import DoctorRequest, doctor
+from sandbox.usecases.inside import LogsRequest, SqlRequest, logs, sql
 from sandbox.usecases.leases import (
     FreezeRequest,
     RestoreRequest,
@@ -16,8 +20,8 @@ from sandbox.usecases.leases import (
 )
 from sandbox.usecases.line import LiftLineRequest, StopLineRequest, lift_line, stop_line
 from sandbox.usecases.planning import PlanRequest, plan
-from sandbox.usecases.sandboxes import ListRequest, list_sandboxes
-from tests.fakes import NOON, Clock, FakeEngine, FakeGateway, Said, Trap, unavailable
+from sandbox.usecases.sandboxes import DownRequest, ListRequest, down, list_sandboxes
+from tests.fakes import NOON, Clock, DeadEngine, FakeEngine, FakeGateway, Said, Trap, unavailable
 from tests.usecases.asking_up import chain_holds, codes, events, make, state, wish
 from tests.usecases.leasing import HOUR, expire, guards_end, on_record, owed, running
 
@@ -38,7 +42,7 @@ def test_freeze_stops_and_keeps(ctx: Context, engine: FakeEngine, gateway: FakeG
     assert engine.listing() == objects
     assert events(ctx, NAME)[-1].code == "sandbox.frozen"
     assert events(ctx, NAME)[-1].reason == FREEZE.reason
-    with pytest.raises(Conflict, match="frozen cannot freeze"):
+    with pytest.raises(Conflict, match="frozen cannot be frozen"):
         freeze(ctx, FREEZE)
     with pytest.raises(Conflict) as taken:
         make(ctx)
@@ -63,13 +67,46 @@ def test_what_is_frozen_is_on_record_before_it_is_stopped(
     assert NAME not in gateway.routes
 
 
+def test_without_an_engine_it_says_what_is_on_record_and_what_stops_it(ctx: Context) -> None:
+    make(ctx)
+    with pytest.raises(Unavailable, match="recorded as frozen, but was not stopped") as told:
+        freeze(replace(ctx, engine=DeadEngine()), FREEZE)
+    assert told.value.subject == NAME
+    assert "sandbox reap --apply" in told.value.hint
+    assert state(ctx) == "frozen"
+
+
+def test_one_frozen_for_its_disk_is_told_to_come_back_with_room(ctx: Context) -> None:
+    make(ctx)
+    full = on_record(ctx)
+    with ctx.registry.writing() as tx:
+        tx.save_sandbox(full.model_copy(update={"used_mb": full.disk_mb + 1}))
+    assert freeze(ctx, FREEZE).sandbox.resume_command.endswith(f"--disk-mb {full.disk_mb + 1025}")
+    with pytest.raises(Conflict) as told:
+        sql(ctx, SqlRequest(name=NAME, sql="SELECT 1"))
+    assert on_record(ctx).resume_command in told.value.hint
+
+
+def test_logs_are_read_as_long_as_there_are_containers(ctx: Context, engine: FakeEngine) -> None:
+    make(ctx)
+    freeze(ctx, FREEZE)
+    assert logs(ctx, LogsRequest(name=NAME)).lines
+    down(ctx, DownRequest(name=NAME, keep=False))
+    with pytest.raises(Conflict, match="is destroyed"):
+        logs(ctx, LogsRequest(name=NAME))
+    make(ctx)
+    engine.containers.clear()
+    with pytest.raises(Conflict, match="no logs: it is ready"):
+        logs(ctx, LogsRequest(name=NAME))
+
+
 def test_the_lease_runs_on_while_it_is_frozen(ctx: Context, clock: Clock) -> None:
     make(ctx)
     freeze(ctx, FREEZE)
     clock.advance(hours=3)
-    with pytest.raises(Conflict, match="expired cannot resume") as refused:
+    with pytest.raises(Conflict, match="expired cannot be resumed") as refused:
         resume(ctx, ResumeRequest(name=NAME))
-    assert refused.value.details["allowed_actions"] == ["restore", "remove"]
+    assert refused.value.details["allowed_actions"] == ["restore", "down"]
 
 
 def test_resume_starts_it_again(
@@ -100,12 +137,13 @@ def test_credit_gives_the_frozen_time_back(ctx: Context, engine: FakeEngine, clo
     assert (end - NOON - 4 * HOUR).total_seconds() == 1
     assert guards_end(ctx, engine) == int(end.timestamp())
     assert not owed(ctx)
-    assert FREEZE.reason in events(ctx, NAME)[-1].reason
+    said = f"1 h given back that anna had it frozen for: {FREEZE.reason}"
+    assert events(ctx, NAME)[-1].reason == said
 
 
 def test_only_what_is_frozen_is_resumed(ctx: Context) -> None:
     make(ctx)
-    with pytest.raises(Conflict, match="ready cannot resume") as refused:
+    with pytest.raises(Conflict, match="ready cannot be resumed") as refused:
         resume(ctx, ResumeRequest(name=NAME))
     assert "freeze" in refused.value.details["allowed_actions"]
 
@@ -158,6 +196,8 @@ def test_the_stopped_line_freezes_all_and_refuses_to_start(
         assert no.value.details["line"]["by"] == "anna"
     planned = plan(ctx, PlanRequest(wish=Wish.model_validate(wish("new"))))
     assert "stopped the line" in planned.why
+    said_of_plan = "".join(getattr(block, "text", "") for block in blocks(planned))
+    assert "A mask is wrong. Nothing is started until" in said_of_plan
     assert chain_holds(ctx)
 
 
@@ -183,7 +223,9 @@ def test_lifting_leaves_what_is_frozen(ctx: Context, engine: FakeEngine) -> None
         lift_line(ctx, LiftLineRequest())
 
 
-def test_one_that_does_not_stop_keeps_no_other_from_it(ctx: Context, engine: FakeEngine) -> None:
+def test_one_that_does_not_stop_keeps_no_other_from_it(
+    ctx: Context, engine: FakeEngine, said: Said
+) -> None:
     for name in ("first", NAME, "third"):
         make(ctx, name)
     stubborn = f"sandbox-{on_record(ctx).id}-tool"
@@ -195,9 +237,10 @@ def test_one_that_does_not_stop_keeps_no_other_from_it(ctx: Context, engine: Fak
         stop(name, seconds)
 
     engine.stop = refuse  # type: ignore[method-assign]
-    with pytest.raises(Unavailable, match="1 of 3 sandboxes still run") as told:
+    with pytest.raises(Unavailable, match="1 of 3 the engine did not confirm") as told:
         stop_line(ctx, STOP)
     assert told.value.details["not_stopped"] == [NAME]
+    assert said.steps[-1] == "Stopped 2 of 3 sandboxes"
     parts = [n for n, b in engine.containers.items() if b.running and "gateway" not in n]
     assert parts == [stubborn]
     engine.stop = stop  # type: ignore[method-assign]

@@ -41,7 +41,7 @@ def test_restored_it_is_frozen_still(
     assert end == clock() + 2 * HOUR
     assert guards_end(ctx, engine) == int(end.timestamp())
     assert not owed(ctx)
-    with pytest.raises(Conflict, match="frozen cannot restore"):
+    with pytest.raises(Conflict, match="frozen cannot be restored"):
         restore(ctx, BACK)
     assert reap(ctx, ReapRequest(apply=True)).chores == ()
     resumed = resume(ctx, ResumeRequest(name=NAME)).sandbox

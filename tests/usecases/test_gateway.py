@@ -121,6 +121,17 @@ def test_one_that_stopped_is_brought_back(ctx: Context, engine: FakeEngine) -> N
     assert joined(ctx, engine) == {"spring-coupon"}
 
 
+def test_one_that_nobody_can_reach_is_replaced(
+    ctx: Context, engine: FakeEngine, gateway: FakeGateway
+) -> None:
+    make(ctx)
+    gateway.deaf = True
+    assert checks(ctx)["gateway"] == ("warn", "sandbox reap --apply")
+    assert applied(ctx) == [("mend-gateway", "done")]
+    assert joined(ctx, engine) == {"spring-coupon"}
+    assert applied(ctx) == []
+
+
 def test_nobody_needs_one_while_nobody_is_up(ctx: Context, engine: FakeEngine) -> None:
     make(ctx)
     freeze(ctx, FreezeRequest(name="spring-coupon", reason="odd"))

@@ -124,9 +124,9 @@ def test_only_its_owner_asks_for_more(ctx: Context, clock: Clock, verb: Any) -> 
 def test_an_expired_one_is_restored_not_extended(ctx: Context, clock: Clock) -> None:
     make(ctx)
     clock.advance(hours=3)
-    with pytest.raises(Conflict, match="expired cannot extend") as refused:
+    with pytest.raises(Conflict, match="expired cannot be extended") as refused:
         extend(ctx, MORE)
-    assert refused.value.details["allowed_actions"] == ["restore", "remove"]
+    assert refused.value.details["allowed_actions"] == ["restore", "down"]
 
 
 @pytest.mark.parametrize("verb", [extend, restore])

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from sandbox.cli.blocks import Line
+from sandbox.cli.tables import blocks
 from sandbox.core.anatomy import container_name
 from sandbox.core.errors import Conflict, Denied, InvalidInput, Unavailable
 from sandbox.core.objects import SANDBOX, Network
@@ -488,6 +490,8 @@ def test_what_people_see_of_the_pool(warm: Context) -> None:
     assert [(s.name, s.state, s.owner) for s in everything.sandboxes] == [(one.name, "pooled", "")]
     assert names(warm, NamesRequest()).names == ()
     shown = show(warm, ShowRequest(name=one.name))
+    lines = {b.label.strip(): b.text for b in blocks(shown) if isinstance(b, Line)}
+    assert (lines["owner"], lines["purpose"]) == ("pool", "pool")
     assert (shown.decision, shown.sandbox.url, len(shown.parts)) == (None, "", 7)
     (line,) = [c for c in doctor(warm, DoctorRequest()).checks if c.name == "pool"]
     assert (line.status, line.said) == ("ok", "segment-rfm: 1 of 1 are ready")
@@ -497,7 +501,7 @@ def test_nobody_opens_or_extends_a_pooled_one(warm: Context) -> None:
     (one,) = pooled(warm)
     with pytest.raises(Conflict, match="is pooled"):
         open_link(warm, OpenRequest(name=one.name))
-    with pytest.raises(Conflict, match="that is pooled cannot extend"):
+    with pytest.raises(Conflict, match="that is pooled cannot be extended"):
         extend(warm, ExtendRequest(name=one.name, ttl="1h", reason="Mine"))
 
 

@@ -35,7 +35,7 @@ def test_an_expired_sandbox_is_hidden_but_kept(ctx: Context, clock: Clock) -> No
     assert list_sandboxes(ctx, ListRequest()).sandboxes == ()
     (kept,) = list_sandboxes(ctx, ListRequest(everything=True)).sandboxes
     assert (kept.state, kept.kept_until) == ("expired", NOON + 75 * HOUR)
-    assert show(ctx, ShowRequest(name=NAME)).sandbox.allowed_actions == ("restore", "remove")
+    assert show(ctx, ShowRequest(name=NAME)).sandbox.allowed_actions == ("restore", "down")
     with pytest.raises(Conflict) as refused:
         open_link(ctx, OpenRequest(name=NAME))
     assert f"sandbox restore {NAME}" in refused.value.hint
@@ -43,7 +43,7 @@ def test_an_expired_sandbox_is_hidden_but_kept(ctx: Context, clock: Clock) -> No
         make(ctx)
     assert f"sandbox restore {NAME}" in taken.value.hint
     assert f"sandbox down {NAME}" in taken.value.hint
-    assert taken.value.details["allowed_actions"] == ["restore", "remove"]
+    assert taken.value.details["allowed_actions"] == ["restore", "down"]
 
 
 def test_restore_brings_everything_back(
@@ -92,7 +92,7 @@ def test_restore_without_a_ttl_gives_a_day_or_what_is_left(
 @pytest.mark.parametrize(
     ("hours", "ttl", "error", "words"),
     [
-        (2, "2h", Conflict, "ready cannot restore"),
+        (2, "2h", Conflict, "ready cannot be restored"),
         (3 + 72, "2h", Conflict, "grace ended"),
         (4, "73h", Denied, "beyond what its lease allows"),
         (4, "0h", InvalidInput, "is nothing"),
@@ -114,9 +114,9 @@ def test_after_grace_only_removal_is_offered(ctx: Context, clock: Clock) -> None
     for ask in (lambda: restore(ctx, BACK), lambda: make(ctx)):
         with pytest.raises(Conflict) as refused:
             ask()
-        assert refused.value.details["allowed_actions"] == ["remove"]
+        assert refused.value.details["allowed_actions"] == ["down"]
         assert "restore" not in refused.value.hint
-    assert show(ctx, ShowRequest(name=NAME)).sandbox.allowed_actions == ("remove",)
+    assert show(ctx, ShowRequest(name=NAME)).sandbox.allowed_actions == ("down",)
 
 
 def test_a_restore_that_policy_denies_starts_nothing(

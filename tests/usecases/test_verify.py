@@ -96,7 +96,7 @@ def test_a_program_that_fails_is_no_proof(ctx: Context, engine: FakeEngine) -> N
     engine.programs["sandbox_verify"] = Ran(1, b"", b"no such module")
     with pytest.raises(Unavailable, match="no such module"):
         verify(ctx, VerifyRequest(name=NAME))
-    assert events(ctx)[-1].code == "sandbox.ready"
+    assert events(ctx)[-1].code == "sandbox.verify-failed"
 
 
 def test_an_image_of_an_older_version_says_so(ctx: Context, engine: FakeEngine) -> None:

@@ -42,6 +42,7 @@
 #define FAR_FUTURE INT64_C(9000000000) /* in seconds: its nanoseconds still fit 64 bits */
 #define BOOT_FILE "/proc/sys/kernel/random/boot_id"
 #define BOOT_LENGTH 36
+#define AT_ONCE 256 /* dead processes; who makes them faster than we take them must not hold us */
 
 #if defined(__x86_64__)
 #define ARCHITECTURE AUDIT_ARCH_X86_64
@@ -51,7 +52,7 @@
 #error "the numbers of system calls are not known for this processor"
 #endif
 #define FOREIGN_CALLS 0x40000000 /* x32: the same architecture, other numbers */
-#define ALL_OF_A_USER 3          /* IOPRIO_WHO_USER */
+#define ONE_PROCESS 1            /* IOPRIO_WHO_PROCESS */
 
 struct options {
     int stop_signal;
@@ -186,9 +187,10 @@ static void block_signals(sigset_t *watched, sigset_t *before)
 #define SAME(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, yes, no)
 #define ANSWER(value) BPF_STMT(BPF_RET | BPF_K, value)
 #define REFUSE(error) ANSWER(SECCOMP_RET_ERRNO | (error))
-/* Where its `which` (first argument) may name a user, all processes of him would be PID 1 too. */
-#define LEAVE_WHO(call, user)                                                               \
-    SAME(call, 0, 6), LOAD(args[0]), SAME(user, 2, 0), LOAD(args[1]), SAME(1, 0, 1),        \
+/* Its `which` (first argument) must name one process: all those of a user would be PID 1 too, and
+ * so would a group, which whoever came of the guard may join. */
+#define LEAVE_WHO(call, one)                                                                \
+    SAME(call, 0, 6), LOAD(args[0]), SAME(one, 0, 2), LOAD(args[1]), SAME(1, 0, 1),         \
     REFUSE(EPERM), ANSWER(SECCOMP_RET_ALLOW)
 #define LEAVE_PID(call)                                                                     \
     SAME(call, 0, 4), LOAD(args[0]), SAME(1, 0, 1), REFUSE(EPERM), ANSWER(SECCOMP_RET_ALLOW)
@@ -214,8 +216,8 @@ static int confine(void)
         LOAD(nr), BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, FOREIGN_CALLS, 0, 1), REFUSE(ENOSYS),
         LEAVE_PID(__NR_sched_setscheduler), LEAVE_PID(__NR_sched_setparam),
         LEAVE_PID(__NR_sched_setattr), LEAVE_PID(__NR_sched_setaffinity),
-        LEAVE_PID(__NR_prlimit64), LEAVE_WHO(__NR_setpriority, PRIO_USER),
-        LEAVE_WHO(__NR_ioprio_set, ALL_OF_A_USER), SOCKET_OPTIONS,
+        LEAVE_PID(__NR_prlimit64), LEAVE_WHO(__NR_setpriority, PRIO_PROCESS),
+        LEAVE_WHO(__NR_ioprio_set, ONE_PROCESS), SOCKET_OPTIONS,
         WITHOUT(__NR_sendto, 3, MSG_DONTROUTE), WITHOUT(__NR_sendmsg, 2, MSG_DONTROUTE),
         WITHOUT(__NR_sendmmsg, 3, MSG_DONTROUTE), NEVER(__NR_io_uring_setup),
         ANSWER(SECCOMP_RET_ALLOW)};
@@ -248,13 +250,13 @@ static pid_t start(char **command, const sigset_t *mask)
     return child;
 }
 
-/* Reaps every dead process. Returns 0 while `child` lives, else 1 with its exit code. Sets `alone`
+/* Reaps dead processes, so many at once. Returns 0 while `child` lives, else 1 with its exit code. Sets `alone`
  * when no child, own or adopted, is left. */
 static int reap(pid_t child, int *code, int *alone)
 {
     int status, ended = 0;
-    pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+    pid_t pid = 1;
+    for (int i = 0; i < AT_ONCE && (pid = waitpid(-1, &status, WNOHANG)) > 0; i++) {
         if (pid != child)
             continue;
         *code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);

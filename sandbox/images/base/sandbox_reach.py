@@ -215,7 +215,9 @@ def through(gateway: dict[str, Any]) -> list[Attack]:
     cookie = cookie_of(gateway)  # once: a link opens only once
 
     def check(make: Callable[[str, str], list[bytes]]) -> Outcome:
-        """Send what `make` says; all of it must be shut out."""
+        """Send what `make` says; all of it must be shut out, if it can be said at all."""
+        if closed(gateway):
+            return True, "closed to sandboxes"
         if not cookie:
             return False, "the check itself failed: the own link gave no cookie"
         return shut(gateway, make(own, cookie))
@@ -295,6 +297,13 @@ def forge(own: str, targets: list[str], host: str, cookie: str) -> list[bytes]:
         found += [get(host, forged), get(host, "", f"/?sbx={token}")]
         found.append(get(host, "", f"/?sbx=../{host}/{token}"))
     return found
+
+
+def closed(gateway: dict[str, Any]) -> bool:
+    """Say whether the gateway's address is there and refuses connections, as it should."""
+    with socket.socket() as attempt:
+        attempt.settimeout(WAIT)
+        return attempt.connect_ex((gateway["address"], gateway["port"])) == errno.ECONNREFUSED
 
 
 def cookie_of(gateway: dict[str, Any]) -> str:

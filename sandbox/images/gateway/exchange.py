@@ -16,6 +16,9 @@ ROUTES/NAME/.ignore (`*` is any text) are no use: a page asks for them with nobo
 At port 53 of each address in the environment's DENY_NAMES it answers every question for a name with
 `no such name`: sandboxes have no other name server.
 
+Caddy is told in LISTEN at which of its addresses it listens: where the default route leads, which
+is no sandbox's network. It may hold FILES files and connections, so that its memory suffices.
+
 Whatever ends, Caddy or this, ends the container, which the engine then starts again.
 """
 
@@ -24,6 +27,7 @@ import hmac
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import sys
@@ -39,6 +43,7 @@ MARK = re.compile(r"([0-9]{10})~[A-Za-z0-9_-]{22}")
 HOST = re.compile(rf"({NAME})\.")
 LIMIT = 4096  # bytes of a question, its headers included
 LINE = 65536  # bytes of what Caddy says of one request; a longer line counts for nothing
+FILES = 2048  # of Caddy: some 40 kB of memory each, of 128 MB
 MOST = 1000  # names whose last use is kept
 SECONDS = 2.0  # for a question to arrive and for its answer to be taken
 SESSION = "HTTP/1.1 204 No Content\r\nSession: {}\r\nConnection: close\r\n\r\n"
@@ -123,9 +128,7 @@ class Uses:
     def ignores(self, name: str, path: str) -> bool:
         """Say whether a path is one of those that are no use."""
         patterns = content(f"{self.routes}/{name}/.ignore").decode(errors="replace").split("\n")
-        # re keeps what it compiled.
-        wild = (re.escape(each).replace(r"\*", ".*") for each in patterns if each)
-        return any(re.fullmatch(each, path, re.DOTALL) for each in wild)
+        return any(fits(each, path) for each in patterns if each)
 
     def keep(self) -> None:
         """Write the file anew; a disk that is full loses no more than what is in memory anyway."""
@@ -137,6 +140,25 @@ class Uses:
             os.replace(f"{self.path}.new", self.path)  # noqa: PTH105
         except OSError:
             return
+
+
+def fits(pattern: str, path: str) -> bool:
+    """Say whether a path is what a pattern means, in which `*` is any text.
+
+    Not by `re`: it takes minutes for a long path and a few stars, and all others would wait.
+    """
+    first, *between = pattern.split("*")
+    if not between:
+        return path == pattern
+    last = between.pop()
+    if not path.startswith(first) or not path[len(first) :].endswith(last):
+        return False
+    place, end = len(first), len(path) - len(last)
+    for each in between:
+        if (found := path.find(each, place, end)) < 0:
+            return False
+        place = found + len(each)
+    return True
 
 
 def kept(path: str) -> dict[str, float]:
@@ -226,7 +248,9 @@ def main(routes: str, path: str, *command: str) -> int:
     server = listen(path)
     heard, said = os.pipe()
     spoken = [(os.POSIX_SPAWN_DUP2, said, 1)]
-    child = os.posix_spawn(command[0], command, os.environ, file_actions=spoken)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
+    told = os.environ | {"LISTEN": outer_address()}
+    child = os.posix_spawn(command[0], command, told, file_actions=spoken)
     os.close(said)
     # As PID 1 it gets no signal that it does not ask for.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -239,6 +263,13 @@ def main(routes: str, path: str, *command: str) -> int:
     threading.Thread(target=listen_to, args=(heard, Uses(routes)), daemon=True).start()
     serve(routes, server)
     return 1
+
+
+def outer_address() -> str:
+    """Return the own address on the one network that has a way out; nothing is sent for that."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        asked.connect(("192.0.2.1", 9))
+        return str(asked.getsockname()[0])
 
 
 def end_with(child: int) -> None:

@@ -31,7 +31,7 @@ READY_SECONDS = 20.0
 
 
 class Name(Exception):
-    """A name that has no address to tell; the number is DNS's own for why."""
+    """A name that has no address to tell: DNS's own number for why, and a refused address."""
 
 
 def question(packet: bytes) -> tuple[str, int, bytes]:
@@ -56,10 +56,14 @@ def answer(packet: bytes, hosts: set[str], refused: list[IPv4Network], servers: 
     found: list[tuple[str, int]] = []
     code = ANSWERED if name in hosts else NOT_ASKED
     if kind == A and code == ANSWERED:
+        address: list[str] = []
         try:
-            found = allowed(name, look_up(asked, servers), refused)
+            found = allowed(look_up(asked, servers), refused)
         except Name as error:
-            code = int(error.args[0])
+            code, *address = error.args
+        if not found:
+            said = "refused" if address else "unknown"
+            print(f"resolver {time.time():.3f} {said}", name, *address, flush=True)
     head = packet[:2] + struct.pack(">5H", 0x8180 | code, 1, len(found), 0, 0)
     records = [
         b"\xc0\x0c" + struct.pack(">2HIH", A, INTERNET, min(max(ttl, 1), LONGEST_TTL), 4)
@@ -69,14 +73,11 @@ def answer(packet: bytes, hosts: set[str], refused: list[IPv4Network], servers: 
     return head + asked + b"".join(records)
 
 
-def allowed(
-    name: str, found: list[tuple[str, int]], refused: list[IPv4Network]
-) -> list[tuple[str, int]]:
+def allowed(found: list[tuple[str, int]], refused: list[IPv4Network]) -> list[tuple[str, int]]:
     """Return what was found; if one address of it is refused, all of it is."""
     for address, _ in found:
         if any(IPv4Address(address) in network for network in refused):
-            print(f"resolver {time.time():.3f} refused {name} {address}", flush=True)
-            raise Name(NO_NAME)
+            raise Name(NO_NAME, address)
     return found
 
 

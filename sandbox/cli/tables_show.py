@@ -1,0 +1,133 @@
+"""What people see of one sandbox; and of the policy and replica that `plan` and `up` tell too."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sandbox.cli import tables_egress, tables_kept, tables_quotas
+from sandbox.cli.blocks import Block, Grid, Line
+from sandbox.cli.blocks import named as _named
+from sandbox.cli.tables_leases import standing, until
+from sandbox.core.text import clean
+
+if TYPE_CHECKING:
+    from sandbox.core.policy import Decision
+    from sandbox.core.snapshot import Snapshot
+    from sandbox.usecases.sandboxes import Part, ShowResult
+    from sandbox.usecases.views import SandboxView
+
+_INDENT = " " * 10
+
+
+def findings(decision: "Decision") -> list[Block]:
+    """Return every rule that does not hold: value, limit, fix, and who can waive it."""
+    shown: list[Block] = []
+    for found in decision.findings:
+        title = f"{clean(found.title.en)} / {clean(found.title.ja)}"
+        waiver = f"  waiver by: {found.waived_by} (role)" if found.waived_by else ""
+        shown += [
+            Line(f" {title}", label=f"  {found.mode:<8}{found.rule}"),
+            Line(clean(found.sentence.en), label=_INDENT),
+            Line(clean(found.sentence.ja), label=_INDENT),
+            Line(f"fix: {clean(found.fix.en)}{waiver}", label=_INDENT),
+            Line(f"対処: {clean(found.fix.ja)}", label=_INDENT),
+        ]
+    return shown
+
+
+def cell(value: object) -> str:
+    """Return a value as one clean table cell; times as people here read them."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.astimezone().strftime("%Y-%m-%d %H:%M")
+    return clean(str(value))
+
+
+def parameters(values: Mapping[str, object]) -> str:
+    """Return parameters as one line; those without a value are left out."""
+    return ", ".join(f"{name}={value}" for name, value in values.items() if value != "")
+
+
+def replica(snapshot: "Snapshot") -> Line:
+    """Return the line about the replica; its snapshot must be built."""
+    manifest = snapshot.manifest
+    assert manifest is not None
+    return _named(
+        "replica",
+        f"{snapshot.id}, {len(manifest.tables)} tables, {manifest.rows:,} rows, masked, read-only, "
+        f"data as of {cell(manifest.data_as_of)}",
+    )
+
+
+def policy(decision: "Decision", sandbox_steps: Any) -> Line:
+    """Return the line that says how many rules hold, and who answers for each step."""
+    steps = (
+        f"extract {sandbox_steps.extract}, transform {sandbox_steps.transform}, "
+        f"analyse {sandbox_steps.analyse}"
+    )
+    return _named("policy", f"{decision.held} of {decision.evaluated} rules hold; steps: {steps}")
+
+
+def holder(view: "SandboxView", said: str) -> str:
+    """Return what is `said` of owner or purpose; one that waits in the pool has neither."""
+    return "pool" if view.state == "pooled" else said
+
+
+def _show(result: "ShowResult") -> list[Block]:
+    s = result.sandbox
+    shown: list[Block] = [
+        _named("sandbox", f"{s.name} ({s.id}), {s.state}"),
+        _named("purpose", holder(s, s.purpose)),
+        _named("owner", holder(s, s.owner)),
+        _named("template", f"{s.template} {s.template_version}"),
+    ]
+    if result.decision:
+        shown += [policy(result.decision, s.steps), *findings(result.decision)]
+    if result.replica and result.replica.manifest:
+        shown.append(replica(result.replica))
+    if s.parameters:
+        shown.append(_named("set", parameters(s.parameters)))
+    shown += tables_egress.reached(s.egress)
+    if s.reason:
+        shown.append(_named("reason", s.reason))
+    if s.url:
+        shown.append(_named("ready", f"{s.url}   {until(s)}", style="green"))
+    shown += [*tables_quotas.disk(s), *standing(s)]
+    shown += _idle(result)
+    shown.append(_named("you can", ", ".join(_commands(s))))
+    shown += tables_kept.ending(result)
+    if result.unseen:
+        said = f"{result.unseen} This is what is on record."
+        shown.append(_named("engine", said, style="yellow"))
+    if result.parts:
+        shown.append(_parts(result.parts))
+    return [*shown, *tables_egress.asked_for(result)]
+
+
+def _idle(result: "ShowResult") -> list[Block]:
+    """Return the rules by which its owner was warned that nobody uses it, and what follows."""
+    if result.idle is None:
+        return []
+    denies = result.idle.verdict == "deny"
+    follows = "the reaper freezes it" if denies else "it runs on; this rule only warns"
+    return [*findings(result.idle), _named("idle", f"unless it is used: {follows}")]
+
+
+def _parts(parts: "Sequence[Part]") -> Grid:
+    grid = Grid(("part", "kind", "runs", "name"))
+    for part in parts:
+        runs = ("yes" if part.running else "no") if part.kind == "container" else ""
+        grid.rows.append((part.role, part.kind, runs, part.name))
+    return grid
+
+
+def _commands(view: "SandboxView") -> list[str]:
+    """Return the commands that make sense now, as people type them."""
+    inside = ["open", "sql", "import", "exec", "logs"] if view.state == "ready" else []
+    inside += ["logs"] if view.state in ("frozen", "expired") else []
+    leases = [a for a in ("extend", "restore", "freeze", "resume") if a in view.allowed_actions]
+    return [*inside, *leases, "down" if "down" in view.allowed_actions else "up"]
+
+
+SHOWN: dict[str, Callable[[Any], list[Block]]] = {"ShowResult": _show}
