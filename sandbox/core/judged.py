@@ -114,7 +114,7 @@ class ReplicaInput(Value):
         manifest = snapshot.manifest
         tables = manifest.tables if manifest else ()
         columns = [column for table in tables for column in table.columns]
-        plain = any(c.mask in ("", "keep") for c in columns if c.data_class not in _OPEN_CLASSES)
+        plain = any(c.plain for c in columns if c.data_class not in _OPEN_CLASSES)
         return cls(
             snapshot=snapshot.id,
             source=snapshot.source,

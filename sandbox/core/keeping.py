@@ -7,11 +7,10 @@ from sandbox.core.lifecycle import Sandbox
 from sandbox.core.phases import Destroyed
 from sandbox.core.settings import KeepSettings
 from sandbox.core.snapshot import Snapshot
+from sandbox.core.source import CLASSES
 from sandbox.core.values import Value
 
-# From harmless to what the law guards most.
-CLASSES = ("public", "internal", "personal", "contact", "special-care", "my-number")
-NEVER_KEPT = frozenset({"special-care", "my-number"})
+NEVER_KEPT = frozenset({"special-care", "my-number", "credential"})
 NOT_WANTED = "it was asked for with --no-keep"
 NEVER_READY = "it was never ready, so nobody worked in it"
 NOTHING = "there was nothing to keep"
@@ -53,10 +52,11 @@ def highest_class(snapshot: Snapshot | None) -> str:
     """
     if snapshot is None or snapshot.manifest is None:
         return ""
+    order: tuple[str, ...] = CLASSES
     found = {c.data_class for t in snapshot.manifest.tables for c in t.columns}
-    if found - set(CLASSES):
-        return CLASSES[-1]
-    return max(found, key=CLASSES.index, default=CLASSES[0])
+    if found - set(order):
+        return order[-1]
+    return max(found, key=order.index, default=order[0])
 
 
 def why_not(sandbox: Sandbox, data_class: str, *, wanted: bool) -> str:

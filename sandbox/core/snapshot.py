@@ -24,12 +24,17 @@ class SnapshotState(StrEnum):
 
 
 class ColumnCopy(Value):
-    """A column as it stands in the snapshot."""
+    """A column as it stands in the snapshot; `mask` in the words of `masking.described`."""
 
     name: str
     type: str
     data_class: str
     mask: str
+
+    @property
+    def plain(self) -> bool:
+        """Whether values were copied as they are: kept, or preserved with a reason."""
+        return self.mask.split(" ")[0] in ("", "keep", "preserve")
 
 
 class TableCopy(Value):

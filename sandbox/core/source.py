@@ -2,42 +2,137 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from sandbox.core.values import Value
 
-DataClass = Literal["public", "internal", "personal", "contact", "special-care", "my-number"]
-Method = Literal["keep", "drop", "null", "hmac", "mail", "generalise", "redact"]
+# From harmless to what is guarded most.
+DataClass = Literal[
+    "public",
+    "internal",
+    "quasi-identifier",
+    "personal",
+    "contact",
+    "special-care",
+    "my-number",
+    "credential",
+]
+Method = Literal[
+    "keep",
+    "drop",
+    "null",
+    "hmac",
+    "integer-hmac",
+    "fake-name",
+    "fake-kana",
+    "fake-address",
+    "fake-phone",
+    "fake-mail",
+    "generalise",
+    "shift-dates",
+    "redact",
+    "preserve",
+    "json",
+]
+Form = Literal["japanese", "latin", "katakana", "hiragana", "national", "international"]
+CLASSES: tuple[DataClass, ...] = get_args(DataClass)
+# What happens to a column of which the file says only the class.
+STRICT: Mapping[DataClass, Method] = {
+    "public": "keep",
+    "internal": "keep",
+    "quasi-identifier": "null",
+    "personal": "null",
+    "contact": "null",
+    "special-care": "drop",
+    "my-number": "drop",
+    "credential": "drop",
+}
+# Words of older source files, which are still read.
+_FORMER = {"mail": "fake-mail"}
 
 
-class Mask(Value):
-    """What happens to a column's values while they stream out of the source.
+class PartMask(Value):
+    """What happens to the values at one place while they stream out of the source.
 
-    `keep` copies; `drop` leaves the column out; `null` empties it; `hmac` gives a keyed token
-    after `prefix`; `mail` a keyed address at `.invalid` (RFC 2606); `generalise` keeps the
-    `year` or `month` of a date or the first `first` characters of a text; `redact` replaces any
-    text by a fixed word.
+    Nothing: `keep`, and `preserve` for free text, with a written `reason`. Not there: `drop`;
+    empty: `null`; a fixed word: `redact`. A keyed token: `hmac` after `prefix`, `integer-hmac` of
+    the same type. Invented by key: `fake-name`, `-kana`, `-address`, `-phone` (in a `form`) and
+    `-mail`. Coarser: `generalise` to the `year` or `month` of a date, the `prefecture` of an
+    address, the `first` characters of a text, the `band` that a number lies in, no less than
+    `floor`, no more than `ceiling` (numbers, or years with `to`). Elsewhere in time: `shift-dates`
+    by up to `days`, alike for all rows of one subject, whose column is `by`. With `by`, what is
+    invented follows from that column: a person's name and its reading belong together.
     """
 
     method: Method
     prefix: Annotated[str, Field(max_length=12)] = ""
-    to: Literal["year", "month"] | None = None
+    to: Literal["year", "month", "prefecture"] | None = None
     first: Annotated[int, Field(ge=1, le=32)] | None = None
+    band: Annotated[int, Field(ge=2, le=10**15)] | None = None
+    floor: Annotated[int, Field(ge=-(10**15), le=10**15)] | None = None
+    ceiling: Annotated[int, Field(ge=-(10**15), le=10**15)] | None = None
+    form: Form | None = None
+    by: Annotated[str, Field(min_length=1)] | None = None
+    days: Annotated[int, Field(ge=1, le=3650)] | None = None
+    reason: Annotated[str, Field(max_length=300)] = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _former_words(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and value.get("method") in _FORMER:
+            return {**value, "method": _FORMER[value["method"]]}
+        return value
+
+
+class Part(Value):
+    """One place inside a JSON column, `$.a.b` or `$.items[*].price`, which may be copied."""
+
+    path: Annotated[str, Field(min_length=3, max_length=200)]
+    data_class: Annotated[DataClass, Field(alias="class")]
+    mask: PartMask
+    meaning: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        return _filled(value)
+
+
+class Mask(PartMask):
+    """The mask of a whole column. `json` copies the listed `paths` and nothing else of it."""
+
+    paths: tuple[Part, ...] = ()
+
+    @field_validator("paths", mode="before")
+    @classmethod
+    def _by_path(cls, value: Any) -> Any:
+        # In a file a mapping from path to class and mask; in JSON the list that it becomes.
+        if isinstance(value, Mapping) and all(isinstance(p, Mapping) for p in value.values()):
+            return [{**part, "path": path} for path, part in value.items()]
+        return value
 
 
 class Column(Value):
-    """One column that may be copied."""
+    """One column that may be copied; without a mask it gets the strict one of its class."""
 
     data_class: Annotated[DataClass, Field(alias="class")]
     mask: Mask
     meaning: str = ""
 
-    @field_validator("mask", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _short_form(cls, value: Any) -> Any:
-        return {"method": value} if isinstance(value, str) else value
+    def _short(cls, value: Any) -> Any:
+        return _filled(value)
+
+
+def _filled(value: Any) -> Any:
+    """Return a column with its mask in the long form, and the strict one where there is none."""
+    if not isinstance(value, Mapping):
+        return value
+    mask = value.get("mask", STRICT.get(value.get("class", "")))
+    return {**value, "mask": {"method": mask}} if isinstance(mask, str) else value
 
 
 class Table(Value):

@@ -128,7 +128,7 @@ def test_the_order_of_files_does_not_matter_but_their_borders_do() -> None:
 
 def test_a_source(home: Path, catalogue: Catalogue) -> None:
     assert catalogue.sources() == ["core"]
-    assert catalogue.source("core").tables["customers"].columns["mail"].mask.method == "mail"
+    assert catalogue.source("core").tables["customers"].columns["mail"].mask.method == "fake-mail"
     write(home / "sources/core.yaml", SOURCE.replace("mask: mail}", "mask: keep}"))
     error = failure(lambda: catalogue.source("core"))
     assert error.message.startswith("sources/core.yaml:15:7: customers.mail")

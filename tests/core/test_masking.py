@@ -61,7 +61,7 @@ def test_class_decides_which_mask_is_allowed(
         ("contact", {"method": "generalise", "first": 4}, "at most its first 3"),
         ("internal", {"method": "generalise", "first": 4}, None),
         ("special-care", {"method": "generalise", "to": "year"}, "may not use"),
-        ("personal", {"method": "generalise"}, "either to (year or month) or first"),
+        ("personal", {"method": "generalise"}, "takes either to (year, month or prefecture)"),
         ("personal", {"method": "generalise", "to": "year", "first": 2}, "either to"),
         ("personal", {"method": "hmac", "to": "year"}, "takes no to"),
         ("personal", {"method": "hmac", "first": 2}, "takes no first"),

@@ -257,6 +257,8 @@ def test_the_document_of_a_request() -> None:
         ("internal", "keep", True),
         ("personal", "keep", False),
         ("personal", "", False),
+        ("personal", "preserve because: read by legal on 2026-11-02", False),
+        ("internal", "preserve because: read by legal on 2026-11-02", True),
         ("personal", "hmac", True),
         ("some-new-class", "keep", False),
     ],

@@ -97,7 +97,6 @@ def test_rules_digest_changes_with_what_decides_the_output_and_nothing_else() ->
     [
         {"class": "secret", "mask": "keep"},
         {"class": "public", "mask": "kepp"},
-        {"class": "public"},
         {"mask": "keep"},
         {"class": "public", "mask": {"method": "generalise", "to": "week"}},
         {"class": "public", "mask": {"method": "generalise", "first": 0}},

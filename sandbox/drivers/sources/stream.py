@@ -6,19 +6,18 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sandbox.core.errors import InvalidInput, Unavailable
+from sandbox.core.errors import Unavailable
 from sandbox.core.lease import spoken
-from sandbox.core.masking import MAIL_DOMAIN, REDACTED, TOKEN_DIGITS, described, pads
+from sandbox.core.masking import described
 from sandbox.core.snapshot import ColumnCopy, TableCopy
 from sandbox.core.source import Mask, Source, Table
 from sandbox.core.text import clean
 from sandbox.drivers.sources.connection import SNAPSHOT, SOURCE, ask, literal, quoted
+from sandbox.drivers.sources.masks import expression, set_key
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_INEXACT = ("DOUBLE", "FLOAT")
-_DATES = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 _ROUNDED = "rounded from numeric"
 _NUMERICS = """
 SELECT relname::text AS relation, attname::text AS attribute
@@ -36,7 +35,7 @@ def copy_tables(
     Expects an open transaction and ends it. Raises Unavailable when the rows that arrived are
     not the rows that the source counted in the same transaction.
     """
-    _set_key(con, key)
+    set_key(con, key)
     selects = {name: _masked(con, source, name) for name in source.tables}
     counts = {name: _count(con, source, name) for name in source.tables}
     numerics = _numerics(con, source)
@@ -54,65 +53,17 @@ def copy_tables(
     return copies
 
 
-def _set_key(con: "DuckDBPyConnection", key: bytes) -> None:
-    """Define `token(text)`: HMAC-SHA256 whose key lives in this connection's memory only."""
-    inner, outer = pads(key)
-    con.execute("SET VARIABLE inner_pad = ?", [inner])
-    con.execute("SET VARIABLE outer_pad = ?", [outer])
-    con.execute(
-        "CREATE TEMPORARY MACRO token(text) AS left(sha256(getvariable('outer_pad') || "
-        f"unhex(sha256(getvariable('inner_pad') || encode(text)))), {TOKEN_DIGITS})"
-    )
-
-
 def _masked(con: "DuckDBPyConnection", source: Source, name: str) -> str:
     """Return the SELECT over the live table that yields what the snapshot may hold."""
     live = quoted(SOURCE, source.connection.db_schema, name)
     types = {row[0]: row[1] for row in con.execute(f"DESCRIBE {live}").fetchall()}
+    listed = source.tables[name].columns
     columns = [
-        f"{_expression(f'{name}.{column}', column, types[column], rule.mask)} AS {quoted(column)}"
-        for column, rule in source.tables[name].columns.items()
+        f"{expression(name, column, types, listed)} AS {quoted(column)}"
+        for column, rule in listed.items()
         if rule.mask.method != "drop"
     ]
     return f"SELECT {', '.join(columns)} FROM {live}"  # noqa: S608 (quoted by a library)
-
-
-def _expression(subject: str, column: str, kind: str, mask: Mask) -> str:
-    value = quoted(column)
-    as_text = f"CAST({value} AS VARCHAR)"
-    _check_type(subject, kind, mask)
-    match mask.method:
-        case "hmac":
-            return f"{literal(mask.prefix)} || token({as_text})"
-        case "mail":
-            return f"token({as_text}) || {literal('@' + MAIL_DOMAIN)}"
-        case "redact":
-            return f"CASE WHEN {value} IS NOT NULL THEN {literal(REDACTED)} END"
-        case "generalise" if mask.to:
-            return f"CAST(date_trunc({literal(mask.to)}, {value}) AS {kind})"
-        case "generalise":
-            return f"left({as_text}, {mask.first})"
-        case "null":
-            # An ENUM type would carry the labels of the column that is being emptied.
-            return f"CAST(NULL AS {'VARCHAR' if kind.startswith('ENUM') else kind})"
-        case _:
-            return value
-
-
-def _check_type(subject: str, kind: str, mask: Mask) -> None:
-    if mask.to and kind not in _DATES:
-        raise InvalidInput(
-            f"The mask generalise to {mask.to} needs a date; this column is {kind}.",
-            subject=clean(subject),
-            hint="Use first instead of to, or another mask.",
-        )
-    if mask.method in ("hmac", "mail") and kind in _INEXACT:
-        # Rounded, different values would get one token: rows would join that do not belong.
-        raise InvalidInput(
-            f"The mask {mask.method} needs exact values; this column arrives as {kind}.",
-            subject=clean(subject),
-            hint="Give the source a view with the column as text or numeric(p, s), or drop it.",
-        )
 
 
 def _count(con: "DuckDBPyConnection", source: Source, name: str) -> int:
@@ -146,7 +97,7 @@ def _copied(
 
 def _type_of(kind: str, mask: Mask, numeric: bool) -> str:
     # DuckDB's reader makes DOUBLE of a numeric without precision, or with more than 38 digits.
-    rounded = numeric and mask.method == "keep" and kind.startswith("DOUBLE")
+    rounded = numeric and mask.method in ("keep", "preserve") and kind.startswith("DOUBLE")
     return f"{kind}, {_ROUNDED}" if rounded else kind
 
 

@@ -16,7 +16,7 @@ from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from sandbox.core.errors import InvalidInput, SandboxError, Unavailable
-from sandbox.core.masking import pads
+from sandbox.core.masking import secrets_of
 from sandbox.core.source import Source, drift
 from sandbox.core.text import clean
 from sandbox.drivers.sources.connection import SNAPSHOT, ask, attached, begin, literal
@@ -131,9 +131,11 @@ def _transaction_time(con: "DuckDBPyConnection") -> datetime:
 
 
 def _refuse_remains(target: Path, key: bytes) -> None:
-    """Raise Unavailable if the key, as it stood in memory, is anywhere in the file."""
+    """Raise Unavailable if the key, or what was derived of it, is anywhere in the file."""
     with target.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
-        found = any(content.find(secret) >= 0 for secret in (key, key.hex().encode(), *pads(key)))
+        secrets = (key, *secrets_of(key).values())
+        forms = (form for secret in secrets for form in (secret, secret.hex().encode()))
+        found = any(content.find(form) >= 0 for form in forms)
     if found:
         raise Unavailable(
             "The snapshot's file holds remains of memory that must not be in it.",
