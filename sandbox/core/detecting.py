@@ -1,0 +1,185 @@
+"""Detectors: what tells that a column holds personal data, in counts and never in values.
+
+A detector is a set of regular expressions that Python and DuckDB (RE2) read alike, so a column is
+counted in one pass of SQL; only values that `check` must judge come to Python. What a count means
+(`suspicions`) is decided in one place, for the draft of a source file and for the gate.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from sandbox.core.source import DataClass, Mask
+from sandbox.core.values import Value
+
+# How a column's values reach a detector; `other` (booleans, blobs, fractions) reaches none.
+Kind = Literal["text", "integer", "date", "other"]
+
+# Full-width letters, digits and signs as people type them in Japan, and the dashes of all kinds.
+FOLD_FROM = "".join(map(chr, range(0xFF01, 0xFF5F))) + "\u3000‐‑‒–—―−"
+FOLD_TO = "".join(map(chr, range(0x21, 0x7F))) + " -------"
+_FOLD = str.maketrans(FOLD_FROM, FOLD_TO)
+
+# Of values of a form that many a number has, this share must be there before it tells anything:
+# in any column, and in a column whose name says the same.
+COMMON_SHARE = 0.3
+NAMED_SHARE = 0.02
+# A check digit holds by chance too; this many times as often is no chance.
+EXCESS = 3.0
+
+
+@dataclass(frozen=True)
+class Detector:
+    """One kind of personal data.
+
+    `sign` is a cheap pattern that every match needs. A single match of `strong` is a finding; of
+    `common` only a large share of the column is; of `named` a small share where the column's name
+    fits `hint`. `check` judges what `strong` matched; of other digits it passes the share `chance`.
+    Patterns read folded text. `version` rises whenever any of these changes.
+    """
+
+    id: str
+    version: int
+    finds: str
+    data_class: DataClass
+    mask: Mask
+    sign: str
+    strong: str
+    hint: str
+    common: str = ""
+    named: str = ""
+    check: Callable[[str], bool] | None = None
+    chance: float = 0.0
+    kinds: frozenset[Kind] = frozenset({"text"})
+
+    def fits(self, column: str) -> bool:
+        """Say whether a column's name says that it holds this."""
+        return bool(_compiled(self.hint).search(_words(column)))
+
+    def holds(self, folded: str) -> bool:
+        """Say whether some match of `strong` in a folded value passes the check."""
+        if self.check is None:
+            return bool(_compiled(self.strong).search(folded))
+        return any(self.check(text) for text in _matches(_compiled(self.strong), folded))
+
+
+class Found(Value):
+    """How many values of a column a detector matched: `passed` of `strong` passed its check."""
+
+    strong: int = 0
+    passed: int = 0
+    common: int = 0
+    named: int = 0
+
+
+class Suspicion(Value):
+    """A detector's finding in a column: a count and the reason, never a value."""
+
+    detector: str
+    version: int
+    count: int
+    because: Literal["values", "share", "name"]
+
+
+def folded(text: str) -> str:
+    """Return `text` with full-width letters, digits and dashes as plain ones."""
+    return text if text.isascii() else text.translate(_FOLD)
+
+
+def kind_of(type_: str) -> Kind:
+    """Return how values of a DuckDB type reach the detectors; nested types are read as text."""
+    name = type_.upper()
+    if name.startswith(("DATE", "TIMESTAMP")) and "[" not in name:
+        return "date"
+    if name in ("SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UINTEGER", "UBIGINT", "UHUGEINT"):
+        return "integer"
+    if re.fullmatch(r"DECIMAL\(\d+,0\)", name):
+        return "integer"
+    plain = ("BOOLEAN", "BLOB", "BIT", "DOUBLE", "FLOAT", "TIME", "INTERVAL", "UUID", "DECIMAL")
+    small = ("TINYINT", "UTINYINT", "USMALLINT")
+    return "other" if name.startswith((*plain, *small)) and "[" not in name else "text"
+
+
+def asked(detectors: Iterable[Detector], kind: Kind) -> Iterator[Detector]:
+    """Yield the detectors that columns of `kind` are shown to."""
+    return (detector for detector in detectors if kind in detector.kinds)
+
+
+def counted(
+    detectors: Iterable[Detector], values: Iterable[str | None], kind: Kind = "text"
+) -> tuple[int, Mapping[str, Found]]:
+    """Return how many values there are (NULL is none) and what each detector found in them."""
+    here = list(asked(detectors, kind))
+    totals = {detector.id: [0, 0, 0, 0] for detector in here}
+    values_seen = 0
+    for value in values:
+        if value is None:
+            continue
+        values_seen += 1
+        text = folded(value)
+        for detector in here:
+            for place, hit in enumerate(_hits(detector, text, kind)):
+                totals[detector.id][place] += hit
+    return values_seen, {name: _found(*counts) for name, counts in totals.items() if any(counts)}
+
+
+def suspicions(
+    detectors: Iterable[Detector], column: str, values: int, found: Mapping[str, Found]
+) -> tuple[Suspicion, ...]:
+    """Return what the counts of a column with `values` values mean, strongest reason first."""
+    return tuple(
+        Suspicion(detector=detector.id, version=detector.version, count=count, because=because)
+        for detector in detectors
+        if detector.id in found
+        for count, because in _meant(detector, column, values, found[detector.id])
+    )
+
+
+def _meant(
+    detector: Detector, column: str, values: int, found: Found
+) -> Iterator[tuple[int, Literal["values", "share", "name"]]]:
+    if found.passed > EXCESS * detector.chance * found.strong:
+        yield found.passed, "values"
+        return
+    if found.common >= max(COMMON_SHARE * values, 3):
+        yield found.common, "share"
+        return
+    likely = max(found.common, found.named)
+    if likely > NAMED_SHARE * values and detector.fits(column):
+        yield likely, "name"
+
+
+def _hits(detector: Detector, text: str, kind: Kind) -> tuple[bool, bool, bool, bool]:
+    if kind == "date":
+        return False, False, False, True
+    if not _compiled(detector.sign).search(text):
+        return False, False, False, False
+    strong = bool(_compiled(detector.strong).search(text))
+    common = bool(detector.common) and bool(_compiled(detector.common).search(text))
+    named = bool(detector.named) and bool(_compiled(detector.named).search(text))
+    return strong, strong and detector.holds(text), common, named
+
+
+def _matches(pattern: re.Pattern[str], text: str) -> Iterator[str]:
+    match = pattern.search(text)
+    while match:
+        yield match.group()
+        # The sign between two numbers ends one and begins the next.
+        match = pattern.search(text, max(match.end() - 1, match.start() + 1))
+
+
+def _found(strong: int, passed: int, common: int, named: int) -> Found:
+    return Found(strong=strong, passed=passed, common=common, named=named)
+
+
+def _words(column: str) -> str:
+    # `customerMail` and `CUSTOMER_MAIL` read like `customer mail`.
+    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", folded(column))
+    return re.sub(r"[_\-.\s]+", " ", split).lower()
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
