@@ -34,10 +34,11 @@ EXCESS = 3.0
 class Detector:
     """One kind of personal data.
 
-    `sign` is a cheap pattern that every match needs. A single match of `strong` is a finding; of
-    `common` only a large share of the column is; of `named` a small share where the column's name
-    fits `hint`. `check` judges what `strong` matched; of other digits it passes the share `chance`.
-    Patterns read folded text. `version` rises whenever any of these changes.
+    `sign` is a cheap pattern that every match of `strong` and `common` needs. A single match of
+    `strong` is a finding; of `common` only a large share of the column is; of `named` a small share
+    where the column's name fits `hint`. `check` judges what `strong` matched; of other digits it
+    passes the share `chance`. Patterns read folded text. `version` rises whenever any of these
+    changes.
     """
 
     id: str
@@ -154,10 +155,9 @@ def _meant(
 def _hits(detector: Detector, text: str, kind: Kind) -> tuple[bool, bool, bool, bool]:
     if kind == "date":
         return False, False, False, True
-    if not _compiled(detector.sign).search(text):
-        return False, False, False, False
-    strong = bool(_compiled(detector.strong).search(text))
-    common = bool(detector.common) and bool(_compiled(detector.common).search(text))
+    sign = bool(_compiled(detector.sign).search(text))
+    strong = sign and bool(_compiled(detector.strong).search(text))
+    common = sign and bool(detector.common) and bool(_compiled(detector.common).search(text))
     named = bool(detector.named) and bool(_compiled(detector.named).search(text))
     return strong, strong and detector.holds(text), common, named
 

@@ -26,8 +26,11 @@ from sandbox.core.source import Mask
 # such as a token, a UUID or a fraction.
 _BEFORE = "(?:^|[^0-9A-Za-z_.+-])"
 _AFTER = r"(?:$|[^0-9A-Za-z_.\-]|\.(?:$|[^0-9]))"
+# The same for groups of four digits: no further group either, as a card has.
+_ALONE_BEFORE = "(?:^|[^0-9A-Za-z_.+ -]|(?:^|[^0-9]) )"
+_ALONE_AFTER = r"(?:$|[^0-9A-Za-z_. \-]|[. ](?:$|[^0-9]))"
 # A value of its own, or one in quotes or between separators (JSON, CSV inside a text).
-_OPEN, _CLOSE = r"(?:^|[\"'>:,;\[|] ?)", r"(?:$|[\"'<,;\]|])"
+_OPEN, _CLOSE = r"(?:^|[\"'>:,;=|({\[] ?)", r"(?:$|[\"'<,;=|)}\]])"
 # The long vowel mark is often typed for a dash.
 _DASH = "[-ー]"
 _DIGIT = "[0-9]"
@@ -199,7 +202,7 @@ DETECTORS: tuple[Detector, ...] = (
         data_class="my-number",
         mask=Mask(method="drop"),
         sign=_SEVEN_DIGITS,
-        strong=f"{_BEFORE}[0-9]{{4}}[- ]?[0-9]{{4}}[- ]?[0-9]{{4}}{_AFTER}",
+        strong=f"{_ALONE_BEFORE}[0-9]{{4}}[- ]?[0-9]{{4}}[- ]?[0-9]{{4}}{_ALONE_AFTER}",
         hint="my ?number|individual number|マイナンバー|個人番号",
         check=my_number_holds,
         chance=0.1,
@@ -295,7 +298,7 @@ DETECTORS: tuple[Detector, ...] = (
         finds="a date of birth",
         data_class="quasi-identifier",
         mask=Mask(method="generalise", to="year"),
-        sign="[0-9][-/.年月]|[0-9]{8}",
+        sign="生|誕|(?i:birth|dob|born)",
         strong="(?i:生年月日|誕生日|birth ?da(?:y|te)|date of birth|dob|born(?: on)?)"
         f"[ :は=\"']{{0,4}}{_DAY}|{_DAY} ?(?:生まれ|生れ|生(?:$|[^-一-鿿]))",
         hint="birth|dob|born|生年|誕生|生まれ",

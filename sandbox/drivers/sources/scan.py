@@ -1,0 +1,140 @@
+"""Detectors over the columns of a DuckDB table: one pass of SQL each, checks on candidates only.
+
+Values come to Python where a check digit or a length must be judged, and no further: what goes out
+are counts.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from sandbox.core.detecting import FOLD_FROM, FOLD_TO, Detector, Found, asked, kind_of
+from sandbox.core.detectors import DETECTORS
+from sandbox.drivers.sources.connection import literal, quoted
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+# Enough to tell chance from a rule; beyond it a column that has failed is not read to its end.
+MOST_CHECKED = 100_000
+# Up to this many different values are counted first, and each is looked at once.
+_FEW = 50_000
+_BATCH = 2048
+_FOLDABLE = "[！-～\u3000‐-―−]"
+# One set of characters, none of them ASCII but the hyphen of a range.
+_WIDE = re.compile(r"\[[^\x00-,.-\x7f][^\x00-,.-\x7f]*\]")
+
+
+def scanned(
+    con: "DuckDBPyConnection", table: str, columns: Mapping[str, str]
+) -> dict[str, tuple[int, Mapping[str, Found]]]:
+    """Return for each column how many values it has and what each detector found in them.
+
+    `table` is quoted SQL, `columns` has DuckDB's types; columns of types that tell nothing are
+    left out. `suspicions` of core/detecting.py says what the counts mean. Counts of `passed` are
+    lower bounds after MOST_CHECKED candidates.
+    """
+    return {
+        name: _column(con, table, name, detectors)
+        for name, type_ in columns.items()
+        if (detectors := _for(name, type_))
+    }
+
+
+def _for(column: str, type_: str) -> list[Detector]:
+    kind = kind_of(type_)
+    found = list(asked(DETECTORS, kind))
+    # A day alone says nothing; the column's name must.
+    return [d for d in found if d.fits(column)] if kind == "date" else found
+
+
+def _column(
+    con: "DuckDBPyConnection", table: str, column: str, detectors: list[Detector]
+) -> tuple[int, Mapping[str, Found]]:
+    values = _values(con, table, column)
+    counts = _counts(detectors, column)
+    signs = ", ".join(f"{_sign(sign)} AS s{n}" for sign, n in _signs(detectors).items())
+    rows = con.execute(
+        f"SELECT sum(n), {', '.join(sql for _, _, sql in counts)} "  # noqa: S608 (by literal)
+        f"FROM (SELECT n, v, {signs} FROM {values})"
+    ).fetchone()
+    assert rows is not None
+    found: dict[str, dict[str, int]] = {}
+    for (detector, part, _), count in zip(counts, rows[1:], strict=True):
+        if count:
+            found.setdefault(detector.id, {})[part] = int(count)
+    for detector in detectors:
+        if "strong" in found.get(detector.id, {}):
+            found[detector.id] |= _judged(con, values, detector, found[detector.id]["strong"])
+    return int(rows[0] or 0), {name: Found(**parts) for name, parts in found.items()}
+
+
+def _values(con: "DuckDBPyConnection", table: str, column: str) -> str:
+    """Return the SQL of a column's folded values `v`, each with how often it is there, `n`."""
+    text = f"CAST({quoted(column)} AS VARCHAR)"
+    there = f"FROM {table} WHERE {quoted(column)} IS NOT NULL"
+    different = con.execute(
+        f"SELECT approx_count_distinct({quoted(column)}) FROM {table}"  # noqa: S608
+    ).fetchone()
+    assert different is not None
+    few = different[0] <= _FEW
+    plain = (
+        f"SELECT {text} AS v, count(*) AS n {there} GROUP BY ALL"
+        if few
+        else f"SELECT {text} AS v, 1 AS n {there}"
+    )
+    plainer = f"translate(v, {literal(FOLD_FROM)}, {literal(FOLD_TO)})"
+    return (
+        f"(SELECT n, CASE WHEN {_sign(_FOLDABLE)} "  # noqa: S608
+        f"THEN {plainer} ELSE v END AS v FROM ({plain}))"
+    )
+
+
+def _sign(pattern: str) -> str:
+    found = f"regexp_matches(v, {literal(pattern)})"
+    # Most values are ASCII, and to see that costs a tenth of a search.
+    return f"(strlen(v) <> length(v) AND {found})" if _WIDE.fullmatch(pattern) else found
+
+
+def _counts(detectors: list[Detector], column: str) -> list[tuple[Detector, str, str]]:
+    signs = _signs(detectors)
+    return [
+        (detector, part, _count(pattern, None if part == "named" else signs[detector.sign]))
+        for detector in detectors
+        for part, pattern in _patterns(detector, column)
+    ]
+
+
+def _count(pattern: str, sign: int | None) -> str:
+    # CASE looks for the pattern only where the sign is; AND, and FILTER, look everywhere.
+    found = f"CASE WHEN regexp_matches(v, {literal(pattern)}) THEN n END"
+    return f"sum({found})" if sign is None else f"sum(CASE WHEN s{sign} THEN {found} END)"
+
+
+def _patterns(detector: Detector, column: str) -> Iterator[tuple[str, str]]:
+    yield "strong", detector.strong
+    if detector.common:
+        yield "common", detector.common
+    if detector.named and detector.fits(column):
+        yield "named", detector.named
+
+
+def _signs(detectors: list[Detector]) -> dict[str, int]:
+    """Return a number for each sign: several detectors share one, which is looked for once."""
+    return {sign: n for n, sign in enumerate(dict.fromkeys(d.sign for d in detectors))}
+
+
+def _judged(
+    con: "DuckDBPyConnection", values: str, detector: Detector, strong: int
+) -> dict[str, int]:
+    if detector.check is None:
+        return {"passed": strong}
+    here = f"{_sign(detector.sign)} AND regexp_matches(v, {literal(detector.strong)})"
+    con.execute(f"SELECT n, v FROM {values} WHERE {here}")  # noqa: S608
+    seen = passed = 0
+    while batch := con.fetchmany(_BATCH):
+        seen += sum(n for n, _ in batch)
+        passed += sum(n for n, value in batch if detector.holds(value))
+        if seen >= MOST_CHECKED and (passed or detector.chance):
+            break
+    return {"strong": seen, "passed": passed}
