@@ -1,8 +1,8 @@
 """The demo's people and purchases: real purchases (CDNOW), invented people.
 
 Everything about a person follows from the customer's number alone, so the demo is the same on
-every machine. Nobody is meant: mails stand at reserved domains (RFC 2606, JPRS), and a Japanese
-mobile number whose second group starts with 0 is never given out.
+every machine. Nobody is meant: mails stand at reserved domains (RFC 2606, JPRS), and Japanese
+numbers that begin with 070-0 or 090-0 are never given out (080-0 would: 0800 is toll-free).
 """
 
 import hashlib
@@ -173,7 +173,7 @@ def customer(number: int) -> Customer:
         name=name,
         kana=kana,
         mail=f"{local}{number}@{draw.one(_DOMAINS)}",
-        phone=f"0{draw.one('789')}0-0{draw.below(1000):03d}-{draw.below(10_000):04d}",
+        phone=f"0{draw.one('79')}0-0{draw.below(1000):03d}-{draw.below(10_000):04d}",
         postcode=postcode,
         prefecture=prefecture,
         address=prefecture + _street(draw),

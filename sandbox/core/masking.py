@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import get_args
 
 from sandbox.core.errors import InvalidInput
+from sandbox.core.rows import row_problems
 from sandbox.core.source import (
     CLASSES,
     Column,
@@ -89,6 +90,11 @@ def problems(source: Source) -> list[str]:
     return [
         *_same_but_for_case(source.tables, "table"),
         *(p for name, table in source.tables.items() for p in _in_table(name, table.columns)),
+        *(
+            f"{name}: {problem}"
+            for name, table in source.tables.items()
+            for problem in row_problems(table)
+        ),
     ]
 
 
@@ -191,6 +197,8 @@ def _part_problems(part: Part, rule: Column) -> Iterator[str]:
     yield from _class_problems(part.data_class, part.mask)
     if not _PATH.fullmatch(part.path):
         yield 'a path is made of .key, ."any key" and [*], as in $.items[*].price'
+    if part.mask.method == "generalise" and not (part.mask.first or part.mask.to == "prefecture"):
+        yield "inside JSON, where nothing has a type, generalise takes first or to: prefecture"
     if part.mask.method not in PART_METHODS:
         yield (
             f"the mask {part.mask.method} cannot be used inside JSON (to leave a path out, do not "

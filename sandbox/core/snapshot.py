@@ -38,11 +38,12 @@ class ColumnCopy(Value):
 
 
 class TableCopy(Value):
-    """A table as it stands in the snapshot."""
+    """A table as it stands in the snapshot; `chosen` says which rows, "" for all there were."""
 
     name: str
     rows: int
     columns: tuple[ColumnCopy, ...]
+    chosen: str = ""
 
 
 class Manifest(Value):

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
@@ -135,11 +136,49 @@ def _filled(value: Any) -> Any:
     return {**value, "mask": {"method": mask}} if isinstance(mask, str) else value
 
 
+class Window(Value):
+    """Rows from a day on: the last `days` before the data's moment, or since `day`."""
+
+    column: str
+    days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+    day: date | None = None
+
+
+class Sample(Value):
+    """Some subjects with all their rows, chosen by key: the same wherever `by` holds the same.
+
+    `percent` of the subjects; no more than `most` rows; another `seed` chooses others.
+    """
+
+    by: str
+    percent: Annotated[float, Field(ge=0.01, lt=100)] | None = None
+    most: Annotated[int, Field(ge=1)] | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+Wanted = bool | int | str | None
+
+
 class Table(Value):
-    """One table that may be copied; `columns` is the whole list of what leaves the source."""
+    """One table that may be copied; `columns` is the whole list of what leaves the source.
+
+    `where` keeps rows whose columns hold one of some values, `since` those of a window, `sample`
+    those of some subjects.
+    """
 
     meaning: str = ""
+    where: Annotated[dict[str, tuple[Wanted, ...]], Field(default_factory=dict)]
+    since: Window | None = None
+    sample: Sample | None = None
     columns: Annotated[dict[str, Column], Field(min_length=1)]
+
+    @field_validator("where", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        many = (list, tuple)
+        return {c: wanted if isinstance(wanted, many) else [wanted] for c, wanted in value.items()}
 
 
 class Secret(Value):
@@ -191,14 +230,18 @@ class Source(Value):
         return self.metadata.name
 
     def rules_digest(self) -> str:
-        """Return the SHA-256 of what decides the output: tables, columns, classes, masks."""
-        rules = {
+        """Return the SHA-256 of what decides the output: tables, rows, columns, classes, masks."""
+        rules: dict[str, Any] = {
             table: {
                 column: (rule.data_class, rule.mask.model_dump(exclude_defaults=True))
                 for column, rule in sorted(content.columns.items())
             }
             for table, content in sorted(self.tables.items())
         }
+        for table, content in sorted(self.tables.items()):
+            # Only where some are left out, so that the digest of what has none stays the same.
+            chosen = content.model_dump(include={"where", "since", "sample"}, exclude_defaults=True)
+            rules |= {f"rows of {table}": chosen} if chosen else {}
         return hashlib.sha256(repr(rules).encode()).hexdigest()
 
 

@@ -139,6 +139,9 @@ def test_other_column_names_do_not(column: str) -> None:
     [
         ("x", "text", ["09012345678"] * 50, {"phone-jp": "share"}),
         ("x", "text", ["09012345678"] + ["a"] * 50, {}),
+        ("x", "text", ["09012345678"] * 9 + ["a"] * 50, {}),
+        ("tel", "text", ["09012345678"] * 9 + ["a"] * 50, {"phone-jp": "name"}),
+        ("tel", "text", ["09012345678"] + ["a"] * 50, {}),
         ("tel", "integer", ["9012345678"] * 9, {"phone-jp": "name"}),
         ("x", "integer", ["9012345678"] * 9, {}),
         ("zip", "integer", ["1000001"] * 9, {"postcode": "name"}),

@@ -13,6 +13,7 @@ import pytest
 from sandbox.core import demo
 from sandbox.core.errors import InvalidInput
 from sandbox.core.ports import Built
+from sandbox.core.source import Source
 from sandbox.drivers.sources.postgres import PostgresReader
 from tests.docker.source_samples import (
     KEY,
@@ -275,6 +276,69 @@ def test_numeric_that_cannot_arrive_exactly_is_marked_in_the_manifest(
     }
     # It is so: this is what the mark warns of.
     assert rows(built.path, "SELECT free::text FROM odd") == [("1.2345678901234568e+16",)]
+
+
+def test_chosen_rows_are_those_of_the_same_customers(demo_core: Any, tmp_path: Path) -> None:
+    document = source_of(demo_core).model_dump(mode="json", by_alias=True)
+    tables = document["tables"]
+    for name in ("customers", "purchases"):
+        tables[name]["sample"] = {"by": "customer_id", "percent": 10}
+    tables["purchases"]["since"] = {"column": "purchased_on", "day": "1998-01-01"}
+    tables["consents"]["where"] = {"sms": True}
+    built = build(demo_core, tmp_path / "x.duckdb", Source.model_validate(document))
+    counts = {t.name: t.rows for t in built.tables}
+    assert 2_100 < counts["customers"] < 2_600
+    assert 0 < counts["purchases"] < 3_000
+    assert counts["consents"] == int(demo_core.psql("SELECT count(*) FROM consents WHERE sms"))
+    assert built.tables[1].chosen == "purchased_on from 1998-01-01; 10 % of customer_id"
+    orphans = "SELECT count(*) FROM purchases ANTI JOIN customers USING (customer_id)"
+    assert rows(built.path, orphans) == [(0,)]
+    assert rows(built.path, "SELECT min(purchased_on) >= '1998-01-01' FROM purchases") == [(True,)]
+
+
+def test_new_masks_hold_on_types_as_postgresql_sends_them(demo_core: Any, tmp_path: Path) -> None:
+    """JSON, integers of all widths, timestamps: what DuckDB's reader makes of them."""
+    columns: dict[str, Any] = {
+        "small": {"class": "personal", "mask": "integer-hmac"},
+        "id": {"class": "personal", "mask": "integer-hmac"},
+        "big": {"class": "personal", "mask": "integer-hmac"},
+        "name": {"class": "personal", "mask": {"method": "fake-name", "by": "id"}},
+        "seen": {"class": "personal", "mask": {"method": "shift-dates", "by": "id", "days": 9}},
+        "born": {"class": "quasi-identifier", "mask": {
+            "method": "generalise", "to": "year", "floor": 1930}},
+        "spent": {"class": "internal", "mask": {"method": "generalise", "band": 1000}},
+        "more": {"class": "contact", "mask": {"method": "json", "paths": {
+            "$.plan": {"class": "internal"}, "$.mail": {"class": "contact", "mask": "fake-mail"}}}},
+        "old": {"class": "contact", "mask": {"method": "json", "paths": {
+            "$[*].n": {"class": "internal"}}}},
+        "hidden": {"class": "personal"},
+    }  # fmt: skip
+    with changed(
+        demo_core,
+        "CREATE TABLE odd (small smallint, id int, big bigint, name text, seen timestamptz, "
+        "born date, spent numeric(10,2), more jsonb, old json, hidden text); "
+        "INSERT INTO odd SELECT g, g, g, 'n' || g, '2026-01-31 23:30-05', "
+        "DATE '1900-05-05' + g * 300, g * 100.5, "
+        "jsonb_build_object('plan', 'gold', 'mail', g || '@example.jp', 'x', 'PLAIN'), "
+        "json_build_array(json_build_object('n', g, 'x', 'PLAIN')), 'PLAIN' "
+        "FROM generate_series(1, 200) g; "
+        "INSERT INTO odd DEFAULT VALUES; GRANT SELECT ON odd TO core_reader",
+        "DROP TABLE odd",
+    ):
+        built = build(demo_core, tmp_path / "x.duckdb", source_of(demo_core, {"odd": columns}))
+    types = {c.name: c.type for c in built.tables[0].columns}
+    assert [types[n] for n in ("small", "id", "big", "seen", "born", "spent")] == [
+        "SMALLINT", "INTEGER", "BIGINT", "TIMESTAMP WITH TIME ZONE", "DATE", "DECIMAL(10,2)",
+    ]  # fmt: skip
+    facts = (
+        "count(DISTINCT small), count(DISTINCT id), count_if(id = big), count(name), "
+        "min(year(born)), count_if(spent % 1000 = 0), count_if(more ->> '$.plan' = 'gold'), "
+        "count(DISTINCT more ->> '$.mail'), sum((old ->> '$[0].n')::INT), count(hidden), "
+        "count(DISTINCT seen) > 10, count(*)"
+    )
+    found = rows(built.path, f"SELECT {facts} FROM odd")[0]
+    assert found == (200, 200, 200, 200, 1930, 200, 200, 200, 20_100, 0, True, 201)
+    assert b"PLAIN" not in built.path.read_bytes()
 
 
 @pytest.mark.parametrize(

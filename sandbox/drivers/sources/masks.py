@@ -1,7 +1,7 @@
 """Masks as SQL: one expression per column of the stream, keyed in this connection's memory only."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from sandbox.core.errors import InvalidInput
 from sandbox.core.masking import (
@@ -82,7 +82,7 @@ def expression(
     subject = f"{table}.{column}"
     _check_type(subject, kind, mask)
     for by in {m.by for m in (mask, *(part.mask for part in mask.paths)) if m.by}:
-        _check_exact(subject, f"by {by}", types[by])
+        check_exact(f"{table}.{by}", "mask by it", types[by])
     value = quoted(column)
     return _whole(mask, value, kind) or _masked(mask, value, f"CAST({value} AS VARCHAR)")
 
@@ -231,33 +231,39 @@ def _at(value: str, key: str) -> str:
 
 def _check_type(subject: str, kind: str, mask: Mask) -> None:
     if mask.to in ("year", "month") and kind not in _DATES:
-        _refuse(subject, f"generalise to {mask.to}", "a date", kind, "Use first instead of to")
+        refuse_type(
+            subject, f"mask generalise to {mask.to}", "a date", kind, "Use first instead of to"
+        )
     if mask.method == "shift-dates" and kind not in _DATES:
-        _refuse(subject, "shift-dates", "a date", kind, "Use generalise")
+        refuse_type(subject, "mask shift-dates", "a date", kind, "Use generalise")
     if mask.method == "integer-hmac" and kind not in (*_SIGNED, *_UNSIGNED):
-        _refuse(subject, "integer-hmac", "whole numbers of 16 to 64 bits", kind, "Use hmac")
+        refuse_type(
+            subject, "mask integer-hmac", "whole numbers of 16 to 64 bits", kind, "Use hmac"
+        )
     numbers = mask.band or not (mask.to or mask.first)
     if mask.method == "generalise" and numbers and not kind.startswith((*_NUMBERS, "DECIMAL")):
-        _refuse(subject, "generalise to bands", "a number", kind, "Use to or first")
+        refuse_type(subject, "mask generalise to bands", "a number", kind, "Use to or first")
     if mask.method == "json" and kind not in ("JSON", "VARCHAR"):
-        _refuse(subject, "json", "JSON or text", kind, "Use keep")
+        refuse_type(subject, "mask json", "JSON or text", kind, "Use keep")
     if mask.method == "hmac" or mask.method.startswith("fake-"):
-        _check_exact(subject, mask.method, kind)
+        check_exact(subject, f"mask {mask.method}", kind)
 
 
-def _check_exact(subject: str, mask: str, kind: str) -> None:
+def check_exact(subject: str, mask: str, kind: str) -> None:
+    """Raise InvalidInput for a column whose values arrive rounded; `mask` is what needs them."""
     if kind in _INEXACT:
         # Rounded, different values would get one token: rows would join that do not belong.
         raise InvalidInput(
-            f"The mask {mask} needs exact values; this column arrives as {kind}.",
+            f"The {mask} needs exact values; this column arrives as {kind}.",
             subject=clean(subject),
             hint="Give the source a view with the column as text or numeric(p, s), or drop it.",
         )
 
 
-def _refuse(subject: str, mask: str, needs: str, kind: str, instead: str) -> None:
+def refuse_type(subject: str, mask: str, needs: str, kind: str, instead: str) -> NoReturn:
+    """Raise InvalidInput: what `mask` names does not fit the type `kind` of its column."""
     raise InvalidInput(
-        f"The mask {mask} needs {needs}; this column is {clean(kind)}.",
+        f"The {mask} needs {needs}; this column is {clean(kind)}.",
         subject=clean(subject),
-        hint=f"{instead}, or another mask.",
+        hint=f"{instead}, or something else.",
     )

@@ -3,17 +3,19 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sandbox.core.errors import Unavailable
 from sandbox.core.lease import spoken
 from sandbox.core.masking import described
+from sandbox.core.rows import rows_described
 from sandbox.core.snapshot import ColumnCopy, TableCopy
 from sandbox.core.source import Mask, Source, Table
 from sandbox.core.text import clean
 from sandbox.drivers.sources.connection import SNAPSHOT, SOURCE, ask, literal, quoted
 from sandbox.drivers.sources.masks import expression, set_key
+from sandbox.drivers.sources.subset import check_rows, plain_condition, sampled_condition
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -27,48 +29,64 @@ WHERE relnamespace = {schema}::regnamespace AND attnum > 0 AND NOT attisdropped
 """
 
 
+@dataclass(frozen=True)
+class _Pull:
+    """One table on its way: the SELECT that yields it masked, and the rows that must arrive."""
+
+    select: str
+    rows: int
+
+
 def copy_tables(
-    con: "DuckDBPyConnection", source: Source, key: bytes, meter: "Meter"
+    con: "DuckDBPyConnection", source: Source, key: bytes, as_of: datetime, meter: "Meter"
 ) -> tuple[TableCopy, ...]:
     """Copy every listed table into the attached snapshot, close it, and return what it holds.
 
-    Expects an open transaction and ends it. Raises Unavailable when the rows that arrived are
-    not the rows that the source counted in the same transaction.
+    Expects an open transaction, whose moment is `as_of`, and ends it. Raises Unavailable when the
+    rows that arrived are not the rows that were counted in the same transaction.
     """
     set_key(con, key)
-    selects = {name: _masked(con, source, name) for name in source.tables}
-    counts = {name: _count(con, source, name) for name in source.tables}
+    pulls = {name: _pull(con, source, name, as_of) for name in source.tables}
     numerics = _numerics(con, source)
-    meter.total = sum(counts.values())
-    for name, select in selects.items():
-        meter.begin(name, counts[name])
-        con.execute(f"CREATE TABLE {quoted(SNAPSHOT, 'main', name)} AS {select}")
+    meter.total = sum(pull.rows for pull in pulls.values())
+    for name, pull in pulls.items():
+        meter.begin(name, pull.rows)
+        con.execute(f"CREATE TABLE {quoted(SNAPSHOT, 'main', name)} AS {pull.select}")
         meter.finish()
     con.execute("COMMIT")
     # What a checkpoint moves out of the write-ahead log was masked before it came there.
     con.execute(f"CHECKPOINT {SNAPSHOT}")
-    copies = tuple(_copied(con, name, table, numerics) for name, table in source.tables.items())
+    copies = tuple(
+        _copied(con, name, table, numerics).model_copy(
+            update={"chosen": rows_described(table, as_of)}
+        )
+        for name, table in source.tables.items()
+    )
     con.execute(f"DETACH {SNAPSHOT}")
-    _check_counts(source, counts, copies)
+    _check_counts(source, pulls, copies)
     return copies
 
 
-def _masked(con: "DuckDBPyConnection", source: Source, name: str) -> str:
-    """Return the SELECT over the live table that yields what the snapshot may hold."""
-    live = quoted(SOURCE, source.connection.db_schema, name)
+def _pull(con: "DuckDBPyConnection", source: Source, name: str, as_of: datetime) -> _Pull:
+    """Return how a live table is pulled: only what the snapshot may hold."""
+    table, schema = source.tables[name], source.connection.db_schema
+    live = quoted(SOURCE, schema, name)
     types = {row[0]: row[1] for row in con.execute(f"DESCRIBE {live}").fetchall()}
-    listed = source.tables[name].columns
+    check_rows(name, table, types)
     columns = [
-        f"{expression(name, column, types, listed)} AS {quoted(column)}"
-        for column, rule in listed.items()
+        f"{expression(name, column, types, table.columns)} AS {quoted(column)}"
+        for column, rule in table.columns.items()
         if rule.mask.method != "drop"
     ]
-    return f"SELECT {', '.join(columns)} FROM {live}"  # noqa: S608 (quoted by a library)
-
-
-def _count(con: "DuckDBPyConnection", source: Source, name: str) -> int:
-    table = quoted(source.connection.db_schema, name)
-    return int(ask(con, f"SELECT count(*) AS rows FROM {table}")[0][0])  # noqa: S608
+    condition = plain_condition(table, as_of)
+    if table.sample is None:
+        there = quoted(schema, name)
+        found = ask(con, f"SELECT count(*) AS rows FROM {there} WHERE {condition}")  # noqa: S608
+        rows = int(found[0][0])
+    else:
+        chosen, rows = sampled_condition(con, live, table.sample, condition)
+        condition = f"{condition} AND {chosen}"
+    return _Pull(f"SELECT {', '.join(columns)} FROM {live} WHERE {condition}", rows)  # noqa: S608
 
 
 def _numerics(con: "DuckDBPyConnection", source: Source) -> set[tuple[str, str]]:
@@ -101,11 +119,13 @@ def _type_of(kind: str, mask: Mask, numeric: bool) -> str:
     return f"{kind}, {_ROUNDED}" if rounded else kind
 
 
-def _check_counts(source: Source, counts: Mapping[str, int], copies: tuple[TableCopy, ...]) -> None:
+def _check_counts(
+    source: Source, pulls: Mapping[str, _Pull], copies: tuple[TableCopy, ...]
+) -> None:
     for copy in copies:
-        if copy.rows != counts[copy.name]:
+        if copy.rows != pulls[copy.name].rows:
             raise Unavailable(
-                f"The source counted {counts[copy.name]:,} rows, but {copy.rows:,} arrived.",
+                f"The source counted {pulls[copy.name].rows:,} rows, but {copy.rows:,} arrived.",
                 subject=clean(f"{source.name}: {copy.name}"),
                 hint="Nothing was kept. Build again; if it happens again, report it.",
             )

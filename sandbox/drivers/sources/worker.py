@@ -83,7 +83,7 @@ def _copy(con: "DuckDBPyConnection", source: Source, key: bytes, target: Path) -
     meter, done = Meter(_say), Event()
     ticker = Thread(target=_tick, args=(con, meter, done), daemon=True)
     ticker.start()
-    tables = copy_tables(con, source, key, meter)
+    tables = copy_tables(con, source, key, as_of, meter)
     done.set()
     ticker.join()
     meter.end()
