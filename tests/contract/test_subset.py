@@ -17,7 +17,7 @@ AS_OF = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
 COLUMNS = {name: {"class": "internal"} for name in ("id", "status", "day", "paid", "o'\"x")}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(":memory:") as made:
         set_key(made, KEY)
@@ -101,8 +101,10 @@ def test_tables_keep_the_same_subjects_whole(con: duckdb.DuckDBPyConnection) -> 
 
 
 def test_rows_without_a_subject_are_in_no_sample(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("INSERT INTO live VALUES (NULL, 'paid', NULL, NULL)")
-    assert None not in sample(con, percent=99.99)
+    con.execute("CREATE TABLE few AS SELECT * FROM (VALUES (1), (NULL)) t(id)")
+    condition, rows = sampled_condition(con, "few", Sample(by="id", most=5), "true")
+    assert rows == 1
+    assert con.execute(f"SELECT id FROM few WHERE {condition}").fetchall() == [(1,)]
 
 
 @pytest.mark.parametrize(

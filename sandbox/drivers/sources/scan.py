@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 # Enough to tell chance from a rule; beyond it a column that has failed is not read to its end.
-MOST_CHECKED = 100_000
+MOST_CHECKED = 20_000
 # Up to this many different values are counted first, and each is looked at once.
 _FEW = 50_000
 _BATCH = 2048
