@@ -36,9 +36,9 @@ class Detector:
 
     `sign` is a cheap pattern that every match of `strong` and `common` needs. A single match of
     `strong` is a finding; of `common` only a large share of the column is; of `named` a small share
-    where the column's name fits `hint`. `check` judges what `strong` matched; of other digits it
-    passes the share `chance`. Patterns read folded text. `version` rises whenever any of these
-    changes.
+    where the column's name fits `hint` and not `unlike`. `check` judges what `strong` matched; of
+    other digits it passes the share `chance`. Patterns read folded text. `version` rises whenever
+    any of these changes.
     """
 
     id: str
@@ -49,6 +49,7 @@ class Detector:
     sign: str
     strong: str
     hint: str
+    unlike: str = ""
     common: str = ""
     named: str = ""
     check: Callable[[str], bool] | None = None
@@ -57,7 +58,9 @@ class Detector:
 
     def fits(self, column: str) -> bool:
         """Say whether a column's name says that it holds this."""
-        return bool(_compiled(self.hint).search(_words(column)))
+        words = _words(column)
+        likely = bool(_compiled(self.hint).search(words))
+        return likely and not (self.unlike and _compiled(self.unlike).search(words))
 
     def holds(self, folded: str) -> bool:
         """Say whether some match of `strong` in a folded value passes the check."""

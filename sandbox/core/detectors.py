@@ -83,6 +83,15 @@ _LONG_PERSONAL = _any(name.kanji for name in GIVEN if len(name.kanji) > 1)
 _ALONE = _any(
     n.kanji for n in (*FAMILIES, *GIVEN) if len(n.kanji) > 1 and n.kanji not in _SHORT_PREFECTURES
 )
+# Goods, shops and files have names and readings, too; a bare `name` may be theirs.
+_PERSON_NAME = (
+    "(?:full|first|last|family|given|sur|middle|maiden|customer|client|user|member|contact|person"
+    "|staff|employee|owner|holder|patient|guest|buyer|recipient) ?name"
+)
+_THINGS = (
+    "product|item|goods|article|shop|store|company|brand|campaign|category|file|column|table|place"
+    "|city|station|商品|品名|店|会社|企業|法人|施設|部署|駅|地名|市区町村"
+)
 _TITLE = "(?:様|さん|さま|氏|殿)"
 
 _KANA_FORMS = (str, hiragana, half_width)
@@ -237,7 +246,8 @@ DETECTORS: tuple[Detector, ...] = (
         + "|"
         + _pair(_FAMILY, _KANJI + "{1,3}", " ")
         + f"|(?:{_LONG_FAMILY}) ?(?:{_PERSONAL})?{_TITLE}",
-        hint="name|氏名|名前|姓|お名前|苗字|名義",
+        hint=f"{_PERSON_NAME}|氏名|名前|姓|苗字|名義",
+        unlike=_THINGS,
         common=f"^(?:{_ALONE})$",
         named=f"^{_KANJI}{{1,4}} ?[一-鿿々ぁ-んァ-ヶー]{{1,5}}$",
     ),
@@ -250,6 +260,7 @@ DETECTORS: tuple[Detector, ...] = (
         sign="[ぁ-んァ-ヶｦ-ﾟ]",
         strong=_pair(_FAMILY_KANA, _PERSONAL_KANA, " ?"),
         hint="kana|reading|カナ|かな|ふりがな|フリガナ|ヨミ|よみ",
+        unlike=_THINGS,
         common=f"^(?:{_FAMILY_KANA}|{_PERSONAL_KANA})$",
         named="^[ぁ-んァ-ヶーｦ-ﾟ]{2,10} ?[ぁ-んァ-ヶーｦ-ﾟ]{0,10}$",
     ),
@@ -264,8 +275,10 @@ DETECTORS: tuple[Detector, ...] = (
         + _pair(_LATIN_FIRST, _LATIN_LAST, " (?:[A-Z]\\.? )?")
         + "|"
         + _pair(_LATIN_LAST, _LATIN_FIRST, ",? ")
-        + ")|(?:^|[^A-Za-z])(?:Mr|Mrs|Ms|Miss)\\.? [A-Z][a-z]+",
-        hint="(?:^| )name|(?:first|last|full|family|given|sur) ?name|ローマ字|英字",
+        + f")|(?:^|[^A-Za-z])(?:Mr|Mrs|Ms|Miss)\\.? (?:{_LATIN_LAST})(?:$|[^A-Za-z])"
+        + "|Dear (?:Mr|Mrs|Ms|Miss)\\.? [A-Z][a-z]+",
+        hint=f"{_PERSON_NAME}|ローマ字|英字",
+        unlike=_THINGS,
         common=f"(?i:^(?:{_LATIN_FIRST}|{_LATIN_LAST})$)",
         named="^[A-ZÀ-Þ][A-Za-zÀ-ÿ'’-]+(?:,? [A-ZÀ-Þ][A-Za-zÀ-ÿ'’.-]*){1,3}$",
     ),

@@ -105,5 +105,6 @@ SILENT: tuple[str, ...] = (
     "Young adult", "New York", "Rock", "Jazz & Blues", "premium", "web", "app", "true", "N/A",
     "White paper", "Prefers English.", "Summer Sale 2026", "Mark down", "Adult", "M", "XL", "", " ",
     "😀", "ＡＢＣ", "①②③", "\t", "null", "{}", "[]", '{"plan": "gold", "seats": 12}',
+    "Mr. Donut", "Miss Dior", "Maple Syrup",
     "born to run", "birth of a nation", "市区町村", "3丁目の夕日", "区分1", "町おこし", "村",
 )  # fmt: skip

@@ -162,6 +162,19 @@ def test_weak_forms_need_a_share_or_the_name_of_the_column(
     assert found(values, column, kind) == expected
 
 
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("product_name", ["醤油ラーメン", "青森りんご", "Maple Syrup", "Green Tea"]),
+        ("商品名", ["醤油ラーメン", "青森りんご"]), ("name", ["Maple Syrup", "Green Tea"]),
+        ("shopName", ["Blue Bird", "Red Fox"]), ("商品カナ", ["リンゴ", "ラーメン"]),
+        ("station_kana", ["シンジュク", "シブヤ"]), ("file_name", ["Summer Sale", "Big Plan"]),
+    ],
+)  # fmt: skip
+def test_names_of_things_are_silent(column: str, values: list[str]) -> None:
+    assert found(values * 20, column) == {}
+
+
 def test_counts_hold_numbers_only_and_null_is_no_value() -> None:
     n, counts = counted(DETECTORS, ["a@example.jp", None, "b"])
     assert n == 2
