@@ -110,9 +110,12 @@ class Mask(PartMask):
     @classmethod
     def _by_path(cls, value: Any) -> Any:
         # In a file a mapping from path to class and mask; in JSON the list that it becomes.
-        if isinstance(value, Mapping) and all(isinstance(p, Mapping) for p in value.values()):
-            return [{**part, "path": path} for path, part in value.items()]
-        return value
+        # A tuple, since strict reading takes nothing else from a validator.
+        if isinstance(value, Mapping):
+            if not all(isinstance(part, Mapping) for part in value.values()):
+                raise ValueError("each path is a group of class and mask")
+            return tuple({**part, "path": path} for path, part in value.items())
+        return tuple(value) if isinstance(value, list) else value
 
 
 class Column(Value):
@@ -178,7 +181,7 @@ class Table(Value):
         if not isinstance(value, Mapping):
             return value
         many = (list, tuple)
-        return {c: wanted if isinstance(wanted, many) else [wanted] for c, wanted in value.items()}
+        return {c: tuple(w) if isinstance(w, many) else (w,) for c, w in value.items()}
 
 
 class Secret(Value):

@@ -1,6 +1,7 @@
 import os
 import socket
 from collections.abc import Callable
+from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -124,6 +125,40 @@ def test_the_digest_follows_names_and_contents_only(home: Path, catalogue: Catal
 def test_the_order_of_files_does_not_matter_but_their_borders_do() -> None:
     assert digest([("a", b"1"), ("b", b"2")]) == digest([("b", b"2"), ("a", b"1")])
     assert digest([("a", b"bc")]) != digest([("ab", b"c")])
+
+
+ROWS = """
+    where: {mail: [a@example.jp, null], phone: "1"}
+    since: {column: mail, day: "2026-01-01"}
+    sample: {by: mail, percent: 10}
+    columns:
+      phone:
+        class: contact
+        mask:
+          method: json
+          paths:
+            $.a: {class: internal}
+            $.b[*].c: {class: contact, mask: mail}
+"""
+
+
+def test_rows_and_paths_of_a_source(home: Path, catalogue: Catalogue) -> None:
+    text = SOURCE.replace("\n    columns:\n", ROWS, 1)
+    assert text != SOURCE
+    write(home / "sources/core.yaml", text)
+    table = catalogue.source("core").tables["customers"]
+    assert table.where == {"mail": ("a@example.jp", None), "phone": ("1",)}
+    assert table.since is not None
+    assert table.since.day == date(2026, 1, 1)
+    parts = table.columns["phone"].mask.paths
+    assert [(p.path, p.mask.method) for p in parts] == [("$.a", "keep"), ("$.b[*].c", "fake-mail")]
+    for there, here, says in (
+        ("$.a: {class: internal}", "$.a: keep", "each path is a group"),
+        ("class: internal}", "class: contact, mask: keep}", "customers.phone: $.a: a contact"),
+        ("by: mail", "by: mails", "customers: sample names mails"),
+    ):
+        write(home / "sources/core.yaml", text.replace(there, here))
+        assert says in failure(lambda: catalogue.source("core")).message
 
 
 def test_a_source(home: Path, catalogue: Catalogue) -> None:
