@@ -1,7 +1,8 @@
 """Stand-ins for what stands outside: clock, engine, gateway, source. They keep the rules that the
 real ones keep (see contract/), and fail where a test tells them to."""
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -9,10 +10,12 @@ from typing import Any
 
 from sandbox.core.clock import Reading
 from sandbox.core.errors import SandboxError
+from sandbox.core.leaks import GateReport
 from sandbox.core.objects import INSTALLATION, ROLE, Container, Route
 from sandbox.core.ports import Built, GatewayState, Progress
+from sandbox.core.relations import Relations
 from sandbox.core.snapshot import ColumnCopy, TableCopy
-from sandbox.core.source import Source
+from sandbox.core.source import Source, Table
 from tests.fake_engine import DeadEngine as DeadEngine
 from tests.fake_engine import FakeEngine as FakeEngine
 from tests.fake_engine import Trap as Trap
@@ -150,6 +153,8 @@ class FakeReader:
     def __init__(self) -> None:
         self.live: dict[str, list[str]] | None = None
         self.error: BaseException | None = None
+        self.gate = GateReport(places=3, detectors={"mail": 1}, real_values=7, canaries=0)
+        self.judged: tuple[list[str], list[str], bytes] | None = None
 
     def columns(self, source: Source, password: str) -> dict[str, list[str]]:
         if self.live is not None:
@@ -174,4 +179,16 @@ class FakeReader:
             )
             for name, table in source.tables.items()
         )
-        return Built(target, tables, NOON - timedelta(hours=1), 4000, "f" * 64)
+        digest = hashlib.sha256(target.read_bytes()).hexdigest()
+        return Built(target, tables, NOON - timedelta(hours=1), 4000, digest, self.gate)
+
+    def judge(
+        self,
+        tables: Mapping[str, Table],
+        canaries: Sequence[str],
+        relations: Relations,
+        file: Path,
+        progress: Progress,
+    ) -> GateReport:
+        self.judged = (sorted(tables), list(canaries), file.read_bytes())
+        return self.gate

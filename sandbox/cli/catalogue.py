@@ -22,6 +22,8 @@ def add_to(app: typer.Typer) -> None:
     command(snapshot, "build", build_snapshot)
     command(snapshot, "list", list_snapshots)
     command(snapshot, "show", show_snapshot)
+    command(snapshot, "verify", verify_snapshot)
+    command(snapshot, "attest", attest_snapshot)
     command(snapshot, "rm", remove_snapshot)
     app.add_typer(template, name="template", rich_help_panel="For IT")
     app.add_typer(snapshot, name="snapshot", rich_help_panel="For IT")
@@ -76,6 +78,25 @@ def show_snapshot(id: SnapshotId) -> Returned:
     from sandbox.usecases.snapshots import ShowSnapshotRequest
 
     return ShowSnapshotRequest(id=id)
+
+
+def verify_snapshot(id: SnapshotId) -> Returned:
+    """Judge a snapshot again, without its source; exit 4 if anything is found."""
+    from sandbox.usecases.attesting import VerifySnapshotRequest
+
+    return VerifySnapshotRequest(id=id)
+
+
+def attest_snapshot(
+    id: SnapshotId,
+    public_key: Annotated[
+        bool, typer.Option("--public-key", help="The key it is checked with, instead (PEM).")
+    ] = False,
+) -> Returned:
+    """Print a snapshot's signed attestation (in-toto, DSSE)."""
+    from sandbox.usecases.attesting import AttestRequest
+
+    return AttestRequest(id=id, public_key=public_key)
 
 
 def remove_snapshot(id: SnapshotId) -> Returned:

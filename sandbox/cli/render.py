@@ -18,10 +18,9 @@ from rich.console import Console
 from rich.text import Text
 
 from sandbox.cli.asking import MOST_ROWS, Output, SqlOutput
-from sandbox.cli.blocks import Block, Line
+from sandbox.cli.blocks import Block, Line, cell
 from sandbox.cli.layout import folded, in_columns, width_of
-from sandbox.cli.tables import blocks
-from sandbox.cli.tables_show import cell, findings
+from sandbox.cli.tables import blocks, findings
 from sandbox.core.errors import Conflict, InvalidInput, SandboxError
 from sandbox.core.text import clean, spreadsheet_safe
 from sandbox.core.values import Result
@@ -160,7 +159,7 @@ def exit_code(result: Any) -> int:
             return int(result.code)
         case "PlanResult":
             return _PLANNED.get(result.answer, 0)
-        case "VerifyResult":
+        case "VerifyResult" | "VerifySnapshotResult":
             return 0 if result.held else _FOUND
         case "AuditVerifyResult":
             return 0 if result.holds else _FOUND

@@ -1,6 +1,6 @@
 """What people see of each result, as plain lines and grids. `render` gives them their looks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +11,13 @@ from sandbox.cli import (
     tables_pool,
     tables_quotas,
     tables_reaping,
-    tables_show,
+    tables_snapshots,
     tables_verifying,
 )
-from sandbox.cli.blocks import Block, Grid, Line
+from sandbox.cli.blocks import Block, Grid, Line, cell
 from sandbox.cli.blocks import named as _named
-from sandbox.cli.tables_leases import left, line_stopped, until
-from sandbox.cli.tables_show import cell, findings, holder, parameters, policy, replica
+from sandbox.cli.blocks import size as _size
+from sandbox.cli.tables_leases import left, line_stopped, standing, until
 from sandbox.core.lease import spoken
 
 # Only their names: a command pays for the results of its own use case, not for all.
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from sandbox.usecases.inside import ExecResult, ImportResult, LogsResult, SqlResult
     from sandbox.usecases.planning import PlanResult
     from sandbox.usecases.provisioning import UpResult
-    from sandbox.usecases.sandboxes import DownResult, ListResult, OpenResult
-    from sandbox.usecases.snapshots import SnapshotListResult, SnapshotResult
+    from sandbox.usecases.sandboxes import DownResult, ListResult, OpenResult, ShowResult
     from sandbox.usecases.templates import (
         TemplateBuildResult,
         TemplateCheckResult,
@@ -43,16 +42,46 @@ def blocks(result: "Result") -> list[Block]:
     return _SHOWN[type(result).__name__](result)
 
 
+def findings(decision: "Decision") -> list[Block]:
+    """Return every rule that does not hold: value, limit, fix, and who can waive it."""
+    shown: list[Block] = []
+    for found in decision.findings:
+        title = f"{clean(found.title.en)} / {clean(found.title.ja)}"
+        waiver = f"  waiver: {found.waived_by}" if found.waived_by else ""
+        shown += [
+            Line(f" {title}", label=f"  {found.mode:<8}{found.rule}"),
+            Line(clean(found.sentence.en), label=_INDENT),
+            Line(clean(found.sentence.ja), label=_INDENT),
+            Line(f"fix: {clean(found.fix.en)}{waiver}", label=_INDENT),
+            Line(f"対処: {clean(found.fix.ja)}", label=_INDENT),
+        ]
+    return shown
+
+
+def _parameters(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in values.items() if value != "")
+
+
 def _bound(value: float | None) -> str:
     return "" if value is None else f"{value:g}"
 
 
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
+def _replica(replica: "Snapshot") -> Line:
+    manifest = replica.manifest
+    assert manifest is not None
+    return _named(
+        "replica",
+        f"{replica.id}, {len(manifest.tables)} tables, {manifest.rows:,} rows, masked, read-only, "
+        f"data as of {cell(manifest.data_as_of)}",
+    )
+
+
+def _policy(decision: "Decision", sandbox_steps: Any) -> Line:
+    steps = (
+        f"extract {sandbox_steps.extract}, transform {sandbox_steps.transform}, "
+        f"analyse {sandbox_steps.analyse}"
+    )
+    return _named("policy", f"{decision.held} of {decision.evaluated} rules hold; steps: {steps}")
 
 
 def _plan(result: "PlanResult") -> list[Block]:
@@ -168,39 +197,6 @@ def _logs(result: "LogsResult") -> list[Block]:
     return [*lines, *tables_egress.requests(result)]
 
 
-def _snapshot(result: "SnapshotResult") -> list[Block]:
-    snapshot = result.snapshot
-    shown: list[Block] = [_named("snapshot", f"{snapshot.id}, {snapshot.state}")]
-    if snapshot.manifest is None:
-        return shown
-    m = snapshot.manifest
-    grid = Grid(("table", "rows", "column", "type", "class", "mask"))
-    for table in m.tables:
-        for number, column in enumerate(table.columns):
-            lead = (table.name, f"{table.rows:,}") if number == 0 else ("", "")
-            grid.rows.append((*lead, column.name, column.type, column.data_class, column.mask))
-    return [
-        *shown,
-        _named("data", f"as of {cell(m.data_as_of)}, {m.rows:,} rows, {_size(m.bytes)}"),
-        _named("built", f"{cell(m.built_at)} by {snapshot.built_by}, tool {m.tool_version}"),
-        _named("rules", f"{m.rules_digest[:16]}…, key {m.key_id}"),
-        _named("file", f"sha256 {m.file_digest[:16]}…"),
-        _named("used by", ", ".join(result.used_by) or "nobody"),
-        grid,
-    ]
-
-
-def _snapshots(result: "SnapshotListResult") -> list[Block]:
-    if not result.snapshots:
-        return [Line("No snapshots. IT makes one with: sandbox snapshot build SOURCE")]
-    grid = Grid(("snapshot", "state", "data as of", "rows", "size"))
-    for s in result.snapshots:
-        m = s.manifest
-        known = (m.data_as_of, f"{m.rows:,}", _size(m.bytes)) if m else (None, None, None)
-        grid.rows.append((s.id, s.state, *known))
-    return [grid]
-
-
 def _templates(result: "TemplateListResult") -> list[Block]:
     grid = Grid(("template", "version", "family", "for", "needs", "images"))
     for t in result.templates:
@@ -294,8 +290,6 @@ _SHOWN: dict[str, Callable[[Any], list[Block]]] = {
     "ImportResult": _import,
     "ExecResult": _nothing,
     "LogsResult": _logs,
-    "SnapshotResult": _snapshot,
-    "SnapshotListResult": _snapshots,
     "TemplateListResult": _templates,
     "TemplateResult": _template,
     "TemplateBuildResult": _template_built,
@@ -308,6 +302,6 @@ _SHOWN: dict[str, Callable[[Any], list[Block]]] = {
     **tables_kept.SHOWN,
     **tables_leases.SHOWN,
     **tables_reaping.SHOWN,
-    **tables_show.SHOWN,
+    **tables_snapshots.SHOWN,
     **tables_verifying.SHOWN,
 }

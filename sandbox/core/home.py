@@ -1,6 +1,6 @@
 """The door to the files of a home, and what is asked there. Part of `ports`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +70,12 @@ class HomeFiles(Protocol):
 
     def chunks(self, path: Path) -> Iterator[bytes]:
         """Yield a file's content in pieces of 1 MiB."""
+
+    def fill(self, path: Path, chunks: Iterable[bytes]) -> str:
+        """Write `chunks` into a new file of a workshop (0600); return their SHA-256.
+
+        Raises Unavailable when the disk refuses.
+        """
 
     def free_bytes(self, place: str = "") -> int | None:
         """Return what is free where a folder of this machine lies, by default the home's state.

@@ -12,6 +12,7 @@ from sandbox.core.clock import Reading
 from sandbox.core.home import Exposed as Exposed
 from sandbox.core.home import HomeAccess as HomeAccess
 from sandbox.core.home import HomeFiles as HomeFiles
+from sandbox.core.leaks import GateReport
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import (
     BigFile,
@@ -27,12 +28,13 @@ from sandbox.core.objects import (
 )
 from sandbox.core.phases import State
 from sandbox.core.policy import PolicySet
+from sandbox.core.relations import Relations
 from sandbox.core.schedule import Schedule as Schedule
 from sandbox.core.sealing import Archives as Archives
 from sandbox.core.sealing import Keys as Keys
 from sandbox.core.settings import Settings
 from sandbox.core.snapshot import Snapshot, TableCopy
-from sandbox.core.source import Source
+from sandbox.core.source import Source, Table
 from sandbox.core.template import Template
 
 
@@ -303,6 +305,7 @@ class Built:
     data_as_of: datetime
     bytes: int
     file_digest: str
+    gate: GateReport
 
 
 class SourceReader(Protocol):
@@ -321,7 +324,21 @@ class SourceReader(Protocol):
 
         One consistent state of the source. Masked plain text never reaches the disk. On any
         failure the file is gone. Raises Conflict when the file exists, InvalidInput when masks or
-        columns do not fit the live source, Denied when the login could write anything.
+        columns do not fit the live source, Denied when the login could write anything, or when the
+        leak gate found something (then `details["gate"]` is its report).
+        """
+
+    def judge(
+        self,
+        tables: Mapping[str, Table],
+        canaries: Sequence[str],
+        relations: Relations,
+        file: Path,
+        progress: Progress,
+    ) -> GateReport:
+        """Judge a snapshot's file again by the rules it was built with, without the source.
+
+        Raises Unavailable when the file cannot be read.
         """
 
 

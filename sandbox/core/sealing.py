@@ -28,6 +28,15 @@ class Keys(Protocol):
     def identity(self) -> str:
         """Return the secret half, which opens archives; raises Unavailable if there is none."""
 
+    def public_key(self) -> str:
+        """Return the key that attestations are checked with (Ed25519, PEM); made at first use."""
+
+    def sign(self, content: bytes) -> bytes:
+        """Return the signature of `content` (Ed25519, 64 bytes)."""
+
+    def signed_by_us(self, content: bytes, signature: bytes) -> bool:
+        """Say whether `signature` is this home's, of `content`."""
+
 
 class Seal(Protocol):
     """One archive while it is written. `size` and `sha256` of the file hold once it is whole."""

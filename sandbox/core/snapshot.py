@@ -4,10 +4,13 @@ import re
 from collections.abc import Iterable
 from datetime import date
 from enum import StrEnum
+from typing import Any, Literal
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
+from sandbox.core.attestation import Envelope, Label
 from sandbox.core.errors import InvalidInput
+from sandbox.core.leaks import GateReport
 from sandbox.core.text import clean
 from sandbox.core.values import Value
 
@@ -47,7 +50,11 @@ class TableCopy(Value):
 
 
 class Manifest(Value):
-    """What a snapshot is: enough to judge it without opening it. Times are UTC."""
+    """What a snapshot is: enough to judge it without opening it. Times are UTC.
+
+    `rules` are the tables of the source file that it was built by; `label` says what the law makes
+    of it, "" for one built before there was a gate.
+    """
 
     source: str
     data_as_of: AwareDatetime
@@ -58,6 +65,9 @@ class Manifest(Value):
     tables: tuple[TableCopy, ...]
     bytes: int
     file_digest: str
+    label: Label | Literal[""] = ""
+    gate: GateReport | None = None
+    rules: dict[str, Any] = Field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -66,7 +76,10 @@ class Manifest(Value):
 
 
 class Snapshot(Value):
-    """The registry's record of one snapshot. Its file lives in `volume` only."""
+    """The registry's record of one snapshot. Its file lives in `volume` only.
+
+    `refused` is what the leak gate found in one that it stopped; `attestation` the signed envelope.
+    """
 
     id: str
     source: str
@@ -75,6 +88,8 @@ class Snapshot(Value):
     created: AwareDatetime
     built_by: str
     manifest: Manifest | None = None
+    refused: GateReport | None = None
+    attestation: Envelope | None = None
 
 
 def next_id(source: str, day: date, taken: Iterable[str]) -> str:

@@ -119,11 +119,15 @@ class Mask(PartMask):
 
 
 class Column(Value):
-    """One column that may be copied; without a mask it gets the strict one of its class."""
+    """One column that may be copied; without a mask it gets the strict one of its class.
+
+    `accept` lets the leak gate pass over what a detector finds here, for a written reason.
+    """
 
     data_class: Annotated[DataClass, Field(alias="class")]
     mask: Mask
     meaning: str = ""
+    accept: Annotated[dict[str, str], Field(default_factory=dict)]
 
     @model_validator(mode="before")
     @classmethod
@@ -166,10 +170,12 @@ class Table(Value):
     """One table that may be copied; `columns` is the whole list of what leaves the source.
 
     `where` keeps rows whose columns hold one of some values, `since` those of a window, `sample`
-    those of some subjects.
+    those of some subjects. `references` names the column of another table, `table.column`, in
+    which every value of a column must be found, where the source itself does not say so.
     """
 
     meaning: str = ""
+    references: Annotated[dict[str, str], Field(default_factory=dict)]
     where: Annotated[dict[str, tuple[Wanted, ...]], Field(default_factory=dict)]
     since: Window | None = None
     sample: Sample | None = None
@@ -226,6 +232,10 @@ class Source(Value):
     connection: Connection
     owners: Owners
     tables: Annotated[dict[str, Table], Field(min_length=1)]
+    # Values that IT planted in hidden columns of the source: a snapshot that holds one leaks.
+    canaries: Annotated[
+        tuple[Annotated[str, Field(min_length=8, max_length=200)], ...], Field(default=())
+    ]
 
     @property
     def name(self) -> str:
@@ -233,7 +243,10 @@ class Source(Value):
         return self.metadata.name
 
     def rules_digest(self) -> str:
-        """Return the SHA-256 of what decides the output: tables, rows, columns, classes, masks."""
+        """Return the SHA-256 of what decides the output: tables, rows, columns, classes, masks.
+
+        What the gate accepts counts too, since it decides whether there is an output.
+        """
         rules: dict[str, Any] = {
             table: {
                 column: (rule.data_class, rule.mask.model_dump(exclude_defaults=True))
@@ -245,6 +258,8 @@ class Source(Value):
             # Only where some are left out, so that the digest of what has none stays the same.
             chosen = content.model_dump(include={"where", "since", "sample"}, exclude_defaults=True)
             rules |= {f"rows of {table}": chosen} if chosen else {}
+            accepted = {c: rule.accept for c, rule in content.columns.items() if rule.accept}
+            rules |= {f"accepted in {table}": accepted} if accepted else {}
         return hashlib.sha256(repr(rules).encode()).hexdigest()
 
 

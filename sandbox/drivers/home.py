@@ -1,13 +1,14 @@
 """The folder of a home: making one, and the files that use cases need in it."""
 
 import fcntl
+import hashlib
 import os
 import pwd
 import shutil
 import socket
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -206,6 +207,26 @@ class HomeFolder:
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK):
                 yield chunk
+
+    def fill(self, path: Path, chunks: Iterable[bytes]) -> str:
+        """Write `chunks` into a new file of a workshop (0600); return their SHA-256.
+
+        Raises Unavailable when the disk refuses.
+        """
+        digest = hashlib.sha256()
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                for chunk in chunks:
+                    digest.update(chunk)
+                    file.write(chunk)
+        except OSError as error:
+            raise Unavailable(
+                f"The home's state cannot be written: {error.strerror}.",
+                subject=str(path),
+                hint="Check the folder's owner and the free disk space.",
+            ) from error
+        return digest.hexdigest()
 
     def free_bytes(self, place: str = "") -> int | None:
         """Return what is free where a folder of this machine lies, by default the home's state.

@@ -8,9 +8,13 @@ import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sandbox.core.errors import Unavailable
 from sandbox.core.source import Source
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 _BYTES = 32
 
@@ -25,6 +29,7 @@ class FileKeys:
     def __init__(self, folder: Path, home: Path, environment: Mapping[str, str]) -> None:
         self._master_file = folder / "master"
         self._kept_file = folder / "kept"
+        self._signing_file = folder / "signing"
         self._home = home
         self._environment = environment
 
@@ -71,7 +76,7 @@ class FileKeys:
         from pyrage import x25519
 
         if not self._kept_file.exists():
-            self._make_identity()
+            _write_once(self._kept_file, f"{x25519.Identity.generate()}\n", "kept archives")
         return str(x25519.Identity.from_str(self.identity()).to_public())
 
     def identity(self) -> str:
@@ -85,27 +90,48 @@ class FileKeys:
             hint="Restore it from your backup: without it no archive can be opened.",
         )
 
-    def _make_identity(self) -> None:
-        """Write a new key pair; of two who do so at once, the first wins, and nothing is half."""
-        from pyrage import x25519
+    def public_key(self) -> str:
+        """Return the key that attestations are checked with (Ed25519, PEM); made at first use."""
+        from cryptography.hazmat.primitives import serialization as forms
 
-        began = self._kept_file.with_name(f"kept-{secrets.token_hex(6)}")
+        public = self._signing().public_key()
+        pem = public.public_bytes(forms.Encoding.PEM, forms.PublicFormat.SubjectPublicKeyInfo)
+        return pem.decode()
+
+    def sign(self, content: bytes) -> bytes:
+        """Return the signature of `content` (Ed25519, 64 bytes)."""
+        return self._signing().sign(content)
+
+    def signed_by_us(self, content: bytes, signature: bytes) -> bool:
+        """Say whether `signature` is this home's, of `content`."""
+        from cryptography.exceptions import InvalidSignature
+
         try:
-            file = os.open(began, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(file, "w") as stream:
-                stream.write(f"{x25519.Identity.generate()}\n")
-                stream.flush()
-                os.fsync(stream.fileno())
-            with suppress(FileExistsError):
-                self._kept_file.hardlink_to(began)
-        except OSError as error:
-            raise Unavailable(
-                f"The home's key for kept archives cannot be written: {error.strerror}.",
-                subject=str(self._kept_file),
-                hint="Check the folder's owner and the free disk space.",
-            ) from error
-        finally:
-            began.unlink(missing_ok=True)
+            self._signing().public_key().verify(signature, content)
+        except InvalidSignature:
+            return False
+        return True
+
+    def _signing(self) -> "Ed25519PrivateKey":
+        from cryptography.hazmat.primitives import serialization as forms
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        if not self._signing_file.exists():
+            pem = Ed25519PrivateKey.generate().private_bytes(
+                forms.Encoding.PEM, forms.PrivateFormat.PKCS8, forms.NoEncryption()
+            )
+            _write_once(self._signing_file, pem.decode(), "attestations")
+        try:
+            key = forms.load_pem_private_key(_read_text(self._signing_file).encode(), None)
+        except ValueError:
+            key = None
+        if isinstance(key, Ed25519PrivateKey):
+            return key
+        raise Unavailable(
+            "The home's key for attestations cannot be read.",
+            subject=str(self._signing_file),
+            hint="Restore it from your backup: whoever has its public half trusts no other.",
+        )
 
     def _expand(self, purpose: str) -> bytes:
         try:
@@ -130,3 +156,24 @@ def _read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return ""
+
+
+def _write_once(file: Path, text: str, purpose: str) -> None:
+    """Write a new key; of two who do so at once, the first wins, and nothing is half."""
+    began = file.with_name(f"{file.name}-{secrets.token_hex(6)}")
+    try:
+        descriptor = os.open(began, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        with suppress(FileExistsError):
+            file.hardlink_to(began)
+    except OSError as error:
+        raise Unavailable(
+            f"The home's key for {purpose} cannot be written: {error.strerror}.",
+            subject=str(file),
+            hint="Check the folder's owner and the free disk space.",
+        ) from error
+    finally:
+        began.unlink(missing_ok=True)

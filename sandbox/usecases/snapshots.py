@@ -1,20 +1,20 @@
 """Snapshots: build, list, show, rm. From a source to a masked file in a read-only volume."""
 
-from sandbox.core.errors import Conflict, InvalidInput, NotFound, SandboxError
-from sandbox.core.objects import INSTALLATION, ROLE, BigFile, Container, Mount
+from sandbox.core.errors import Conflict, InvalidInput, SandboxError
+from sandbox.core.gate import label
+from sandbox.core.leaks import GateReport, refusal
+from sandbox.core.objects import INSTALLATION, ROLE, BigFile
 from sandbox.core.phases import LIVE
 from sandbox.core.ports import Built, Context
-from sandbox.core.snapshot import Manifest, Snapshot, SnapshotState, check_id, next_id
+from sandbox.core.snapshot import Manifest, Snapshot, SnapshotState, next_id
 from sandbox.core.source import Source, drift
-from sandbox.core.text import closest
 from sandbox.core.values import Request, Result
 from sandbox.core.version import VERSION
+from sandbox.usecases.attesting import REPLICA_FOLDER, attested, carrier, find
 from sandbox.usecases.desk import answers
 from sandbox.usecases.disk import check_room_for_build
 from sandbox.usecases.images import build_missing
 from sandbox.usecases.recording import record, why_it_ended
-
-_FOLDER = "/replica"
 
 
 class SnapshotResult(Result):
@@ -73,7 +73,7 @@ def build(context: Context, request: BuildSnapshotRequest) -> SnapshotResult:
         except BaseException as error:
             # Ctrl-C may come right after `ready` was committed, and is then too late.
             if _state(context, snapshot) is not SnapshotState.READY:
-                _unmake(context, snapshot, why_it_ended(error))
+                _unmake(context, snapshot, why_it_ended(error), refusal(error))
             raise
 
 
@@ -91,7 +91,7 @@ def list_snapshots(context: Context, request: ListSnapshotsRequest) -> SnapshotL
 @answers(ShowSnapshotRequest)
 def show(context: Context, request: ShowSnapshotRequest) -> SnapshotResult:
     """Return one snapshot with its manifest and who uses it."""
-    snapshot = _find(context, request.id)
+    snapshot = find(context, request.id)
     return SnapshotResult(snapshot=snapshot, used_by=_used_by(context, snapshot))
 
 
@@ -101,7 +101,7 @@ def remove(context: Context, request: RemoveSnapshotRequest) -> SnapshotResult:
 
     Repeatable: a removal that the engine refused, or a build that was killed, ends here.
     """
-    snapshot = _find(context, request.id)
+    snapshot = find(context, request.id)
     used_by = _used_by(context, snapshot)
     if used_by:
         raise Conflict(
@@ -194,21 +194,9 @@ def _publish(context: Context, source: Source, snapshot: Snapshot, built: Built)
     build_missing(context, [base])
     labels = {INSTALLATION: context.registry.installation(), ROLE: "snapshot"}
     context.engine.create_volume(snapshot.volume, labels)
-    context.engine.create_container(
-        Container(
-            name=snapshot.volume,
-            image=base.tag,
-            labels=labels,
-            user="65534:65534",
-            command=("/bin/true",),
-            memory_mb=16,
-            cpus=0.1,
-            pids=8,
-            mounts=(Mount(snapshot.volume, _FOLDER),),
-        )
-    )
+    context.engine.create_container(carrier(snapshot.volume, snapshot.volume, base.tag, labels))
     file = BigFile(f"{source.name}.duckdb", built.bytes, context.files.chunks(built.path))
-    context.engine.put(snapshot.volume, _FOLDER, [file])
+    context.engine.put(snapshot.volume, REPLICA_FOLDER, [file])
     context.engine.remove("container", snapshot.volume)
 
 
@@ -223,8 +211,18 @@ def _settle(context: Context, source: Source, snapshot: Snapshot, built: Built) 
         tables=built.tables,
         bytes=built.bytes,
         file_digest=built.file_digest,
+        label=label(source),
+        gate=built.gate,
+        rules=source.model_dump(mode="json", by_alias=True, include={"tables"}),
     )
-    ready = snapshot.model_copy(update={"state": SnapshotState.READY, "manifest": manifest})
+    attestation = attested(context, snapshot.id, manifest)
+    ready = snapshot.model_copy(
+        update={
+            "state": SnapshotState.READY,
+            "manifest": manifest,
+            "attestation": attestation,
+        }
+    )
     with context.registry.writing() as tx:
         current = tx.snapshot(snapshot.id)
         if current is None or current.state is not SnapshotState.BUILDING:
@@ -235,11 +233,15 @@ def _settle(context: Context, source: Source, snapshot: Snapshot, built: Built) 
             )
         tx.save_snapshot(ready)
         tx.forget_journal(ready.id)
-        record(context, tx, "snapshot.built", ready.id, manifest=manifest.model_dump(mode="json"))
+        # What the rules are is told by their digest.
+        told = manifest.model_dump(mode="json", exclude={"rules"})
+        record(context, tx, "snapshot.built", ready.id, manifest=told)
     return ready
 
 
-def _unmake(context: Context, snapshot: Snapshot, why: str) -> None:
+def _unmake(
+    context: Context, snapshot: Snapshot, why: str, refused: GateReport | None = None
+) -> None:
     try:
         _take_apart(context, snapshot)
     except SandboxError:
@@ -250,9 +252,14 @@ def _unmake(context: Context, snapshot: Snapshot, why: str) -> None:
         current = tx.snapshot(snapshot.id)
         if current is None or current.state is not SnapshotState.BUILDING:
             return
-        tx.save_snapshot(current.model_copy(update={"state": SnapshotState.FAILED}))
+        ended = {"state": SnapshotState.FAILED, "refused": refused}
+        tx.save_snapshot(current.model_copy(update=ended))
         tx.forget_journal(snapshot.id)
-        record(context, tx, "snapshot.failed", snapshot.id, reason=why)
+        if refused is None:
+            record(context, tx, "snapshot.failed", snapshot.id, reason=why)
+        else:
+            leaks = [leak.model_dump(mode="json") for leak in refused.leaks]
+            record(context, tx, "snapshot.refused", snapshot.id, leaks=leaks)
 
 
 def _take_apart(context: Context, snapshot: Snapshot) -> None:
@@ -265,20 +272,6 @@ def _state(context: Context, snapshot: Snapshot) -> SnapshotState | None:
     with context.registry.reading() as tx:
         current = tx.snapshot(snapshot.id)
     return current.state if current else None
-
-
-def _find(context: Context, id: str) -> Snapshot:
-    check_id(id)
-    with context.registry.reading() as tx:
-        snapshot = tx.snapshot(id)
-        known = [s.id for s in tx.snapshots()]
-    if snapshot is None:
-        raise NotFound(
-            "There is no such snapshot." + closest(id, known),
-            subject=id,
-            hint="See: sandbox snapshot list",
-        )
-    return snapshot
 
 
 def _used_by(context: Context, snapshot: Snapshot) -> tuple[str, ...]:

@@ -76,13 +76,16 @@ class HomeCatalogue:
     def source(self, name: str) -> Source:
         """Return one source; raises NotFound with the nearest name, InvalidInput if it is wrong."""
         # Late: only who reads a source needs the rules of masks.
+        from sandbox.core.gate import accept_problems
         from sandbox.core.masking import problems
+        from sandbox.core.relations import reference_problems
 
         self._known("source", name, self.sources)
         file = f"sources/{name}.yaml"
         source, document = self._load(Source, file)
         _same_name(file, document, source.name, name)
-        _raise_first(file, document, problems(source), source=True)
+        wrong = [*problems(source), *accept_problems(source), *reference_problems(source)]
+        _raise_first(file, document, wrong, source=True)
         return source
 
     def policies(self) -> PolicySet:

@@ -32,6 +32,16 @@ _NOTICE_OUR_END = (
 _EXTENSION = "duckdb_extension_postgres_scanner"
 
 
+def in_memory() -> "DuckDBPyConnection":
+    """Return a DuckDB in memory that spills nothing to disk and downloads nothing."""
+    import duckdb
+
+    con = duckdb.connect(":memory:", config=_configuration())
+    # Months and years are those of UTC, wherever this machine stands.
+    con.execute("SET TimeZone = 'UTC'")
+    return con
+
+
 def attached(source: Source, password: str) -> "DuckDBPyConnection":
     """Return an in-memory DuckDB with the source attached as SOURCE.
 
@@ -40,9 +50,7 @@ def attached(source: Source, password: str) -> "DuckDBPyConnection":
     """
     import duckdb
 
-    con = duckdb.connect(":memory:", config=_configuration())
-    # Months and years are those of UTC, wherever this machine stands.
-    con.execute("SET TimeZone = 'UTC'")
+    con = in_memory()
     # Without these, DuckDB counts no progress, or prints it itself.
     con.execute("SET enable_progress_bar = true")
     con.execute("SET enable_progress_bar_print = false")

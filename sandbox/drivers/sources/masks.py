@@ -224,6 +224,12 @@ def _rebuilt(tree: Tree | PartMask, value: str, depth: int) -> str:
     return f"CASE WHEN json_type({value}) = 'OBJECT' THEN json_object({pairs}) END"
 
 
+def listed_only(mask: Mask, document: str) -> str:
+    """Return the SQL of a stored JSON document with nothing but what the mask lists."""
+    kept = PartMask(method="keep")
+    return _rebuilt(_tree({steps(part.path): kept for part in mask.paths}), document, 0)
+
+
 def _at(value: str, key: str) -> str:
     step = literal(f'$."{key}"')
     return f"json_extract({value}, {step})"

@@ -9,7 +9,7 @@ whole process. A process can always be killed; and its memory goes back at once.
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -23,10 +23,13 @@ from sandbox.core.errors import (
     SandboxError,
     Unavailable,
 )
+from sandbox.core.gate import accept_problems
+from sandbox.core.leaks import GateReport
 from sandbox.core.masking import pads, problems
 from sandbox.core.ports import Built, Progress
+from sandbox.core.relations import Relations, reference_problems
 from sandbox.core.snapshot import TableCopy
-from sandbox.core.source import Source
+from sandbox.core.source import Source, Table
 from sandbox.core.text import clean
 
 _ERRORS = {kind.code: kind for kind in (InvalidInput, Denied, Unavailable)}
@@ -49,6 +52,29 @@ class PostgresReader:
         """
         found: dict[str, list[str]] = _read(source, password, {}, lambda *_: None)
         return found
+
+    def judge(
+        self,
+        tables: Mapping[str, Table],
+        canaries: Sequence[str],
+        relations: Relations,
+        file: Path,
+        progress: Progress,
+    ) -> GateReport:
+        """Judge a snapshot's file again by the rules it was built with, without the source.
+
+        Raises Unavailable when the file cannot be read.
+        """
+        order = {
+            "file": str(file.absolute()),
+            "tables": {
+                name: t.model_dump(mode="json", by_alias=True) for name, t in tables.items()
+            },
+            "canaries": list(canaries),
+            "relations": relations.model_dump(mode="json"),
+        }
+        told = _ordered(order, file.name, lambda *said: progress.say("snapshot", *said))
+        return GateReport.model_validate(told)
 
     def copy(
         self, source: Source, password: str, key: bytes, target: Path, progress: Progress
@@ -80,11 +106,12 @@ class PostgresReader:
             data_as_of=datetime.fromisoformat(made["data_as_of"]),
             bytes=made["bytes"],
             file_digest=made["file_digest"],
+            gate=GateReport.model_validate(made["gate"]),
         )
 
 
 def _check_masks(source: Source, key: bytes) -> None:
-    wrong = problems(source)
+    wrong = [*problems(source), *accept_problems(source), *reference_problems(source)]
     if wrong:
         raise InvalidInput(
             "The source file's masks do not hold: " + clean("; ".join(wrong)) + ".",
@@ -96,16 +123,20 @@ def _check_masks(source: Source, key: bytes) -> None:
 
 
 def _read(source: Source, password: str, order: dict[str, str], say: Callable[..., None]) -> Any:
+    document = source.model_dump(mode="json", by_alias=True)
+    return _ordered({"source": document, "password": password, **order}, source.name, say)
+
+
+def _ordered(order: Mapping[str, Any], subject: str, say: Callable[..., None]) -> Any:
     """Have the worker do `order` and return its result; `say` hears how far it is.
 
     Raises what the worker reports. However this ends, the worker has ended too.
     """
-    document = source.model_dump(mode="json", by_alias=True)
     with _worker() as worker:
         assert worker.stdin is not None
         assert worker.stdout is not None
         # By pipe, never by argument: other users of the machine can read those.
-        line = json.dumps({"source": document, "password": password, **order})
+        line = json.dumps(order)
         with suppress(BrokenPipeError):  # it ended before it listened; that is told below
             worker.stdin.write(line.encode() + b"\n")
             worker.stdin.flush()
@@ -119,7 +150,7 @@ def _read(source: Source, password: str, order: dict[str, str], say: Callable[..
         code = worker.wait()
     raise Unavailable(
         "The process that reads the source ended before it was done.",
-        subject=source.name,
+        subject=subject,
         hint="Nothing was kept. Look whether this machine is out of memory, then try again.",
         details={"exit_code": code},
     )

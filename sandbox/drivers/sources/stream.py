@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from sandbox.core.detecting import folded
 from sandbox.core.errors import Unavailable
+from sandbox.core.gate import places
 from sandbox.core.lease import spoken
 from sandbox.core.masking import described
 from sandbox.core.rows import rows_described
@@ -14,7 +16,11 @@ from sandbox.core.snapshot import ColumnCopy, TableCopy
 from sandbox.core.source import Mask, Source, Table
 from sandbox.core.text import clean
 from sandbox.drivers.sources.connection import SNAPSHOT, SOURCE, ask, literal, quoted
+from sandbox.drivers.sources.gate import Known
 from sandbox.drivers.sources.masks import expression, set_key
+from sandbox.drivers.sources.proof import Proof, proved_select
+from sandbox.drivers.sources.real import real_values
+from sandbox.drivers.sources.relations import live_relations
 from sandbox.drivers.sources.subset import check_rows, plain_condition, sampled_condition
 
 if TYPE_CHECKING:
@@ -31,23 +37,29 @@ WHERE relnamespace = {schema}::regnamespace AND attnum > 0 AND NOT attisdropped
 
 @dataclass(frozen=True)
 class _Pull:
-    """One table on its way: the SELECT that yields it masked, and the rows that must arrive."""
+    """One table on its way: the SELECT that yields it masked, and the rows that must arrive.
+
+    `real` are values of its hidden columns, as they are in the source.
+    """
 
     select: str
     rows: int
+    real: tuple[str, ...]
 
 
 def copy_tables(
     con: "DuckDBPyConnection", source: Source, key: bytes, as_of: datetime, meter: "Meter"
-) -> tuple[TableCopy, ...]:
-    """Copy every listed table into the attached snapshot, close it, and return what it holds.
+) -> tuple[tuple[TableCopy, ...], Known]:
+    """Copy every listed table into the attached snapshot and close it.
 
-    Expects an open transaction, whose moment is `as_of`, and ends it. Raises Unavailable when the
-    rows that arrived are not the rows that were counted in the same transaction.
+    Returns what the snapshot holds, and what the gate must know of the source. Expects an open
+    transaction, whose moment is `as_of`, and ends it. Raises Unavailable when the rows that
+    arrived are not the rows that were counted in the same transaction.
     """
     set_key(con, key)
-    pulls = {name: _pull(con, source, name, as_of) for name in source.tables}
-    numerics = _numerics(con, source)
+    proof = Proof(con)
+    pulls = {name: _pull(con, source, name, as_of, proof) for name in source.tables}
+    numerics, wanted = _numerics(con, source), live_relations(con, source)
     meter.total = sum(pull.rows for pull in pulls.values())
     for name, pull in pulls.items():
         meter.begin(name, pull.rows)
@@ -64,29 +76,38 @@ def copy_tables(
     )
     con.execute(f"DETACH {SNAPSHOT}")
     _check_counts(source, pulls, copies)
-    return copies
+    real = [value for pull in pulls.values() for value in pull.real]
+    canaries = [folded(value) for value in source.canaries]
+    return copies, Known(proof.equals(), tuple(dict.fromkeys(real)), canaries, wanted)
 
 
-def _pull(con: "DuckDBPyConnection", source: Source, name: str, as_of: datetime) -> _Pull:
+def _pull(
+    con: "DuckDBPyConnection", source: Source, name: str, as_of: datetime, proof: Proof
+) -> _Pull:
     """Return how a live table is pulled: only what the snapshot may hold."""
     table, schema = source.tables[name], source.connection.db_schema
     live = quoted(SOURCE, schema, name)
     types = {row[0]: row[1] for row in con.execute(f"DESCRIBE {live}").fetchall()}
     check_rows(name, table, types)
-    columns = [
-        f"{expression(name, column, types, table.columns)} AS {quoted(column)}"
+    there = list(places(name, table))
+    columns = {
+        column: (
+            expression(name, column, types, table.columns),
+            tuple(place for place in there if place.column == column),
+        )
         for column, rule in table.columns.items()
         if rule.mask.method != "drop"
-    ]
+    }
     condition = plain_condition(table, as_of)
     if table.sample is None:
-        there = quoted(schema, name)
-        found = ask(con, f"SELECT count(*) AS rows FROM {there} WHERE {condition}")  # noqa: S608
+        plain = quoted(schema, name)
+        found = ask(con, f"SELECT count(*) AS rows FROM {plain} WHERE {condition}")  # noqa: S608
         rows = int(found[0][0])
     else:
         chosen, rows = sampled_condition(con, live, table.sample, condition)
         condition = f"{condition} AND {chosen}"
-    return _Pull(f"SELECT {', '.join(columns)} FROM {live} WHERE {condition}", rows)  # noqa: S608
+    real = real_values(con, live, condition, table, types)
+    return _Pull(proved_select(proof, f"{live} WHERE {condition}", columns), rows, tuple(real))
 
 
 def _numerics(con: "DuckDBPyConnection", source: Source) -> set[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """The process that reads a source: one order on stdin, answers as JSON lines on stdout.
 
-Order: {"source", "password"} asks for the columns, with "key" and "target" for a snapshot.
+Order: {"source", "password"} asks for the columns, with "key" and "target" for a snapshot;
+{"file", "tables", "canaries", "relations"} has a snapshot's file judged again, without a source.
 Answers: any number of {"say": [text, done, total]}, then one {"result"} or {"error"}.
 """
 
@@ -15,12 +16,23 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
+from sandbox.core.detecting import folded
 from sandbox.core.errors import InvalidInput, SandboxError, Unavailable
+from sandbox.core.leaks import refuse_leaks
 from sandbox.core.masking import secrets_of
-from sandbox.core.source import Source, drift
+from sandbox.core.relations import Relations
+from sandbox.core.source import Source, Table, drift
 from sandbox.core.text import clean
-from sandbox.drivers.sources.connection import SNAPSHOT, ask, attached, begin, literal
+from sandbox.drivers.sources.connection import (
+    SNAPSHOT,
+    ask,
+    attached,
+    begin,
+    in_memory,
+    literal,
+)
 from sandbox.drivers.sources.failures import reading_error
+from sandbox.drivers.sources.gate import Known, judge
 from sandbox.drivers.sources.login import check_login
 from sandbox.drivers.sources.stream import Meter, copy_tables
 
@@ -52,15 +64,40 @@ def main() -> None:
     os.putenv("DUCKDB_JE_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")
     order = json.loads(sys.stdin.buffer.readline())
     Thread(target=_end_with_parent, args=(order.get("target"),), daemon=True).start()
-    source = Source.model_validate(order["source"])
     try:
-        _answer({"result": _obey(source, order)})
+        _answer({"result": _judge_again(order) if "file" in order else _read(order)})
     except SandboxError as error:
         _answer({"error": _told(error)})
-    except Exception as error:  # its text may hold values, so only its meaning is told
-        _answer({"error": _told(reading_error(source, error))})
     # No connection is closed: where the server has gone, DuckDB would abort. The kernel does it.
     os._exit(0)
+
+
+def _read(order: dict[str, Any]) -> Any:
+    source = Source.model_validate(order["source"])
+    try:
+        return _obey(source, order)
+    except SandboxError:
+        raise
+    except Exception as error:  # its text may hold values, so only its meaning is told
+        raise reading_error(source, error) from None
+
+
+def _judge_again(order: dict[str, Any]) -> Any:
+    tables = {name: Table.model_validate(table) for name, table in order["tables"].items()}
+    known = Known(
+        canaries=[folded(value) for value in order["canaries"]],
+        relations=Relations.model_validate(order["relations"]),
+    )
+    try:
+        report = judge(in_memory(), Path(order["file"]), tables, known, _say_only)
+    except Exception as error:
+        raise Unavailable(
+            "The snapshot's file cannot be read.",
+            subject=Path(order["file"]).name,
+            hint="It is damaged, or not of this version. Build another snapshot.",
+            details={"cause": type(error).__name__},
+        ) from None
+    return report.model_dump(mode="json")
 
 
 def _obey(source: Source, order: dict[str, Any]) -> Any:
@@ -83,12 +120,15 @@ def _copy(con: "DuckDBPyConnection", source: Source, key: bytes, target: Path) -
     meter, done = Meter(_say), Event()
     ticker = Thread(target=_tick, args=(con, meter, done), daemon=True)
     ticker.start()
-    tables = copy_tables(con, source, key, as_of, meter)
+    tables, known = copy_tables(con, source, key, as_of, meter)
     done.set()
     ticker.join()
     meter.end()
     _refuse_remains(target, key)
+    report = judge(con, target, source.tables, known, _say_only)
+    refuse_leaks(report, source.name)
     return {
+        "gate": report.model_dump(mode="json"),
         "tables": [table.model_dump(mode="json") for table in tables],
         "data_as_of": as_of.isoformat(),
         "bytes": target.stat().st_size,
@@ -156,6 +196,10 @@ def _tick(con: "DuckDBPyConnection", meter: Meter, done: Event) -> None:
 
 def _say(text: str, done: int | None, total: int | None) -> None:
     _answer({"say": [text, done, total]})
+
+
+def _say_only(text: str) -> None:
+    _say(text, None, None)
 
 
 def _answer(answer: dict[str, Any]) -> None:

@@ -1,0 +1,297 @@
+"""The leak gate over a snapshot's file: its decoded values, its catalogue, its raw bytes."""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sandbox.core.detecting import FOLD_FROM, FOLD_TO, counted, folded, kind_of
+from sandbox.core.detectors import DETECTORS
+from sandbox.core.forms import chance, form, most_equal
+from sandbox.core.gate import (
+    CANARY,
+    EQUAL,
+    FORM,
+    REAL,
+    VERSIONS,
+    Place,
+    places,
+    sorted_out,
+    suspected,
+    tolerated,
+    unchanged,
+)
+from sandbox.core.leaks import GateReport, Leak
+from sandbox.core.relations import Relations
+from sandbox.core.source import Table
+from sandbox.drivers.sources.connection import literal, quoted
+from sandbox.drivers.sources.masks import listed_only
+from sandbox.drivers.sources.proof import Equals, at_path, many
+from sandbox.drivers.sources.real import telling
+from sandbox.drivers.sources.relations import broken
+from sandbox.drivers.sources.scan import scanned
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+GATED = "gated"
+# One pattern of this many values is read in one pass of RE2 within its memory.
+_CHUNK = 100
+# So many different values fit into memory with their counts.
+_FEW = 50_000
+# Values looked for in the raw bytes, and the bytes that may be read for them.
+_RAW_VALUES, _RAW_BYTES = 40, 4 * 2**30
+_CATALOGUE = """
+SELECT table_name AS relation, '' AS attribute, 'comment' AS part, comment AS said
+FROM duckdb_tables() WHERE database_name = $1
+UNION ALL SELECT table_name, column_name, 'comment', comment
+FROM duckdb_columns() WHERE database_name = $1 AND NOT internal
+UNION ALL SELECT table_name, column_name, 'type', data_type
+FROM duckdb_columns() WHERE database_name = $1 AND NOT internal
+UNION ALL SELECT table_name, column_name, 'default', column_default
+FROM duckdb_columns() WHERE database_name = $1 AND NOT internal
+UNION ALL SELECT table_name, column_name, 'name', concat(table_name, ' ', column_name)
+FROM duckdb_columns() WHERE database_name = $1 AND NOT internal
+UNION ALL SELECT view_name, '', 'view', concat(sql, ' ', comment)
+FROM duckdb_views() WHERE database_name = $1 AND NOT internal
+UNION ALL SELECT table_name, index_name, 'index', concat(sql, ' ', comment)
+FROM duckdb_indexes() WHERE database_name = $1
+UNION ALL SELECT sequence_name, '', 'sequence', concat(sequence_name, ' ', comment)
+FROM duckdb_sequences() WHERE database_name = $1
+UNION ALL SELECT function_name, '', 'macro', concat(macro_definition, ' ', comment)
+FROM duckdb_functions() WHERE database_name = $1 AND NOT internal
+UNION ALL SELECT type_name, '', 'type', concat(labels::VARCHAR, ' ', comment)
+FROM duckdb_types() WHERE database_name = $1 AND NOT internal
+UNION ALL SELECT schema_name, '', 'schema', concat(schema_name, ' ', comment)
+FROM duckdb_schemas() WHERE database_name = $1 AND NOT internal
+UNION ALL SELECT '', '', 'database', comment
+FROM duckdb_databases() WHERE database_name = $1
+"""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What only the process that reads the source knows: nothing of it is ever written."""
+
+    equals: Equals = field(default_factory=dict)
+    real: Sequence[str] = ()
+    canaries: Sequence[str] = ()
+    relations: Relations = field(default_factory=Relations)
+
+
+def judge(
+    con: "DuckDBPyConnection",
+    target: Path,
+    tables: Mapping[str, Table],
+    known: Known,
+    say: Callable[[str], None],
+) -> GateReport:
+    """Judge a closed snapshot file as its tables' rules want it.
+
+    Attaches it read-only as GATED and leaves it attached.
+    """
+    began = time.monotonic()
+    con.execute(f"ATTACH {literal(str(target))} AS {GATED} (READ_ONLY)")
+    leaks: list[Leak] = []
+    looked = 0
+    for name, table in tables.items():
+        say(f"leak gate: {name}")
+        types = _types(con, name)
+        leaks += _documents(con, name, table)
+        for place in places(name, table):
+            looked += 1
+            leaks += _judged(con, place, types[place.column], known)
+    leaks += _catalogue(con, tables, known)
+    leaks += _raw(target, tables, known)
+    leaks += broken(con, GATED, known.relations)
+    stand, accepted = sorted_out(
+        leaks, {(t, c): r.accept for t, table in tables.items() for c, r in table.columns.items()}
+    )
+    return GateReport(
+        places=looked,
+        detectors=VERSIONS,
+        real_values=len(known.real),
+        canaries=len(known.canaries),
+        leaks=stand,
+        accepted=accepted,
+        relations=known.relations,
+        seconds=round(time.monotonic() - began, 2),
+    )
+
+
+def _types(con: "DuckDBPyConnection", table: str) -> dict[str, str]:
+    found = con.execute(f"DESCRIBE {quoted(GATED, 'main', table)}").fetchall()
+    return {row[0]: row[1] for row in found}
+
+
+def _judged(con: "DuckDBPyConnection", place: Place, type_: str, known: Known) -> Iterator[Leak]:
+    """Yield the leaks of one place, whose values stand in the view `place` meanwhile."""
+    column = quoted(place.word)
+    shown = _shown(con, place, type_)
+    if place.way in ("made", "fixed"):
+        yield from _misformed(con, place, column)
+    if place.way != "fixed":
+        yield from _equal(con, place, type_, column, known.equals.get((place.table, place.name), 0))
+    if place.way in ("plain", "coarse"):
+        found = scanned(con, "place", {place.word: shown})
+        for values, counts in found.values():
+            yield from suspected(place, values, counts)
+        yield from _looked_for(con, place, shown, REAL, known.real)
+    yield from _looked_for(con, place, shown, CANARY, known.canaries)
+
+
+def _shown(con: "DuckDBPyConnection", place: Place, type_: str) -> str:
+    """Make the view of a place's values as detectors can read them; return their type."""
+    table, column = quoted(GATED, "main", place.table), quoted(place.column)
+    value, shown = column, type_
+    if place.path:
+        value, shown = at_path(column, place.path), "VARCHAR"
+        value = f"unnest({value})" if many(place.path) else value
+    elif type_ == "BLOB":
+        value, shown = f"coalesce(TRY(decode({column})), CAST({column} AS VARCHAR))", "VARCHAR"
+    elif type_ in ("DOUBLE", "FLOAT") or (
+        type_.startswith("DECIMAL") and "[" not in type_ and kind_of(type_) == "other"
+    ):
+        # A number that was typed into a column for fractions is still that number.
+        whole = f"{column} = trunc({column}) AND abs({column}) < 1e18"
+        value, shown = f"CASE WHEN {whole} THEN CAST({column} AS BIGINT) END", "BIGINT"
+    con.execute(
+        f"CREATE OR REPLACE TEMPORARY VIEW place AS "  # noqa: S608
+        f"SELECT {value} AS {quoted(place.word)} FROM {table}"
+    )
+    return shown
+
+
+def _misformed(con: "DuckDBPyConnection", place: Place, column: str) -> Iterator[Leak]:
+    pattern = form(place.mask)
+    if place.mask.method == "null":
+        count = _count(con, f"{column} IS NOT NULL")
+        because = "the mask leaves nothing"
+    elif pattern is not None:
+        full = f"regexp_full_match(CAST({column} AS VARCHAR), {literal(pattern)})"
+        count, because = _count(con, f"NOT {full}"), f"not what {place.mask.method} makes"
+    else:
+        return
+    if count:
+        yield place.leak(FORM, count, because)
+
+
+def _equal(
+    con: "DuckDBPyConnection", place: Place, type_: str, column: str, equal: int
+) -> Iterator[Leak]:
+    if not equal:
+        return
+    if place.way == "coarse":
+        yield from unchanged(place, _count(con, f"{column} IS NOT NULL"), equal)
+        return
+    values = _count(con, f"{column} IS NOT NULL")
+    odds = chance(place.mask, type_)
+    squares = _squares(con, column, values) if odds else 0
+    if equal > most_equal(odds, values, squares):
+        yield place.leak(EQUAL, equal, "equal to their source")
+
+
+def _squares(con: "DuckDBPyConnection", column: str, values: int) -> int:
+    """Return the sum of the squares of how often each value is there; roughly, if they are many."""
+    found = con.execute(f"SELECT approx_count_distinct({column}) FROM place").fetchone()  # noqa: S608
+    different = max(int(found[0]) if found else 1, 1)
+    if different > _FEW:
+        return 2 * values * values // different
+    there = con.execute(
+        f"SELECT sum(n * n) FROM (SELECT count(*) AS n FROM place "  # noqa: S608
+        f"WHERE {column} IS NOT NULL GROUP BY {column})"
+    ).fetchone()
+    return int(there[0] or 0) if there else 0
+
+
+def _count(con: "DuckDBPyConnection", condition: str) -> int:
+    found = con.execute(f"SELECT count(*) FROM place WHERE {condition}").fetchone()  # noqa: S608
+    assert found is not None
+    return int(found[0])
+
+
+def _documents(con: "DuckDBPyConnection", name: str, table: Table) -> Iterator[Leak]:
+    """Yield a leak where JSON documents hold more than the listed paths."""
+    for column, rule in table.columns.items():
+        if rule.mask.method == "json":
+            stored = f"CAST({quoted(column)} AS JSON)"
+            found = con.execute(
+                f"SELECT count(*) FROM {quoted(GATED, 'main', name)} "  # noqa: S608
+                f"WHERE CAST({stored} AS VARCHAR) <> "
+                f"CAST({listed_only(rule.mask, stored)} AS VARCHAR)"
+            ).fetchone()
+            assert found is not None
+            if found[0]:
+                because = "more than the listed paths"
+                yield Leak(
+                    table=name, column=column, detector=FORM, count=found[0], because=because
+                )
+
+
+def _looked_for(
+    con: "DuckDBPyConnection", place: Place, type_: str, detector: str, values: Sequence[str]
+) -> Iterator[Leak]:
+    """Yield a leak where some of `values` stand in a place, whole or inside a text."""
+    kind = "text" if type_ == "UUID" else kind_of(type_)
+    if kind == "integer":
+        values = [v for v in values if v.isdigit()]
+    if not values or kind not in ("text", "integer"):
+        return
+    text = _plain(quoted(place.word))
+    inside = [v for v in values if detector == CANARY or telling(v)]
+    whole = [v for v in values if v not in set(inside)]
+    tests = [
+        f"regexp_matches(v, {literal('|'.join(map(re.escape, inside[n : n + _CHUNK])))})"
+        for n in range(0, len(inside), _CHUNK)
+    ]
+    if whole:
+        tests.append(f"v IN ({', '.join(literal(v) for v in whole)})")
+    found = con.execute(
+        f"SELECT count(*) FROM (SELECT {text} AS v FROM place) WHERE {' OR '.join(tests)}"  # noqa: S608
+    ).fetchone()
+    if found and found[0]:
+        yield place.leak(detector, int(found[0]), "of the source's own values")
+
+
+def _plain(column: str) -> str:
+    return f"translate(CAST({column} AS VARCHAR), {literal(FOLD_FROM)}, {literal(FOLD_TO)})"
+
+
+def _catalogue(
+    con: "DuckDBPyConnection", tables: Mapping[str, Table], known: Known
+) -> Iterator[Leak]:
+    """Yield leaks in names, types with their labels, comments, defaults and definitions."""
+    listed = {(p.table, p.column): p for name, t in tables.items() for p in places(name, t)}
+    for table, column, part, said in con.execute(_CATALOGUE, [GATED]).fetchall():
+        if not said:
+            continue
+        place = listed.get((table, column))
+        _, found = counted(DETECTORS, [said])
+        names = [name for name, counts in found.items() if counts.passed]
+        names = [n for n in names if place is None or not tolerated(place, n)]
+        plain = folded(said)
+        names += [REAL] if any(v in plain for v in known.real if telling(v)) else []
+        names += [CANARY] if any(folded(v) in plain for v in known.canaries) else []
+        for name in names:
+            yield Leak(table=table, column=column, detector=name, count=1, because=f"its {part}")
+
+
+def _raw(target: Path, tables: Mapping[str, Table], known: Known) -> Iterator[Leak]:
+    """Yield a leak if real values stand in the file's bytes, where nothing decodes them."""
+    size = max(target.stat().st_size, 1)
+    room = min(_RAW_VALUES, max(4, _RAW_BYTES // size))
+    # Somebody may well be called what is invented for another.
+    forms = {form(p.mask) for name, table in tables.items() for p in places(name, table)}
+    made = re.compile("|".join(f"(?:{each})" for each in forms if each) or "(?!)")
+    told = (v for v in known.real if telling(v) and not made.fullmatch(v))
+    values = [*known.canaries, *told][:room]
+    if not values:
+        return
+    with target.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        count = sum(content.find(value.encode()) >= 0 for value in values)
+    if count:
+        because = "in the file's bytes"
+        yield Leak(table="", column="", detector=REAL, count=count, because=because)

@@ -1,0 +1,98 @@
+"""Real values of a source's hidden columns, a sample to be looked for in what was made of them.
+
+They live in the memory of the process that reads, and nowhere else.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from sandbox.core.detecting import folded, kind_of
+from sandbox.core.masking import steps
+from sandbox.core.source import Column, Table
+from sandbox.drivers.sources.connection import quoted
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+# Rows of a table that are drawn, and values of a column that are looked for.
+_ROWS = 2000
+_VALUES = 60
+# Shorter values stand elsewhere by chance: in letters, in Japanese script, in digits alone.
+_SHORTEST, _SHORTEST_JAPANESE, _SHORTEST_NUMBER = 6, 4, 9
+# Such a value is told apart inside a longer text; any other must be a whole value.
+_TELLING = re.compile(r"(?=.*[0-9@]).{8,}|.{14,}|[^\x00-\x7f]{7,}", re.DOTALL)
+_KEPT = ("keep", "preserve")
+
+
+def real_values(
+    con: "DuckDBPyConnection", live: str, condition: str, table: Table, types: dict[str, str]
+) -> list[str]:
+    """Return values, folded, that stand once in a random sample of a live table's hidden columns.
+
+    What stands more often is a word of the trade, not one person's. Dates and fractions are left
+    out: they are equal by chance.
+    """
+    hidden = {
+        column: rule
+        for column, rule in table.columns.items()
+        if rule.mask.method not in _KEPT
+        and (kind_of(types[column]) in ("text", "integer") or types[column] == "UUID")
+    }
+    if not hidden:
+        return []
+    texts = ", ".join(f"CAST({quoted(column)} AS VARCHAR)" for column in hidden)
+    rows = con.execute(
+        f"SELECT {texts} FROM {live} WHERE {condition} "  # noqa: S608
+        f"USING SAMPLE reservoir({_ROWS} ROWS)"
+    ).fetchall()
+    columns = zip(*rows, strict=True) if rows else iter(())
+    found: list[str] = []
+    for rule, values in zip(hidden.values(), columns, strict=False):
+        found += list(_rare(v for value in values if value for v in _leaves(rule, value)))
+    return list(dict.fromkeys(found))
+
+
+def telling(value: str) -> bool:
+    """Say whether a value is told apart inside a longer text."""
+    return bool(_TELLING.fullmatch(value))
+
+
+def _rare(values: Iterator[str]) -> list[str]:
+    counts = Counter(folded(value).strip() for value in values)
+    once = (value for value, count in counts.items() if count == 1 and _long_enough(value))
+    return [value for value, _ in zip(once, range(_VALUES), strict=False)]
+
+
+def _long_enough(value: str) -> bool:
+    if value.isdigit():
+        return len(value) >= _SHORTEST_NUMBER
+    least = _SHORTEST if value.isascii() else _SHORTEST_JAPANESE
+    return least <= len(value) <= 200
+
+
+def _leaves(rule: Column, value: str) -> Iterator[str]:
+    """Yield a value; of a JSON document each text in it that is not at a path that is kept."""
+    if rule.mask.method != "json":
+        yield value
+        return
+    kept = {steps(part.path) for part in rule.mask.paths if part.mask.method in _KEPT}
+    try:
+        document = json.loads(value)
+    except ValueError:
+        yield value
+        return
+    yield from (text for path, text in _walk(document, ()) if path not in kept)
+
+
+def _walk(node: Any, path: tuple[str | None, ...]) -> Iterator[tuple[tuple[str | None, ...], str]]:
+    if isinstance(node, dict):
+        for key, below in node.items():
+            yield from _walk(below, (*path, key))
+    elif isinstance(node, list):
+        for below in node:
+            yield from _walk(below, (*path, None))
+    elif isinstance(node, str | int) and not isinstance(node, bool):
+        yield path, str(node)

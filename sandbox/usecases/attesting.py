@@ -1,0 +1,208 @@
+"""Attest and verify: what a snapshot is, signed, and whether its volume still holds just that."""
+
+import base64
+from pathlib import Path
+
+from sandbox.core.archive import regular_files
+from sandbox.core.attestation import PAYLOAD, Envelope, key_name, signed, statement, to_sign
+from sandbox.core.errors import Conflict, NotFound, Unavailable
+from sandbox.core.leaks import GateReport
+from sandbox.core.objects import INSTALLATION, ROLE, Container, Mount
+from sandbox.core.ports import Context
+from sandbox.core.relations import Relations
+from sandbox.core.snapshot import Manifest, Snapshot, SnapshotState, check_id
+from sandbox.core.source import Table
+from sandbox.core.text import closest
+from sandbox.core.values import Request, Result
+from sandbox.usecases.desk import answers
+from sandbox.usecases.images import build_missing
+from sandbox.usecases.recording import record
+
+REPLICA_FOLDER = "/replica"
+
+
+class AttestResult(Result):
+    """The envelope of a snapshot as DSSE wants it (JSON), or the key that it is checked with."""
+
+    snapshot: str
+    text: str
+
+
+class AttestRequest(Request[AttestResult]):
+    """Ask for a snapshot's attestation; with `public_key` for the key it is checked with (PEM)."""
+
+    id: str
+    public_key: bool = False
+
+
+class VerifySnapshotResult(Result):
+    """Whether a snapshot is still what was attested, and what the gate finds in it now.
+
+    `same_file`: its SHA-256 is the one in the manifest. `signature_holds`: the attestation is this
+    home's, and of this manifest.
+    """
+
+    snapshot: str
+    same_file: bool
+    signature_holds: bool
+    gate: GateReport
+
+    @property
+    def held(self) -> bool:
+        """Whether nothing was found."""
+        return self.same_file and self.signature_holds and self.gate.passed
+
+
+class VerifySnapshotRequest(Request[VerifySnapshotResult]):
+    """Ask to judge a snapshot again, as far as that goes without its source."""
+
+    id: str
+
+
+@answers(AttestRequest)
+def attest(context: Context, request: AttestRequest) -> AttestResult:
+    """Return a snapshot's attestation; raises Conflict for one that has none."""
+    snapshot = find(context, request.id)
+    if request.public_key:
+        return AttestResult(snapshot=snapshot.id, text=context.keys.public_key())
+    if snapshot.attestation is None:
+        raise _without(snapshot, "no attestation")
+    return AttestResult(snapshot=snapshot.id, text=snapshot.attestation.as_json())
+
+
+@answers(VerifySnapshotRequest)
+def verify(context: Context, request: VerifySnapshotRequest) -> VerifySnapshotResult:
+    """Copy the file out of its volume, and judge it by the rules that it was built with.
+
+    The copy lies in the home's state, where the file was built, and is removed with its folder.
+    """
+    snapshot = find(context, request.id)
+    manifest = snapshot.manifest
+    if snapshot.state is not SnapshotState.READY or manifest is None or manifest.gate is None:
+        raise _without(snapshot, "nothing to verify")
+    with context.files.workshop(f"verify-{snapshot.source}") as folder:
+        context.progress.say("snapshot", "Copying the file out of its volume")
+        file = folder / f"{snapshot.source}.duckdb"
+        digest = _copied_out(context, snapshot, file)
+        tables = {n: Table.model_validate(t) for n, t in manifest.rules["tables"].items()}
+        gate = context.reader.judge(
+            tables, _canaries(context, snapshot), _relations(manifest), file, context.progress
+        )
+    found = VerifySnapshotResult(
+        snapshot=snapshot.id,
+        same_file=digest == manifest.file_digest,
+        signature_holds=_signature_holds(context, snapshot, manifest),
+        gate=gate,
+    )
+    with context.registry.writing() as tx:
+        told = found.model_dump(mode="json", include={"same_file", "signature_holds"})
+        leaks = [leak.model_dump(mode="json") for leak in gate.leaks]
+        record(context, tx, "snapshot.verified", snapshot.id, **told, leaks=leaks)
+    return found
+
+
+def attested(context: Context, id: str, manifest: Manifest) -> Envelope:
+    """Return the signed attestation of a snapshot that is about to be ready."""
+    return signed(_stated(id, manifest), key_name(context.keys.public_key()), context.keys.sign)
+
+
+def _stated(id: str, manifest: Manifest) -> bytes:
+    told = manifest.model_dump(
+        mode="json", exclude={"rules", "tables", "gate", "bytes", "file_digest"}
+    )
+    gate = manifest.gate
+    assert gate is not None  # nothing is published without it
+    predicate = {
+        **told,
+        "rows": {table.name: table.rows for table in manifest.tables},
+        "columns": {
+            table.name: {c.name: f"{c.data_class}: {c.mask}" for c in table.columns}
+            for table in manifest.tables
+        },
+        "k": None,
+        "detectors": dict(gate.detectors),
+        "gate": gate.model_dump(mode="json", exclude={"detectors", "seconds"}),
+        "passed": gate.passed,
+    }
+    return statement(id, manifest.file_digest, predicate)
+
+
+def carrier(name: str, volume: str, image: str, labels: dict[str, str]) -> Container:
+    """Return a container that never runs, through which a snapshot's volume is reached."""
+    return Container(
+        name=name,
+        image=image,
+        labels=labels,
+        user="65534:65534",
+        command=("/bin/true",),
+        memory_mb=16,
+        cpus=0.1,
+        pids=8,
+        mounts=(Mount(volume, REPLICA_FOLDER),),
+    )
+
+
+def _copied_out(context: Context, snapshot: Snapshot, file: Path) -> str:
+    """Copy a snapshot's file out of its volume; return its SHA-256."""
+    base = context.catalogue.base_image()
+    build_missing(context, [base])
+    labels = {INSTALLATION: context.registry.installation(), ROLE: "snapshot"}
+    name = f"{snapshot.volume}-verify"
+    # What a verification that was killed has left is in the way; its folder is ours alone.
+    context.engine.remove("container", name)
+    try:
+        context.engine.create_container(carrier(name, snapshot.volume, base.tag, labels))
+        for found in regular_files(context.engine.fetch(name, REPLICA_FOLDER)):
+            if found.path.rpartition("/")[2] == file.name:
+                return context.files.fill(file, found.chunks)
+    finally:
+        context.engine.remove("container", name)
+    raise Unavailable(
+        "The snapshot's volume does not hold its file.",
+        subject=snapshot.id,
+        hint=f"Build another: sandbox snapshot build {snapshot.source}",
+    )
+
+
+def _canaries(context: Context, snapshot: Snapshot) -> tuple[str, ...]:
+    """Return the canaries of the source's file as it is today; none if there is none any more."""
+    if snapshot.source not in context.catalogue.sources():
+        return ()
+    return context.catalogue.source(snapshot.source).canaries
+
+
+def _relations(manifest: Manifest) -> Relations:
+    return manifest.gate.relations if manifest.gate else Relations()
+
+
+def _signature_holds(context: Context, snapshot: Snapshot, manifest: Manifest) -> bool:
+    envelope = snapshot.attestation
+    if envelope is None or envelope.content() != _stated(snapshot.id, manifest):
+        return False
+    covered = to_sign(PAYLOAD, envelope.content())
+    return any(
+        context.keys.signed_by_us(covered, base64.b64decode(s.sig)) for s in envelope.signatures
+    )
+
+
+def find(context: Context, id: str) -> Snapshot:
+    """Return one snapshot; raises NotFound with the nearest version."""
+    check_id(id)
+    with context.registry.reading() as tx:
+        snapshot = tx.snapshot(id)
+        known = [s.id for s in tx.snapshots()]
+    if snapshot is None:
+        raise NotFound(
+            "There is no such snapshot." + closest(id, known),
+            subject=id,
+            hint="See: sandbox snapshot list",
+        )
+    return snapshot
+
+
+def _without(snapshot: Snapshot, what: str) -> Conflict:
+    return Conflict(
+        f"The snapshot has {what}: it is {snapshot.state}, or older than the leak gate.",
+        subject=snapshot.id,
+        hint=f"Build another: sandbox snapshot build {snapshot.source}",
+    )
