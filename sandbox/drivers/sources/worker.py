@@ -123,10 +123,12 @@ def _copy(con: "DuckDBPyConnection", source: Source, key: bytes, target: Path) -
     tables, known = copy_tables(con, source, key, as_of, meter)
     done.set()
     ticker.join()
-    meter.end()
     _refuse_remains(target, key)
-    report = judge(con, target, source.tables, known, _say_only)
+    report = judge(
+        con, target, source.tables, known, lambda text: _say(text, meter.done, meter.total)
+    )
     refuse_leaks(report, source.name)
+    meter.end()
     return {
         "gate": report.model_dump(mode="json"),
         "tables": [table.model_dump(mode="json") for table in tables],
