@@ -199,6 +199,15 @@ def test_real_values_are_looked_for_in_what_is_kept(bench: Bench) -> None:
     assert all(0 < leak.count <= 60 for leak in report.leaks)
 
 
+def test_what_is_left_out_of_no_ones_columns_may_stand_elsewhere(bench: Bench) -> None:
+    bench.live("'order 2026-' || i AS note, 'order 2026-' || i AS title")
+    columns = {
+        "note": {"class": "internal", "mask": "drop"},
+        "title": {"class": "internal", "mask": "keep"},
+    }
+    assert bench.judged(columns).leaks == ()
+
+
 def test_canaries_are_looked_for_in_values_catalogue_and_bytes(bench: Bench) -> None:
     bench.live("CASE WHEN i = 3 THEN 'tweet tweet' ELSE 'x' END AS note")
     columns = {"note": {"class": "internal", "mask": "keep"}}

@@ -23,7 +23,8 @@ COLUMNS: dict[str, Any] = {
     "mail": {"class": "contact", "mask": "fake-mail"},
     "phone": {"class": "contact", "mask": {"method": "fake-phone", "by": "id"}},
     "clean": KEEP,
-    **dict.fromkeys(("note", "profile", "state", "leaked"), DROP),
+    **dict.fromkeys(("note", "profile", "state"), DROP),
+    "leaked": {"class": "personal", "mask": "drop"},
 }
 PLAN = {"method": "json", "paths": {"$.plan": {"class": "internal"}}}
 # Which column is listed with more than it should be, and what the gate says of it.

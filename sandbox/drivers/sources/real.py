@@ -25,6 +25,8 @@ _SHORTEST, _SHORTEST_JAPANESE, _SHORTEST_NUMBER = 6, 4, 9
 # Such a value is told apart inside a longer text; any other must be a whole value.
 _TELLING = re.compile(r"(?=.*[0-9@]).{8,}|.{14,}|[^\x00-\x7f]{7,}", re.DOTALL)
 _KEPT = ("keep", "preserve")
+# What is left out of these is left out as of no use; the same may stand in what is kept.
+_NOBODYS = ("public", "internal")
 
 
 def real_values(
@@ -38,7 +40,8 @@ def real_values(
     hidden = {
         column: rule
         for column, rule in table.columns.items()
-        if rule.mask.method not in _KEPT
+        if rule.data_class not in _NOBODYS
+        and rule.mask.method not in _KEPT
         and (kind_of(types[column]) in ("text", "integer") or types[column] == "UUID")
     }
     if not hidden:
