@@ -180,20 +180,28 @@ def test_the_catalogue_is_read(bench: Bench, planted: str, because: str) -> None
 
 
 def test_real_values_are_looked_for_in_what_is_kept(bench: Bench) -> None:
-    """A number that no detector knows, hidden in one column, stands in another."""
-    bench.live("'K-77' || lpad(i::text, 6, '0') AS member, 'sent to K-77' || lpad(i::text, 6, '0')"
-               " AS note, lpad(i::text, 4, '0') || 'うなぎの家' AS nick, "
-               "lpad(i::text, 4, '0') || 'うなぎの家' AS shop")  # fmt: skip
+    """Numbers and nicknames that no detector knows, hidden in one column, stand in another."""
+    letters = "'zu' || translate(lpad(i::text, 5, '0'), '0123456789', 'abcdefghij')"
+    number, hidden = "'K-77' || lpad(i::text, 6, '0')", "'H-88' || lpad(i::text, 6, '0')"
+    bench.live(
+        f"{number} AS member, 'sent to ' || {number} AS note, {letters} AS nick, "
+        f"{letters} AS shop, {letters} || ' street' AS road, "
+        f"json_object('plan', 'gold', 'more', json_array({hidden})) AS profile, {hidden} AS other"
+    )
+    keep = {"class": "internal", "mask": "keep"}
+    paths = {"$.plan": {"class": "internal"}}
     columns = {
         "member": {"class": "personal", "mask": "hmac"},
         "nick": {"class": "personal", "mask": "drop"},
-        "note": {"class": "internal", "mask": "keep"},
-        "shop": {"class": "internal", "mask": "keep"},
+        "profile": {"class": "personal", "mask": {"method": "json", "paths": paths}},
+        **dict.fromkeys(("note", "shop", "road", "other"), keep),
     }
     report = bench.judged(columns)
+    # What has no digits may be a word: inside a longer text it tells nothing.
     assert {(k.column, k.detector) for k in report.leaks if k.column} == {
         ("note", "real-value"),
         ("shop", "real-value"),
+        ("other", "real-value"),
     }
     # A sample is looked for, so that many rows are found, not all.
     assert all(0 < leak.count <= 60 for leak in report.leaks)
