@@ -38,19 +38,15 @@ class AttestRequest(Request[AttestResult]):
 class VerifySnapshotResult(Result):
     """Whether a snapshot is still what was attested, and what the gate finds in it now.
 
-    `same_file`: its SHA-256 is the one in the manifest. `signature_holds`: the attestation is this
-    home's, and of this manifest.
+    `held`: all of it. `same_file`: its SHA-256 is the one in the manifest. `signature_holds`: the
+    attestation is this home's, and of this manifest.
     """
 
     snapshot: str
+    held: bool
     same_file: bool
     signature_holds: bool
     gate: GateReport
-
-    @property
-    def held(self) -> bool:
-        """Whether nothing was found."""
-        return self.same_file and self.signature_holds and self.gate.passed
 
 
 class VerifySnapshotRequest(Request[VerifySnapshotResult]):
@@ -80,7 +76,7 @@ def verify(context: Context, request: VerifySnapshotRequest) -> VerifySnapshotRe
     manifest = snapshot.manifest
     if snapshot.state is not SnapshotState.READY or manifest is None or manifest.gate is None:
         raise _without(snapshot, "nothing to verify")
-    with context.files.workshop(f"verify-{snapshot.source}") as folder:
+    with context.files.workshop(_workshop(snapshot)) as folder:
         context.progress.say("snapshot", "Copying the file out of its volume")
         file = folder / f"{snapshot.source}.duckdb"
         digest = _copied_out(context, snapshot, file)
@@ -88,10 +84,13 @@ def verify(context: Context, request: VerifySnapshotRequest) -> VerifySnapshotRe
         gate = context.reader.judge(
             tables, _canaries(context, snapshot), _relations(manifest), file, context.progress
         )
+    same_file = digest == manifest.file_digest
+    signature_holds = _signature_holds(context, snapshot, manifest)
     found = VerifySnapshotResult(
         snapshot=snapshot.id,
-        same_file=digest == manifest.file_digest,
-        signature_holds=_signature_holds(context, snapshot, manifest),
+        held=same_file and signature_holds and gate.passed,
+        same_file=same_file,
+        signature_holds=signature_holds,
         gate=gate,
     )
     with context.registry.writing() as tx:
@@ -147,7 +146,7 @@ def _copied_out(context: Context, snapshot: Snapshot, file: Path) -> str:
     base = context.catalogue.base_image()
     build_missing(context, [base])
     labels = {INSTALLATION: context.registry.installation(), ROLE: "snapshot"}
-    name = f"{snapshot.volume}-verify"
+    name = _verifier(snapshot)
     # What a verification that was killed has left is in the way; its folder is ours alone.
     context.engine.remove("container", name)
     try:
@@ -162,6 +161,20 @@ def _copied_out(context: Context, snapshot: Snapshot, file: Path) -> str:
         subject=snapshot.id,
         hint=f"Build another: sandbox snapshot build {snapshot.source}",
     )
+
+
+def sweep_verification(context: Context, snapshot: Snapshot) -> None:
+    """Remove what a verification that was killed has left; gone already is success."""
+    context.engine.remove("container", _verifier(snapshot))
+    context.files.sweep(_workshop(snapshot))
+
+
+def _verifier(snapshot: Snapshot) -> str:
+    return f"{snapshot.volume}-verify"
+
+
+def _workshop(snapshot: Snapshot) -> str:
+    return f"verify-{snapshot.source}"
 
 
 def _canaries(context: Context, snapshot: Snapshot) -> tuple[str, ...]:

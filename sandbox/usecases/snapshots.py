@@ -10,7 +10,13 @@ from sandbox.core.snapshot import Manifest, Snapshot, SnapshotState, next_id
 from sandbox.core.source import Source, drift
 from sandbox.core.values import Request, Result
 from sandbox.core.version import VERSION
-from sandbox.usecases.attesting import REPLICA_FOLDER, attested, carrier, find
+from sandbox.usecases.attesting import (
+    REPLICA_FOLDER,
+    attested,
+    carrier,
+    find,
+    sweep_verification,
+)
 from sandbox.usecases.desk import answers
 from sandbox.usecases.disk import check_room_for_build
 from sandbox.usecases.images import build_missing
@@ -120,6 +126,7 @@ def remove(context: Context, request: RemoveSnapshotRequest) -> SnapshotResult:
         if current.state is not SnapshotState.REMOVED:
             tx.save_snapshot(removed)
             record(context, tx, "snapshot.removed", removed.id)
+    sweep_verification(context, removed)
     _take_apart(context, removed)
     if removed.manifest is None:  # it was never ready: its build may have been killed
         context.files.sweep(removed.source)

@@ -12,12 +12,14 @@ from sandbox.core.errors import Conflict, Denied, Unavailable
 from sandbox.core.leaks import GateReport, Leak, refuse_leaks
 from sandbox.core.ports import Context
 from sandbox.core.snapshot import SnapshotState
-from sandbox.usecases.attesting import AttestRequest, VerifySnapshotRequest, attest, verify
+from sandbox.usecases.attesting import AttestRequest, VerifySnapshotRequest, attest, carrier, verify
 from sandbox.usecases.snapshots import (
     BuildSnapshotRequest,
     ListSnapshotsRequest,
+    RemoveSnapshotRequest,
     build,
     list_snapshots,
+    remove,
 )
 from tests.fakes import FakeEngine, FakeReader, Trap, unavailable
 from tests.usecases.asking_up import chain_holds, codes, events
@@ -111,6 +113,23 @@ def test_verify_leaves_nothing_where_the_engine_fails(ctx: Context, engine: Fake
         verify(ctx, VerifySnapshotRequest(id=ID))
     engine.trap = None
     assert engine.listing() == before
+
+
+def test_removing_ends_a_verification_that_was_killed(
+    ctx: Context, engine: FakeEngine, home: Path
+) -> None:
+    made = build(ctx, BUILD).snapshot
+    engine.trap = Trap(KeyboardInterrupt(), method="remove")
+    with pytest.raises(KeyboardInterrupt):
+        verify(ctx, VerifySnapshotRequest(id=ID))
+    engine.trap = None
+    left = home / ".sandbox" / "build" / "verify-core"
+    left.mkdir()
+    (left / "core.duckdb").write_bytes(b"DUCK")
+    engine.create_container(carrier(f"{made.volume}-verify", made.volume, "base", {}))
+    remove(ctx, RemoveSnapshotRequest(id=ID))
+    assert engine.listing() == []
+    assert not left.exists()
 
 
 def test_what_was_never_gated_cannot_be_verified_or_attested(ctx: Context) -> None:

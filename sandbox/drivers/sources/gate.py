@@ -201,8 +201,8 @@ def _squares(con: "DuckDBPyConnection", column: str, values: int) -> int:
     if different > _FEW:
         return 2 * values * values // different
     there = con.execute(
-        f"SELECT sum(n * n) FROM (SELECT count(*) AS n FROM place "  # noqa: S608
-        f"WHERE {column} IS NOT NULL GROUP BY {column})"
+        f"SELECT sum(n * n) FROM (SELECT {column} AS v, count(*) AS n FROM place "  # noqa: S608
+        f"WHERE {column} IS NOT NULL GROUP BY ALL)"
     ).fetchone()
     return int(there[0] or 0) if there else 0
 
