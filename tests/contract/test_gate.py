@@ -21,11 +21,21 @@ KEY = bytes(range(32))
 REASON = "Agreed with the data owner on 2026-11-20"
 
 
-@pytest.fixture
-def con() -> Iterator[duckdb.DuckDBPyConnection]:
+# One for all: to define the macros of the masks takes longer than most tests.
+@pytest.fixture(scope="module")
+def keyed() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(":memory:", config={"threads": 2}) as made:
         set_key(made, KEY)
         yield made
+
+
+@pytest.fixture
+def con(keyed: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    yield keyed
+    keyed.execute(f"DETACH {GATED}")
+    keyed.execute("DROP TABLE IF EXISTS live")
+    for (name,) in keyed.execute("SELECT sequence_name FROM duckdb_sequences()").fetchall():
+        keyed.execute(f"DROP SEQUENCE temp.{name}")
 
 
 class Bench:
@@ -112,13 +122,13 @@ def test_what_is_masked_well_passes(bench: Bench) -> None:
 @pytest.mark.parametrize("column", ["mail", "phone", "name", "born", "id"])
 def test_a_mask_that_does_nothing_is_seen_row_by_row(bench: Bench, column: str) -> None:
     bench.live(SHOP)
-    found = told(bench.judged(COLUMNS, idle=(column,)))
-    assert (column, "equal", 200) in found
+    columns = {name: COLUMNS[name] for name in dict.fromkeys(("id", column))}
+    assert (column, "equal", 200) in told(bench.judged(columns, idle=(column,)))
 
 
 def test_masks_inside_json_are_proven_too(bench: Bench) -> None:
     bench.live(SHOP)
-    found = told(bench.judged(COLUMNS, idle=("profile",)))
+    found = told(bench.judged({"profile": COLUMNS["profile"]}, idle=("profile",)))
     assert ("profile $.mail", "equal", 200) in found
     assert ("profile $.items[*].who", "equal", 200) in found
     assert ("profile $.mail", "form", 200) in found
@@ -307,4 +317,3 @@ def test_keys_and_references_are_checked(con: duckdb.DuckDBPyConnection, tmp_pat
         ("a", "n", "unique", 10),
         ("b", "a_id", "reference", 5),
     ]
-    con.execute(f"DETACH {GATED}")
