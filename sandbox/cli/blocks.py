@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, TypeAlias
 
 from sandbox.core.text import clean
@@ -31,15 +30,6 @@ class Grid:
 def named(label: str, text: str, style: str = "") -> Line:
     """Return a line whose label stands in a column of its own; `text` is cleaned."""
     return Line(clean(text), label=f"{label:<10}", style=style)
-
-
-def cell(value: object) -> str:
-    """Return a value as one clean table cell; times as people here read them."""
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return value.astimezone().strftime("%Y-%m-%d %H:%M")
-    return clean(str(value))
 
 
 def size(count: float) -> str:

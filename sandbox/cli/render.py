@@ -18,9 +18,10 @@ from rich.console import Console
 from rich.text import Text
 
 from sandbox.cli.asking import MOST_ROWS, Output, SqlOutput
-from sandbox.cli.blocks import Block, Line, cell
+from sandbox.cli.blocks import Block, Line
 from sandbox.cli.layout import folded, in_columns, width_of
-from sandbox.cli.tables import blocks, findings
+from sandbox.cli.tables import blocks
+from sandbox.cli.tables_show import cell, findings
 from sandbox.core.errors import Conflict, InvalidInput, SandboxError
 from sandbox.core.text import clean, spreadsheet_safe
 from sandbox.core.values import Result

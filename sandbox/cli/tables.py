@@ -1,6 +1,6 @@
 """What people see of each result, as plain lines and grids. `render` gives them their looks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +11,15 @@ from sandbox.cli import (
     tables_pool,
     tables_quotas,
     tables_reaping,
+    tables_show,
     tables_snapshots,
     tables_verifying,
 )
-from sandbox.cli.blocks import Block, Grid, Line, cell
+from sandbox.cli.blocks import Block, Grid, Line
 from sandbox.cli.blocks import named as _named
 from sandbox.cli.blocks import size as _size
-from sandbox.cli.tables_leases import left, line_stopped, standing, until
+from sandbox.cli.tables_leases import left, line_stopped, until
+from sandbox.cli.tables_show import findings, holder, parameters, policy, replica
 from sandbox.core.lease import spoken
 
 # Only their names: a command pays for the results of its own use case, not for all.
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from sandbox.usecases.inside import ExecResult, ImportResult, LogsResult, SqlResult
     from sandbox.usecases.planning import PlanResult
     from sandbox.usecases.provisioning import UpResult
-    from sandbox.usecases.sandboxes import DownResult, ListResult, OpenResult, ShowResult
+    from sandbox.usecases.sandboxes import DownResult, ListResult, OpenResult
     from sandbox.usecases.templates import (
         TemplateBuildResult,
         TemplateCheckResult,
@@ -42,46 +44,8 @@ def blocks(result: "Result") -> list[Block]:
     return _SHOWN[type(result).__name__](result)
 
 
-def findings(decision: "Decision") -> list[Block]:
-    """Return every rule that does not hold: value, limit, fix, and who can waive it."""
-    shown: list[Block] = []
-    for found in decision.findings:
-        title = f"{clean(found.title.en)} / {clean(found.title.ja)}"
-        waiver = f"  waiver: {found.waived_by}" if found.waived_by else ""
-        shown += [
-            Line(f" {title}", label=f"  {found.mode:<8}{found.rule}"),
-            Line(clean(found.sentence.en), label=_INDENT),
-            Line(clean(found.sentence.ja), label=_INDENT),
-            Line(f"fix: {clean(found.fix.en)}{waiver}", label=_INDENT),
-            Line(f"対処: {clean(found.fix.ja)}", label=_INDENT),
-        ]
-    return shown
-
-
-def _parameters(values: Mapping[str, object]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in values.items() if value != "")
-
-
 def _bound(value: float | None) -> str:
     return "" if value is None else f"{value:g}"
-
-
-def _replica(replica: "Snapshot") -> Line:
-    manifest = replica.manifest
-    assert manifest is not None
-    return _named(
-        "replica",
-        f"{replica.id}, {len(manifest.tables)} tables, {manifest.rows:,} rows, masked, read-only, "
-        f"data as of {cell(manifest.data_as_of)}",
-    )
-
-
-def _policy(decision: "Decision", sandbox_steps: Any) -> Line:
-    steps = (
-        f"extract {sandbox_steps.extract}, transform {sandbox_steps.transform}, "
-        f"analyse {sandbox_steps.analyse}"
-    )
-    return _named("policy", f"{decision.held} of {decision.evaluated} rules hold; steps: {steps}")
 
 
 def _plan(result: "PlanResult") -> list[Block]:
@@ -302,6 +266,7 @@ _SHOWN: dict[str, Callable[[Any], list[Block]]] = {
     **tables_kept.SHOWN,
     **tables_leases.SHOWN,
     **tables_reaping.SHOWN,
+    **tables_show.SHOWN,
     **tables_snapshots.SHOWN,
     **tables_verifying.SHOWN,
 }
