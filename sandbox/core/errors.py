@@ -67,3 +67,12 @@ class Unavailable(SandboxError):
     """Something outside (engine, registry, source) does not answer or refused."""
 
     code = "unavailable"
+
+
+def unwritable(what: str, place: object, error: OSError) -> Unavailable:
+    """Return the error that `what`, at `place`, cannot be written, in the system's own words."""
+    return Unavailable(
+        f"{what} cannot be written: {error.strerror}.",
+        subject=str(place),
+        hint="Check the folder's owner and the free disk space.",
+    )

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from sandbox.core.errors import NotFound, SandboxError, Unavailable
+from sandbox.core.errors import NotFound, Unavailable, unwritable
 
 _SUFFIX = ".tar.age"
 _BEGUN = ".part"
@@ -38,7 +38,7 @@ class KeptFolder:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             descriptor = os.open(begun, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         except OSError as error:
-            raise _refused(error, whole) from error
+            raise unwritable("The archive", whole, error) from error
         try:
             with os.fdopen(descriptor, "wb", buffering=0) as file:
                 seal = SealedFile(file, recipient, whole)
@@ -89,7 +89,7 @@ class KeptFolder:
             for file in (whole, whole.with_name(whole.name + _BEGUN)):
                 file.unlink(missing_ok=True)
         except OSError as error:
-            raise _refused(error, whole) from error
+            raise unwritable("The archive", whole, error) from error
 
     def _file(self, name: str) -> Path:
         return self._folder / f"{name}{_SUFFIX}"
@@ -144,7 +144,7 @@ class SealedFile:
     def check(self) -> None:
         """Raise Unavailable if something did not arrive."""
         if self._error is not None:
-            raise _refused(self._error, self._whole)
+            raise unwritable("The archive", self._whole, self._error)
 
     def _encrypt(self, out: int, recipient: str) -> None:
         import pyrage
@@ -198,12 +198,4 @@ def _settle(file: BinaryIO, whole: Path) -> None:
     try:
         os.fsync(file.fileno())
     except OSError as error:
-        raise _refused(error, whole) from error
-
-
-def _refused(error: OSError, file: Path) -> SandboxError:
-    return Unavailable(
-        f"The archive cannot be written: {error.strerror}.",
-        subject=str(file),
-        hint="Check the folder's owner and the free disk space.",
-    )
+        raise unwritable("The archive", whole, error) from error

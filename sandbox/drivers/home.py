@@ -12,13 +12,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sandbox.core.errors import Conflict, Unavailable
+from sandbox.core.errors import Conflict, unwritable
 from sandbox.core.ports import Exposed, HomeAccess
 
 STATE = ".sandbox"
 SETTINGS = "sandbox.yaml"
 # Whoever removes things by the registry asks first whether this file says the same.
 _INSTALLATION = "installation"
+_STATE = "The home's state"
 _CHUNK = 1024 * 1024
 _BALLAST, _BALLAST_BYTES = "ballast", 16 * 1024 * 1024
 # What is in these folders decides what leaves the core, what runs, and who may.
@@ -92,11 +93,7 @@ class HomeFolder:
                 hint="Let it end, then try again.",
             ) from None
         except OSError as error:
-            raise Unavailable(
-                f"The home's state cannot be written: {error.strerror}.",
-                subject=str(folder),
-                hint="Check the folder's owner and the free disk space.",
-            ) from error
+            raise unwritable(_STATE, folder, error) from error
         return held
 
     def building(self, name: str) -> bool:
@@ -140,11 +137,7 @@ class HomeFolder:
                 file.write_text(f"{installation}\n", "ascii")
                 file.chmod(0o600)
         except OSError as error:
-            raise Unavailable(
-                f"The home's state cannot be written: {error.strerror}.",
-                subject=str(file),
-                hint="Check the folder's owner and the free disk space.",
-            ) from error
+            raise unwritable(_STATE, file, error) from error
 
     @contextmanager
     def _gate(self) -> Iterator[None]:
@@ -221,11 +214,7 @@ class HomeFolder:
                     digest.update(chunk)
                     file.write(chunk)
         except OSError as error:
-            raise Unavailable(
-                f"The home's state cannot be written: {error.strerror}.",
-                subject=str(path),
-                hint="Check the folder's owner and the free disk space.",
-            ) from error
+            raise unwritable(_STATE, path, error) from error
         return digest.hexdigest()
 
     def free_bytes(self, place: str = "") -> int | None:
@@ -302,11 +291,7 @@ def lay_out(folder: Path, shipped: Path, files: dict[str, str]) -> None:
         _fill(folder, shipped, files)
     except OSError as error:
         _clear(folder, remove=new)
-        raise Unavailable(
-            f"The home could not be written: {error.strerror}.",
-            subject=str(folder),
-            hint="Check the folder's owner and the free disk space.",
-        ) from error
+        raise unwritable("The home", folder, error) from error
 
 
 def _fill(folder: Path, shipped: Path, files: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox.core.errors import Unavailable
+from sandbox.core.errors import Unavailable, unwritable
 from sandbox.core.source import Source
 
 if TYPE_CHECKING:
@@ -170,10 +170,6 @@ def _write_once(file: Path, text: str, purpose: str) -> None:
         with suppress(FileExistsError):
             file.hardlink_to(began)
     except OSError as error:
-        raise Unavailable(
-            f"The home's key for {purpose} cannot be written: {error.strerror}.",
-            subject=str(file),
-            hint="Check the folder's owner and the free disk space.",
-        ) from error
+        raise unwritable(f"The home's key for {purpose}", file, error) from error
     finally:
         began.unlink(missing_ok=True)
