@@ -96,9 +96,9 @@ def _answer(asked: Asked) -> int:
 
 def _answer_once(asked: Asked) -> int:
     from sandbox import bootstrap
-    from sandbox.cli import render
+    from sandbox.cli import beside, render
 
-    with render.new_file(asked.into) as file, render.screen(file) as progress:
+    with beside.new_file(asked.into) as file, render.screen(file) as progress:
         result = bootstrap.ask(asked.request, progress, asked.home)
     render.show(result, asked.output)
     try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from sandbox.core.text import clean
@@ -39,6 +40,25 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}"
         count /= 1000
     return f"{count:.1f} GB"
+
+
+def fine_size(count: int) -> str:
+    """Return a number of bytes to a tenth, for what is rather small."""
+    return f"{count / 1_000_000:,.1f} MB" if count >= 100_000 else f"{count / 1000:,.1f} kB"
+
+
+def cell(value: object) -> str:
+    """Return a value as one clean table cell; times as people here read them."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.astimezone().strftime("%Y-%m-%d %H:%M")
+    return clean(str(value))
+
+
+def weekday(moment: datetime) -> str:
+    """Return a moment near now as people here read it, with its day of the week."""
+    return moment.astimezone().strftime("%a %d %b %H:%M")
 
 
 Block: TypeAlias = Line | Grid

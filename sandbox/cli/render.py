@@ -6,23 +6,21 @@ never markup.
 
 import csv
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from rich.console import Console
 from rich.text import Text
 
 from sandbox.cli.asking import MOST_ROWS, Output, SqlOutput
-from sandbox.cli.blocks import Block, Line
+from sandbox.cli.blocks import Block, Line, cell
 from sandbox.cli.layout import folded, in_columns, width_of
 from sandbox.cli.tables import blocks
-from sandbox.cli.tables_show import cell, findings
-from sandbox.core.errors import Conflict, InvalidInput, SandboxError
+from sandbox.cli.tables_show import findings
+from sandbox.core.errors import SandboxError
 from sandbox.core.text import clean, spreadsheet_safe
 from sandbox.core.values import Result
 
@@ -75,36 +73,6 @@ class Screen(Silent):
         target = sys.stderr if stream == "stderr" else sys.stdout
         target.buffer.write(chunk)
         target.buffer.flush()
-
-
-@contextmanager
-def new_file(path: Path | None) -> Iterator[BinaryIO | None]:
-    """Give a new file for what comes beside a result, only ours to read; gone after an error.
-
-    Raises Conflict when it is there already, InvalidInput when it cannot be written.
-    """
-    if path is None:
-        yield None
-        return
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        hint = "Name a file that is not there yet."
-        raise Conflict("The file exists already.", subject=str(path), hint=hint) from None
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    try:
-        with os.fdopen(descriptor, "wb", buffering=0) as file:
-            yield file
-    except BaseException as error:
-        path.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise _unwritable(path, error) from error
-        raise
-
-
-def _unwritable(path: Path, error: OSError) -> InvalidInput:
-    return InvalidInput(f"The file cannot be written: {error.strerror}.", subject=str(path))
 
 
 @contextmanager

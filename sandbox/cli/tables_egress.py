@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sandbox.cli.blocks import Block, Grid, Line, named
+from sandbox.cli.blocks import Block, Grid, Line, fine_size, named
 from sandbox.core.text import as_written
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def requests(result: "LogsResult") -> list[Block]:
     grid = Grid(("when", "method", "host outside", "port", "", "sent", "received"))
     for one in result.requests:
         when = f"{one.at.astimezone():%Y-%m-%d %H:%M:%S}"
-        sizes = (_size(one.sent), _size(one.received))
+        sizes = (fine_size(one.sent), fine_size(one.received))
         grid.rows.append((when, one.method, as_written(one.host), one.port, _verdict(one), *sizes))
     return [*([grid] if grid.rows else []), *_left_out(result.left_out)]
 
@@ -55,7 +55,7 @@ def _grid(contacts: "Sequence[Contact]") -> list[Block]:
     refused = sorted((c for c in contacts if c.refused), key=lambda c: c.last, reverse=True)
     shown = [c for c in contacts if not c.refused] + refused[:_MOST_REFUSED]
     for c in shown:
-        counts = (c.times, _size(c.sent), _size(c.received), c.last)
+        counts = (c.times, fine_size(c.sent), fine_size(c.received), c.last)
         grid.rows.append((as_written(c.host), c.port, _verdict(c), *counts))
     more = len(contacts) - len(shown)
     rest = (
@@ -72,7 +72,3 @@ def _verdict(seen: "Contact | Asked") -> str:
         "address": f"refused, leads to {seen.leads_to}",
     }
     return told[seen.why]
-
-
-def _size(count: int) -> str:
-    return f"{count / 1_000_000:,.1f} MB" if count >= 100_000 else f"{count / 1000:,.1f} kB"

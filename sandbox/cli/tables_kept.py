@@ -1,10 +1,9 @@
 """What people see of what is kept, and of how a sandbox ended."""
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sandbox.cli.blocks import Block, Grid, Line, named
+from sandbox.cli.blocks import Block, Grid, Line, cell, fine_size, named
 
 if TYPE_CHECKING:
     from sandbox.core.certificate import Certificate, Kept
@@ -16,8 +15,8 @@ def kept(found: "Kept | None", not_kept: str) -> Line:
     """Return the line that says what is kept of a sandbox, or why nothing is."""
     if found is None:
         return named("kept", f"nothing: {not_kept}" if not_kept else "nothing")
-    until = f"until {_day(found.until)}"
-    return named("kept", f"{found.name}, {_size(found.bytes)}, {found.data_class}, {until}")
+    until = f"until {cell(found.until)}"
+    return named("kept", f"{found.name}, {fine_size(found.bytes)}, {found.data_class}, {until}")
 
 
 def ending(result: "ShowResult") -> list[Block]:
@@ -38,7 +37,7 @@ def _certificate(certificate: "Certificate") -> list[Block]:
     remains = Grid(("could not be removed", "kind", "why"))
     remains.rows.extend((r.name, r.kind, r.why) for r in certificate.remains)
     return [
-        named("destroyed", f"{_day(certificate.at)} by {certificate.by}{why}"),
+        named("destroyed", f"{cell(certificate.at)} by {certificate.by}{why}"),
         kept(certificate.kept, certificate.not_kept),
         removed,
         *([remains] if remains.rows else []),
@@ -50,9 +49,8 @@ def _list(result: "KeptListResult") -> list[Block]:
         return [Line("Nothing is kept.")]
     grid = Grid(("archive", "owner", "class", "size", "until", "state"))
     for archive in result.archives:
-        found = archive.certificate.kept
-        assert found is not None
-        owner, size = archive.certificate.owner, _size(found.bytes)
+        found = _kept(archive)
+        owner, size = archive.certificate.owner, fine_size(found.bytes)
         grid.rows.append((archive.name, owner, found.data_class, size, found.until, archive.state))
     return [grid]
 
@@ -62,36 +60,27 @@ def _show(result: "KeptShowResult") -> list[Block]:
 
 
 def _opened(result: "KeptOpenResult") -> list[Block]:
-    said = f"{_size(result.bytes)} of tar; handle it as {_class(result.archive)}"
+    said = f"{fine_size(result.bytes)} of tar; handle it as {_kept(result.archive).data_class}"
     return [named("opened", f"{result.archive.name}, {said}")]
 
 
 def _archive(archive: "KeptArchive") -> list[Block]:
-    certificate, found = archive.certificate, archive.certificate.kept
-    assert found is not None
+    certificate, found = archive.certificate, _kept(archive)
     return [
         named("archive", f"{archive.name}, {archive.state}"),
         named("sandbox", f"{certificate.name} ({certificate.sandbox})"),
         named("owner", certificate.owner),
         named("class", found.data_class),
-        named("size", _size(found.bytes)),
+        named("size", fine_size(found.bytes)),
         named("sha-256", found.sha256),
-        named("made", f"{_day(certificate.at)} by {certificate.by}"),
-        named("until", _day(found.until)),
+        named("made", f"{cell(certificate.at)} by {certificate.by}"),
+        named("until", cell(found.until)),
     ]
 
 
-def _class(archive: "KeptArchive") -> str:
+def _kept(archive: "KeptArchive") -> "Kept":
     assert archive.certificate.kept is not None
-    return archive.certificate.kept.data_class
-
-
-def _day(moment: datetime) -> str:
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
-
-
-def _size(count: int) -> str:
-    return f"{count / 1_000_000:,.1f} MB" if count >= 100_000 else f"{count / 1000:,.1f} kB"
+    return archive.certificate.kept
 
 
 SHOWN: dict[str, Callable[[Any], list[Block]]] = {

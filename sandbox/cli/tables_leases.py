@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sandbox.cli.blocks import Block, Line, named
+from sandbox.cli.blocks import Block, Line, named, weekday
 from sandbox.core.lease import spoken
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def until(view: "SandboxView") -> str:
     """Return when a sandbox ends and how long that is from now; nothing before it is ready."""
     if view.deadline is None or view.minutes_left is None:
         return ""
-    when = view.deadline.astimezone().strftime("%a %d %b %H:%M")
+    when = weekday(view.deadline)
     return f"until {when} ({spoken(timedelta(minutes=view.minutes_left))} left)"
 
 
@@ -34,10 +34,10 @@ def standing(view: "SandboxView") -> list[Line]:
     warnings = [each for each in (view.warning, view.idle_warning) if each]
     lines = [named("warning", each, style="yellow") for each in warnings]
     if view.last_used is not None:
-        when = view.last_used.astimezone().strftime("%a %d %b %H:%M")
+        when = weekday(view.last_used)
         lines.append(named("last used", when))
     if view.frozen_since is not None:
-        since = view.frozen_since.astimezone().strftime("%a %d %b %H:%M")
+        since = weekday(view.frozen_since)
         lines.append(named("frozen", f"by {view.frozen_by}, {since}"))
     if view.state == "frozen":
         lines.append(named("lease", f"runs on {until(view)}"))
@@ -46,7 +46,7 @@ def standing(view: "SandboxView") -> list[Line]:
     lines += [named(verb, _to_ask(view)) for verb in asks]
     if view.kept_until is not None:
         over = "restore" not in view.allowed_actions
-        when = view.kept_until.astimezone().strftime("%a %d %b %H:%M")
+        when = weekday(view.kept_until)
         lines.append(named("expired", f"kept until {when}" + (", over" if over else "")))
     return lines
 
@@ -55,7 +55,7 @@ def line_stopped(stopped: "Stopped | None") -> list[Line]:
     """Return the line that tells of a stopped line, if it is."""
     if stopped is None:
         return []
-    when = stopped.at.astimezone().strftime("%a %d %b %H:%M")
+    when = weekday(stopped.at)
     return [named("line", f"stopped by {stopped.by}, {when}: {stopped.reason}", style="red")]
 
 

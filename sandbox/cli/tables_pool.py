@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 
 from sandbox.cli.blocks import Line, named
-
-_CLAIMED = "claimed"
+from sandbox.core.pool import CLAIMED
 
 
 def listed(pooled: Mapping[str, int]) -> list[Line]:
@@ -17,4 +16,4 @@ def foreseen(pool: str) -> list[Line]:
     """Return the line of `plan` that tells whether the pool would serve; none without a pool."""
     if not pool:
         return []
-    return [named("pool", "one is ready" if pool == _CLAIMED else f"made anew: {pool}")]
+    return [named("pool", "one is ready" if pool == CLAIMED else f"made anew: {pool}")]

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sandbox.cli.blocks import Block, Grid, Line, named
+from sandbox.core.disk import MB
 
 if TYPE_CHECKING:
     from sandbox.core.disk import Room
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from sandbox.usecases.views import SandboxView
 
 _WHAT = {"sandboxes": "sandboxes", "memory_mb": "memory MB", "cpus": "CPUs", "disk_mb": "disk MB"}
-_MB = 1 << 20
 
 
 def quotas(result: "PlanResult") -> list[Block]:
@@ -58,6 +58,6 @@ def _number(value: float) -> str:
 def _free(room: "Room") -> str:
     places = {"engine's disk": room.engine, "home's disk": room.home}
     return ", ".join(
-        f"{place} {'not known' if free is None else f'{free // _MB:,} MB'}"
+        f"{place} {'not known' if free is None else f'{free // MB:,} MB'}"
         for place, free in places.items()
     )

@@ -1,11 +1,10 @@
 """What people see of one sandbox; and of the policy and replica that `plan` and `up` tell too."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cli import tables_egress, tables_kept, tables_quotas
-from sandbox.cli.blocks import Block, Grid, Line
+from sandbox.cli.blocks import Block, Grid, Line, cell
 from sandbox.cli.blocks import named as _named
 from sandbox.cli.tables_leases import standing, until
 from sandbox.core.text import clean
@@ -33,15 +32,6 @@ def findings(decision: "Decision") -> list[Block]:
             Line(f"対処: {clean(found.fix.ja)}", label=_INDENT),
         ]
     return shown
-
-
-def cell(value: object) -> str:
-    """Return a value as one clean table cell; times as people here read them."""
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return value.astimezone().strftime("%Y-%m-%d %H:%M")
-    return clean(str(value))
 
 
 def parameters(values: Mapping[str, object]) -> str:

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sandbox.cli.blocks import Block, Grid, Line, named, size
-from sandbox.cli.tables_show import cell
+from sandbox.cli.blocks import Block, Grid, Line, cell, named, size
 
 if TYPE_CHECKING:
     from sandbox.core.leaks import GateReport

@@ -113,7 +113,6 @@ def compose(
     replica_volume: str,
 ) -> Anatomy:
     """Return the anatomy of `sandbox`, which must have its subnet already."""
-    assert sandbox.subnet is not None
     maker = _Maker(sandbox, template, images, installation, networks, replica_volume)
     service = template.services[template.answers]
     services = {name: maker.service(name, each) for name, each in template.services.items()}
@@ -209,6 +208,7 @@ class _Maker:
         self.installation, self.replica_volume = installation, replica_volume
         self.addresses = addresses(networks.range, sandbox.subnet)
         self._outside = subnet(networks.outside, sandbox.subnet)
+        self._network = f"sandbox-{sandbox.id}"
 
     def _labels(self, role: str) -> dict[str, str]:
         return {INSTALLATION: self.installation, SANDBOX: self.sandbox.id, ROLE: role}
@@ -222,7 +222,7 @@ class _Maker:
     def network(self) -> Network:
         """Its own isolated /28."""
         return Network(
-            name=f"sandbox-{self.sandbox.id}",
+            name=self._network,
             labels=self._labels("network"),
             subnet=str(self.addresses.subnet),
         )
@@ -251,7 +251,7 @@ class _Maker:
             memory_mb=service.limits.memory_mb,
             cpus=service.limits.cpus,
             pids=service.limits.pids,
-            network=f"sandbox-{self.sandbox.id}",
+            network=self._network,
             address=self.addresses.services[position],
             env={"HOME": "/tmp"} | self._outward(),  # noqa: S108 - a tmpfs of the container's own
             mounts=(
@@ -277,7 +277,7 @@ class _Maker:
             memory_mb=self.template.lab.memory_mb,
             cpus=self.template.lab.cpus,
             pids=self.template.lab.pids,
-            network=f"sandbox-{self.sandbox.id}",
+            network=self._network,
             address=self.addresses.lab,
             mounts=(self._lease(read_only=True), Mount(self._name("lab"), LAB_FOLDER)),
             tmpfs=_scratch(LAB_UID, 16),

@@ -43,8 +43,3 @@ class Certificate(Value):
     remains: tuple[Remains, ...] = ()
     kept: Kept | None = None
     not_kept: str = ""
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing of the sandbox is left on the engine."""
-        return not self.remains

@@ -33,11 +33,6 @@ class Time(Value):
     now: AwareDatetime
     ahead: timedelta
 
-    @property
-    def doubtful(self) -> bool:
-        """Whether the wall clock was set, so that `now` is not what it shows."""
-        return bool(self.ahead)
-
 
 def trusted(reading: Reading, last: Reading | None) -> Time:
     """Return the time to go by at `reading`, given the last reading whose time was trusted."""

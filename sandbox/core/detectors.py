@@ -7,7 +7,6 @@ forms, not meaning: rare names, nicknames and facts that single out a person pas
 
 import ipaddress
 import re
-from collections.abc import Iterable
 
 from sandbox.core.checksums import luhn_holds, my_number_holds
 from sandbox.core.detecting import Detector
@@ -21,6 +20,7 @@ from sandbox.core.names import (
     hiragana,
 )
 from sandbox.core.source import Mask
+from sandbox.core.text import any_of
 
 # Before and after a number: no letter, digit or sign that would make it part of something longer,
 # such as a token, a UUID or a fraction.
@@ -65,22 +65,17 @@ _DAY = (
 )
 
 
-def _any(words: Iterable[str]) -> str:
-    # The longest first: both engines take the first alternative that fits.
-    return "|".join(sorted({re.escape(word) for word in words}, key=lambda w: (-len(w), w)))
-
-
 def _pair(first: str, last: str, between: str) -> str:
     return f"{_OPEN}(?:{first}){between}(?:{last}){_CLOSE}"
 
 
 _SHORT_PREFECTURES = {name[:-1] for name in PREFECTURES}
-_FAMILY = _any(name.kanji for name in FAMILIES)
-_PERSONAL = _any(name.kanji for name in GIVEN)
+_FAMILY = any_of(name.kanji for name in FAMILIES)
+_PERSONAL = any_of(name.kanji for name in GIVEN)
 # Two letters such as 東進 are as often a word as a person.
-_LONG_FAMILY = _any(name.kanji for name in FAMILIES if len(name.kanji) > 1)
-_LONG_PERSONAL = _any(name.kanji for name in GIVEN if len(name.kanji) > 1)
-_ALONE = _any(
+_LONG_FAMILY = any_of(name.kanji for name in FAMILIES if len(name.kanji) > 1)
+_LONG_PERSONAL = any_of(name.kanji for name in GIVEN if len(name.kanji) > 1)
+_ALONE = any_of(
     n.kanji for n in (*FAMILIES, *GIVEN) if len(n.kanji) > 1 and n.kanji not in _SHORT_PREFECTURES
 )
 # Goods, shops and files have names and readings, too; a bare `name` may be theirs.
@@ -95,11 +90,11 @@ _THINGS = (
 _TITLE = "(?:様|さん|さま|氏|殿)"
 
 _KANA_FORMS = (str, hiragana, half_width)
-_FAMILY_KANA = _any(form(name.kana) for name in FAMILIES for form in _KANA_FORMS)
-_PERSONAL_KANA = _any(form(name.kana) for name in GIVEN for form in _KANA_FORMS)
+_FAMILY_KANA = any_of(form(name.kana) for name in FAMILIES for form in _KANA_FORMS)
+_PERSONAL_KANA = any_of(form(name.kana) for name in GIVEN for form in _KANA_FORMS)
 
-_LATIN_FIRST = _any((*LATIN_GIVEN, *(name.latin for name in GIVEN if len(name.latin) > 2)))
-_LATIN_LAST = _any((*LATIN_FAMILIES, *(name.latin for name in FAMILIES if len(name.latin) > 2)))
+_LATIN_FIRST = any_of((*LATIN_GIVEN, *(name.latin for name in GIVEN if len(name.latin) > 2)))
+_LATIN_LAST = any_of((*LATIN_FAMILIES, *(name.latin for name in FAMILIES if len(name.latin) > 2)))
 
 
 def _reachable(mail: str) -> bool:
@@ -198,10 +193,10 @@ DETECTORS: tuple[Detector, ...] = (
         data_class="contact",
         mask=Mask(method="generalise", to="prefecture"),
         sign="[市区町村]",
-        strong=f"(?:{_any(PREFECTURES)}) ?{_TOWN}[^、。,]{{0,20}}?[0-9]"
+        strong=f"(?:{any_of(PREFECTURES)}) ?{_TOWN}[^、。,]{{0,20}}?[0-9]"
         f"|{_TOWN}[^0-9、。,]{{0,12}}{_BLOCK}",
         hint="address|street|住所|番地|所在地",
-        common=f"^(?:{_any(PREFECTURES)}) ?{_TOWN}",
+        common=f"^(?:{any_of(PREFECTURES)}) ?{_TOWN}",
         named=f"{_JAPANESE}[0-9]|{_TOWN}",
     ),
     Detector(

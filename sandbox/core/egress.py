@@ -271,8 +271,8 @@ def goes_back_to(log: str, since: datetime) -> bool:
 
 
 def _added(known: Contact, one: Contact) -> Contact:
-    sums = {name: getattr(known, name) + getattr(one, name) for name in ("times", "sent")}
-    return one.model_copy(update=sums | {"received": known.received + one.received})
+    summed = ("times", "sent", "received")
+    return one.model_copy(update={n: getattr(known, n) + getattr(one, n) for n in summed})
 
 
 def local_addresses(fib_trie: str) -> tuple[str, ...]:

@@ -6,9 +6,9 @@ Patterns are whole matches, for RE2 and Python alike.
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
-from sandbox.core.masking import MAIL_DOMAIN, REDACTED, TOKEN_DIGITS
+from sandbox.core.masking import FORMS, MAIL_DOMAIN, REDACTED, TOKEN_DIGITS
 from sandbox.core.names import (
     CITIES,
     FAMILIES,
@@ -22,6 +22,7 @@ from sandbox.core.names import (
     hiragana,
 )
 from sandbox.core.source import Form, Method, PartMask
+from sandbox.core.text import any_of
 
 # Equalities may lie so many standard deviations above what chance makes of them.
 _DEVIATIONS = 6
@@ -39,7 +40,8 @@ def form(mask: PartMask) -> str | None:
         return re.escape(REDACTED)
     if mask.method == "fake-mail":
         return f"{_TOKEN}@{re.escape(MAIL_DOMAIN)}"
-    return _FORMS.get((mask.method, mask.form or _FIRST.get(mask.method)))
+    unasked = next(iter(FORMS.get(mask.method, ())), None)
+    return _FORMS.get((mask.method, mask.form or unasked))
 
 
 def chance(mask: PartMask, type_: str) -> float:
@@ -69,12 +71,8 @@ def most_equal(odds: float, values: int, squares: int) -> int:
     return math.ceil(values * odds + _DEVIATIONS * math.sqrt(squares * odds))
 
 
-def _any(words: Iterable[str]) -> str:
-    return f"(?:{'|'.join(sorted({re.escape(word) for word in words}))})"
-
-
-def _words(*parts: Sequence[str], between: str = "") -> str:
-    return between.join(_any(part) for part in parts)
+def _words(*parts: Iterable[str], between: str = "") -> str:
+    return between.join(f"(?:{any_of(part)})" for part in parts)
 
 
 _KANA = [f.kana for f in FAMILIES], [g.kana for g in GIVEN]
@@ -89,13 +87,8 @@ _FORMS: dict[tuple[Method, Form | None], str] = {
     ),
     ("fake-address", "japanese"): _words(PREFECTURES, CITIES, TOWNS)
     + "[0-9]{1,2}-[0-9]{1,2}-[0-9]{1,2}",
-    ("fake-address", "latin"): f"[0-9]{{1,3}} {_any(LATIN_STREETS)} Street, {_any(LATIN_TOWNS)}",
+    ("fake-address", "latin"): "[0-9]{1,3} "
+    + _words(LATIN_STREETS, LATIN_TOWNS, between=" Street, "),
     ("fake-phone", "national"): f"0{_PHONE}",
     ("fake-phone", "international"): rf"\+81-{_PHONE}",
-}
-_FIRST: dict[Method, Form] = {
-    "fake-name": "japanese",
-    "fake-kana": "katakana",
-    "fake-address": "japanese",
-    "fake-phone": "national",
 }

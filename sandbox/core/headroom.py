@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from sandbox.core.operators import check
 from sandbox.core.policy import PolicySet, Rule
 from sandbox.core.quotas import Account, Amounts
 from sandbox.core.values import Value
@@ -33,11 +32,7 @@ def forecast(
     policies: PolicySet, point: str, document: Mapping[str, Any], account: Account, now: datetime
 ) -> tuple[Quota, ...]:
     """Return every sum with what rules in force at `point` allow of it to `document`."""
-    rules = [
-        rule
-        for rule in policies.rules
-        if point in rule.at and (rule.effective_from or policies.effective_from) <= now
-    ]
+    rules = policies.in_force(point, now)
     return tuple(
         _quota(scope, what, account, _allowed(rules, f"{scope}_totals.{what}", document))
         for scope in SCOPES
@@ -72,5 +67,5 @@ def _allowed(rules: Iterable[Rule], field: str, document: Mapping[str, Any]) -> 
 
 def _applies(rule: Rule, document: Mapping[str, Any]) -> bool:
     """Say whether no condition of `when` is plainly false, as the evaluator reads it."""
-    missed = (check(c.operator, getattr(c, c.operator), c.field, document) for c in rule.when)
+    missed = (condition.miss(document) for condition in rule.when)
     return not any(miss and not miss.unclear for miss in missed)

@@ -4,24 +4,22 @@ A home without a rule in force there has nobody warned or frozen: nobody asked f
 silence denies nothing.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
-from sandbox.core.judged import PurposeInput, TemplateInput
+from sandbox.core.judged import Judged, PurposeInput, TemplateInput, hours
 from sandbox.core.lease import spoken
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.phases import State
 from sandbox.core.policy import Decision, Finding, PolicySet, evaluate
-from sandbox.core.reaping import ChoreKind
+from sandbox.core.reaping import ChoreKind, Found
 from sandbox.core.use import newest
-from sandbox.core.values import Value
 from sandbox.core.version import VERSION
 
 
-class IdleInput(Value):
+class IdleInput(Judged):
     """What rules judge at the point `idle`: a sandbox that is ready, used or not.
 
     `idle_hours` is the time since it was last used, made ready, given more time or resumed,
@@ -55,10 +53,6 @@ class IdleInput(Value):
             template=TemplateInput.of(sandbox.spec),
         )
 
-    def as_document(self) -> dict[str, Any]:
-        """Return the plain document that `evaluate` judges."""
-        return self.model_dump(mode="json")
-
 
 def idle_since(sandbox: Sandbox) -> datetime:
     """Return since when nobody has used `sandbox`, nor said that it is still wanted."""
@@ -75,7 +69,7 @@ def judge_idle(sandbox: Sandbox, policies: PolicySet, now: datetime, digest: str
     return evaluate(policies, "idle", document, now=now, tool_version=VERSION, digest=digest)
 
 
-def idle_chore(sandbox: Sandbox, decision: Decision) -> tuple[ChoreKind, str] | None:
+def idle_chore(sandbox: Sandbox, decision: Decision) -> Found | None:
     """Return what follows from a decision, and why; None if nothing, or if it was told already."""
     if not decision.evaluated or decision.verdict == "allow":
         return None
@@ -112,7 +106,4 @@ def _said(decision: Decision) -> list[Finding]:
 
 
 def _hours(start: datetime, end: datetime) -> float:
-    return max(0.0, round((end - start).total_seconds() / 3600, 2))
-
-
-Due = Mapping[str, tuple[ChoreKind, str]]
+    return max(0.0, hours(end - start))

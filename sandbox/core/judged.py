@@ -14,11 +14,9 @@ from sandbox.core.lease import Lease
 from sandbox.core.lifecycle import Sandbox, Spec, Steps
 from sandbox.core.quotas import Account, Amounts
 from sandbox.core.snapshot import Snapshot
+from sandbox.core.source import OPEN
 from sandbox.core.text import count_words
 from sandbox.core.values import Value
-
-# Classes that may be seen as they are; every other class needs a mask that changes it.
-_OPEN_CLASSES = frozenset({"public", "internal"})
 
 # What people call the fields that rules of the house judge most, in English and Japanese.
 WORDS: Mapping[str, tuple[str, str]] = {
@@ -60,6 +58,14 @@ ASKED: Mapping[str, str] = {
     for totals in ("owner_totals", "home_totals")
     for what in Amounts.model_fields
 }
+
+
+class Judged(Value):
+    """All that rules judge at one point."""
+
+    def as_document(self) -> dict[str, Any]:
+        """Return the plain document that `evaluate` judges."""
+        return self.model_dump(mode="json")
 
 
 class PurposeInput(Value):
@@ -114,7 +120,7 @@ class ReplicaInput(Value):
         manifest = snapshot.manifest
         tables = manifest.tables if manifest else ()
         columns = [column for table in tables for column in table.columns]
-        plain = any(c.plain for c in columns if c.data_class not in _OPEN_CLASSES)
+        plain = any(c.plain for c in columns if c.data_class not in OPEN)
         return cls(
             snapshot=snapshot.id,
             source=snapshot.source,
@@ -126,7 +132,7 @@ class ReplicaInput(Value):
         )
 
 
-class CreateInput(Value):
+class CreateInput(Judged):
     """What rules judge at the point `create` (and `scan`, for what runs already).
 
     `ttl_hours` is the time to live in hours, `owner` who would hold the sandbox, `steps` who
@@ -168,12 +174,8 @@ class CreateInput(Value):
             steps=spec.steps,
         )
 
-    def as_document(self) -> dict[str, Any]:
-        """Return the plain document that `evaluate` judges."""
-        return self.model_dump(mode="json")
 
-
-class ExtendInput(Value):
+class ExtendInput(Judged):
     """What rules judge at the point `extend`: more time for a sandbox that there is already.
 
     `ttl_hours` is the whole length from its start to the new end, `extension_hours` what is asked
@@ -199,8 +201,8 @@ class ExtendInput(Value):
         assert moved.deadline is not None
         return cls(
             kind="restore" if last.kind == "restore" else "extend",
-            ttl_hours=_hours(moved.deadline - moved.started),
-            extension_hours=_hours(asked),
+            ttl_hours=hours(moved.deadline - moved.started),
+            extension_hours=hours(asked),
             extensions=sum(move.kind != "credit" for move in moved.moves),
             reason=PurposeInput.of(last.reason),
             owner=moved.owner,
@@ -209,10 +211,6 @@ class ExtendInput(Value):
             steps=spec.steps,
         )
 
-    def as_document(self) -> dict[str, Any]:
-        """Return the plain document that `evaluate` judges."""
-        return self.model_dump(mode="json")
-
 
 class HostInput(Value):
     """One host outside, by its name in lower-case ASCII (IDNA)."""
@@ -220,7 +218,7 @@ class HostInput(Value):
     host: str
 
 
-class EgressInput(Value):
+class EgressInput(Judged):
     """What rules judge at the point `egress`: the hosts that a new sandbox is to reach.
 
     Judged together with `create`, and only if there are any; `for_each: hosts` goes over them.
@@ -244,15 +242,11 @@ class EgressInput(Value):
             classes=ReplicaInput.of(snapshot).classes,
         )
 
-    def as_document(self) -> dict[str, Any]:
-        """Return the plain document that `evaluate` judges."""
-        return self.model_dump(mode="json")
-
 
 StartKind = Literal["resume", "restore"]
 
 
-class StartInput(Value):
+class StartInput(Judged):
     """What rules judge at the point `start`: a sandbox that stands still is to run again.
 
     `kind` tells the resume of a frozen one from the restore of an expired one; `request` is what it
@@ -283,10 +277,7 @@ class StartInput(Value):
             steps=spec.steps,
         )
 
-    def as_document(self) -> dict[str, Any]:
-        """Return the plain document that `evaluate` judges."""
-        return self.model_dump(mode="json")
 
-
-def _hours(span: timedelta) -> float:
+def hours(span: timedelta) -> float:
+    """Return `span` in hours, as rules read it."""
     return round(span.total_seconds() / 3600, 2)

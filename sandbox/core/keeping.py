@@ -3,19 +3,18 @@
 from datetime import datetime, timedelta
 
 from sandbox.core.certificate import Certificate, Kept
+from sandbox.core.disk import MB
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.phases import Destroyed
 from sandbox.core.settings import KeepSettings
 from sandbox.core.snapshot import Snapshot
-from sandbox.core.source import CLASSES
+from sandbox.core.source import CLASSES, NEVER_KEPT
 from sandbox.core.values import Value
 
-NEVER_KEPT = frozenset({"special-care", "my-number", "credential"})
 NOT_WANTED = "it was asked for with --no-keep"
 NEVER_READY = "it was never ready, so nobody worked in it"
 NOTHING = "there was nothing to keep"
 UNKNOWN_CLASS = "the class of its data is not on record"
-_MIB = 1024 * 1024
 
 
 class Outcome(Value):
@@ -72,7 +71,7 @@ def why_not(sandbox: Sandbox, data_class: str, *, wanted: bool) -> str:
 
 def most_bytes(settings: KeepSettings) -> int:
     """Return how many bytes an archive may hold before encryption."""
-    return settings.max_mb * _MIB
+    return settings.max_mb * MB
 
 
 def too_large(settings: KeepSettings) -> NotKept:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from sandbox.core.errors import Denied, InvalidInput
-from sandbox.core.text import clean
+from sandbox.core.text import clean, shortened
 from sandbox.core.values import Value
 
 _PART = re.compile(r"(?<!\d)(\d+)\s*([mhdw])", re.IGNORECASE)
@@ -219,8 +219,7 @@ def parse_ttl(text: str) -> timedelta:
 
 
 def _refused(why: str, text: str, hint: str) -> InvalidInput:
-    said = clean(text)
-    subject = said if len(said) <= _SHOWN else said[: _SHOWN - 1] + "…"
+    subject = shortened(clean(text), _SHOWN)
     return InvalidInput(f"The time to live {why}.", subject=subject, hint=hint)
 
 

@@ -15,6 +15,7 @@ from sandbox.core.errors import InvalidInput
 from sandbox.core.rows import row_problems
 from sandbox.core.source import (
     CLASSES,
+    HIDDEN,
     Column,
     DataClass,
     Form,
@@ -49,7 +50,6 @@ ALLOWED: Mapping[DataClass, frozenset[Method]] = {
     "my-number": _EMPTYING,
     "credential": _EMPTYING,
 }
-_HIDDEN: frozenset[DataClass] = frozenset({"quasi-identifier", "personal", "contact"})
 _FAKES: frozenset[Method] = frozenset(
     {"fake-name", "fake-kana", "fake-address", "fake-phone", "fake-mail"}
 )
@@ -181,7 +181,7 @@ def _class_problems(data_class: DataClass, mask: PartMask) -> Iterator[str]:
             f"a {data_class} column may not use the mask {mask.method}; "
             f"allowed: {', '.join(sorted(allowed))}"
         )
-    if data_class not in _HIDDEN:
+    if data_class not in HIDDEN:
         return
     if (mask.first or 0) > LONGEST_PERSONAL_START:
         yield (
@@ -246,7 +246,7 @@ def _generalise_problems(mask: PartMask) -> Iterator[str]:
         yield f"{' and '.join(bounds)} are for numbers and dates, not for texts"
     if mask.floor is not None and mask.ceiling is not None and mask.floor >= mask.ceiling:
         yield f"the floor ({mask.floor}) must be less than the ceiling ({mask.ceiling})"
-    if mask.to in ("year", "month") and any(not 1 <= (getattr(mask, b)) <= 9999 for b in bounds):
+    if mask.to in ("year", "month") and any(not 1 <= getattr(mask, b) <= 9999 for b in bounds):
         yield "floor and ceiling of a date are years"
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from sandbox.core.judged import ASKED, WORDS
-from sandbox.core.text import as_written, clean
+from sandbox.core.text import as_written, clean, shortened
 
 Language = Literal["en", "ja"]
 LANGUAGES: tuple[Language, ...] = ("en", "ja")
@@ -79,7 +79,7 @@ def shown(value: Any) -> str:
         text += ", …" if len(value) > 10 else ""
     else:
         text = clean(str(value)) or '""'
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    return shortened(text, _SHOWN)
 
 
 def _same(value: Any, expected: Any) -> bool:

@@ -21,7 +21,6 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from sandbox.core.errors import InvalidInput
-from sandbox.core.judged import CreateInput as CreateInput
 from sandbox.core.operators import (
     OPERATORS,
     Language,
@@ -107,6 +106,11 @@ class Condition(Value):
                 return name
         raise LookupError("it has no operator that this version knows")
 
+    def miss(self, scope: Mapping[str, Any]) -> Miss | None:
+        """Return what `scope` misses of it, None if it holds."""
+        name = self.operator
+        return check(name, getattr(self, name), self.field, scope)
+
 
 class Waivable(Value):
     """Who may exempt somebody from a rule, and for how long at most."""
@@ -161,6 +165,11 @@ class PolicySet(Value):
             if name in ids[:number]:
                 raise _Misplaced(f"the rule id {name} is used more than once", number, "id")
         return rules
+
+    def in_force(self, point: str, now: datetime) -> list[Rule]:
+        """Return the rules that judge at `point` at `now` (aware)."""
+        start = self.effective_from
+        return [r for r in self.rules if point in r.at and (r.effective_from or start) <= now]
 
     def canonical(self) -> str:
         """Return the set as JSON in one fixed form: store it, and any decision can be re-judged."""
@@ -256,8 +265,7 @@ def evaluate(
             subject=clean(point),
             hint=f"Points: {', '.join(sorted(_POINTS))}",
         )
-    start = policies.effective_from
-    rules = [r for r in policies.rules if point in r.at and (r.effective_from or start) <= now]
+    rules = policies.in_force(point, now)
     broken = [(rule, misses) for rule in rules if (misses := _judge(rule, document))]
     findings = [_finding(rule, miss) for rule, misses in broken for miss in misses]
     if not rules:
@@ -314,16 +322,11 @@ def _in_item(rule: Rule, item: Any) -> list[Miss]:
 
 
 def _in_scope(rule: Rule, scope: Mapping[str, Any]) -> list[Miss]:
-    missed = [miss for condition in rule.when if (miss := _test(condition, scope))]
+    missed = [miss for condition in rule.when if (miss := condition.miss(scope))]
     if missed:
         # Plainly false: the rule is not about this. Unclear: nobody can tell, so it counts.
         return [miss for miss in missed if miss.unclear]
-    return [miss for condition in rule.asserts if (miss := _test(condition, scope))]
-
-
-def _test(condition: Condition, scope: Mapping[str, Any]) -> Miss | None:
-    name = condition.operator
-    return check(name, getattr(condition, name), condition.field, scope)
+    return [miss for condition in rule.asserts if (miss := condition.miss(scope))]
 
 
 def _label(for_each: str, number: int, item: Any) -> str:

@@ -84,9 +84,7 @@ def starting(sandboxes: Sequence[Sandbox], now: datetime, wanted: Sandbox) -> Ac
 
     Only what it does not hold already is asked for.
     """
-    held = Amounts()
-    for sandbox in sandboxes:
-        held = held.plus(holds(sandbox, now)) if sandbox.id == wanted.id else held
+    held = next((holds(s, now) for s in sandboxes if s.id == wanted.id), Amounts())
     full = weight(wanted)
     more = {
         what: max(0, getattr(full, what) - getattr(held, what)) for what in Amounts.model_fields

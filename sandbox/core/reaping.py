@@ -24,6 +24,7 @@ GATEWAY = "gateway"
 HOME_ROLES = frozenset({GATEWAY, "snapshot", "demo-core"})
 _OUR_LABELS = frozenset({INSTALLATION, SANDBOX, ROLE})
 _COMPLETE = frozenset({State.READY, State.FROZEN, State.EXPIRED, State.POOLED})
+_HELD = frozenset({State.READY, State.FROZEN})
 
 
 class ChoreKind(StrEnum):
@@ -50,6 +51,10 @@ class ChoreKind(StrEnum):
     NOTE = "note-orphan"
     SWEEP = "remove-archive"
     UNKNOWN = "unknown"
+
+
+# What is to be done about one sandbox, and why.
+Found = tuple[ChoreKind, str]
 
 
 class Chore(Value):
@@ -86,7 +91,7 @@ class Seen:
     line_stopped: bool = False
     joins_owed: bool = False
     deaf: bool = False
-    idle: Mapping[str, tuple[ChoreKind, str]] = field(default_factory=dict)
+    idle: Mapping[str, Found] = field(default_factory=dict)
     room: Room = field(default_factory=Room)
     floor: str = ""
     pool: Pool | None = None
@@ -144,11 +149,6 @@ def expired(sandbox: Sandbox) -> Sandbox:
     return sandbox.model_copy(update={"phase": phase})
 
 
-def running_parts(objects: Iterable[Owned]) -> list[str]:
-    """Return the names of the containers that run."""
-    return [o.name for o in objects if o.kind == "container" and o.running]
-
-
 def _of_record(sandbox: Sandbox, seen: Seen) -> list[Chore]:
     """Return what is to be done about one live sandbox: at most one change, and a warning."""
 
@@ -175,17 +175,14 @@ def _of_record(sandbox: Sandbox, seen: Seen) -> list[Chore]:
     return [chore(*each) for each in (changed, warned, unused, kept) if each]
 
 
-_Found = tuple[ChoreKind, str]
-
-
-def _ended(sandbox: Sandbox, seen: Seen, found: list[Owned]) -> _Found | None:
+def _ended(sandbox: Sandbox, seen: Seen, found: list[Owned]) -> Found | None:
     """Return the chore that ends it for good, or that its deadline asks for."""
     deadline, kept_until = sandbox.lease.deadline, sandbox.lease.grace_ends
     if deadline and kept_until and seen.now >= kept_until:
         return ChoreKind.DESTROY, f"it expired, and was kept until {_at(kept_until)}"
     if lacking := _lacking(seen.journals.get(sandbox.id, ()), found):
         return ChoreKind.LOST, f"the engine lacks {lacking}"
-    held = sandbox.state in (State.READY, State.FROZEN)
+    held = sandbox.state in _HELD
     if held and sandbox.state_at(seen.now) is State.EXPIRED and deadline:
         return ChoreKind.EXPIRE, f"its time was over at {_at(deadline)}"
     return None
@@ -199,29 +196,26 @@ def _lacking(journal: Iterable[tuple[str, str]], found: list[Owned]) -> str:
     return gone[0] + more if gone else ""
 
 
-def _running_as_it_should(sandbox: Sandbox, seen: Seen, found: list[Owned]) -> _Found | None:
+def _running_as_it_should(sandbox: Sandbox, seen: Seen, found: list[Owned]) -> Found | None:
     if full := to_freeze(sandbox, seen.floor):
         return ChoreKind.FULL, full
     told = seen.idle.get(sandbox.id)
     if told and told[0] is ChoreKind.FREEZE_IDLE:
         return told
-    if sandbox.state is State.READY and not seen.line_stopped:
-        made = seen.journals.get(sandbox.id, ())
-        stopped = [o.name for o in found if _should_run(o, made) and not o.running]
-        if stopped:
-            return ChoreKind.RESTART, f"its lease holds, but {', '.join(stopped)} does not run"
-    if sandbox.state in (State.READY, State.FROZEN) and sandbox.id in seen.owed:
+    may_start = sandbox.state is State.READY and not seen.line_stopped
+    if may_start and (stopped := _stopped(sandbox, seen, found)):
+        return ChoreKind.RESTART, f"its lease holds, but {stopped} does not run"
+    if sandbox.state in _HELD and sandbox.id in seen.owed:
         return ChoreKind.TELL, "its end was moved, and its guards may not know"
-    if sandbox.state in (State.FROZEN, State.EXPIRED) and (names := running_parts(found)):
-        return ChoreKind.STOP, f"it is {sandbox.state}, but {', '.join(names)} runs"
+    running = [o.name for o in found if o.kind == "container" and o.running]
+    if running and sandbox.state in (State.FROZEN, State.EXPIRED):
+        return ChoreKind.STOP, f"it is {sandbox.state}, but {', '.join(running)} runs"
     return None
 
 
 def _retired(sandbox: Sandbox, seen: Seen, found: list[Owned]) -> str:
-    made = seen.journals.get(sandbox.id, ())
-    stopped = [o.name for o in found if _should_run(o, made) and not o.running]
-    if stopped:
-        return f"it waits in the pool, but {', '.join(stopped)} does not run"
+    if stopped := _stopped(sandbox, seen, found):
+        return f"it waits in the pool, but {stopped} does not run"
     return seen.floor or (why_retired(sandbox, seen.pool, seen.now) if seen.pool else "")
 
 
@@ -243,18 +237,21 @@ def _short(want: Want, lacks: int) -> str:
     return want.trouble or f"{want.count - lacks} of {want.count} are pooled"
 
 
-def _should_run(one: Owned, made: Iterable[tuple[str, str]]) -> bool:
-    """Say whether it is a container of the sandbox itself, not one that was lent to it."""
-    return one.kind == "container" and one.role != HOLDER and (one.kind, one.name) in made
+def _stopped(sandbox: Sandbox, seen: Seen, found: list[Owned]) -> str:
+    """Return the containers that should run and do not; those lent to the sandbox never should."""
+    made = seen.journals.get(sandbox.id, ())
+    should_run = [
+        o for o in found if o.kind == "container" and o.role != HOLDER and (o.kind, o.name) in made
+    ]
+    return ", ".join(o.name for o in should_run if not o.running)
 
 
-def _warning(sandbox: Sandbox, now: datetime) -> _Found | None:
-    held = sandbox.state in (State.READY, State.FROZEN)
-    due = sandbox.lease.due_warning(now) if held else None
+def _warning(sandbox: Sandbox, now: datetime) -> Found | None:
+    due = sandbox.lease.due_warning(now) if sandbox.state in _HELD else None
     return (ChoreKind.WARN, f"less than {spoken(due.before)} are left") if due else None
 
 
-def _keeper(found: list[Owned]) -> _Found | None:
+def _keeper(found: list[Owned]) -> Found | None:
     left = any(o.role == KEEPER and o.kind == "container" for o in found)
     return (ChoreKind.KEEPER, "a removal was cut off while it kept the work") if left else None
 
@@ -292,7 +289,7 @@ def _orphans(seen: Seen, grace: timedelta) -> list[Chore]:
     return found
 
 
-def _sighted(seen: Seen, id: str, grace: timedelta, many: str) -> _Found:
+def _sighted(seen: Seen, id: str, grace: timedelta, many: str) -> Found:
     first = seen.sightings.get(id)
     what = f"{many} of a sandbox that no record knows"
     if first is None:

@@ -48,16 +48,15 @@ def relations(
     Those that the file declares are added. What involves a table or column that is not copied is
     left out.
     """
-    all_references = (*references, *_declared(source))
     keys = [key for key in unique if _copied(source, key.table, key.columns)]
-    found = [r for r in dict.fromkeys(all_references) if _both_copied(source, r)]
-    lost_keys = [key for key in keys if _lost(source, key)]
+    found = [r for r in dict.fromkeys((*references, *_declared(source))) if _both_copied(source, r)]
+    lost_keys = {key: why for key in keys if (why := _lost(source, key))}
     lost = {reference: why for reference in found if (why := _broken(source, reference))}
     return Relations(
         unique=tuple(key for key in keys if key not in lost_keys),
         references=tuple(reference for reference in found if reference not in lost),
         given_up=(
-            *(f"{key} is unique no longer: {_lost(source, key)}" for key in lost_keys),
+            *(f"{key} is unique no longer: {why}" for key, why in lost_keys.items()),
             *(f"{reference} holds no longer: {why}" for reference, why in lost.items()),
         ),
     )

@@ -91,12 +91,12 @@ def choose_snapshot(wanted: str, source: str, known: Iterable[Snapshot]) -> Snap
 
     Raises NotFound (with the command that makes one) or Conflict when it is not ready.
     """
-    ready = [s for s in known if s.source == source]
+    ours = [s for s in known if s.source == source]
     if wanted:
-        named = next((s for s in ready if s.id == wanted), None)
+        named = next((s for s in ours if s.id == wanted), None)
         if named is None:
             raise NotFound(
-                "There is no such snapshot." + closest(wanted, (s.id for s in ready)),
+                "There is no such snapshot." + closest(wanted, (s.id for s in ours)),
                 subject=clean(wanted),
                 hint="See: sandbox snapshot list",
             )
@@ -105,7 +105,7 @@ def choose_snapshot(wanted: str, source: str, known: Iterable[Snapshot]) -> Snap
                 f"The snapshot is {named.state}.", subject=wanted, hint="See: sandbox snapshot list"
             )
         return named
-    usable = [s for s in ready if s.state is SnapshotState.READY]
+    usable = [s for s in ours if s.state is SnapshotState.READY]
     if not usable:
         raise NotFound(
             "There is no snapshot of the source yet.",

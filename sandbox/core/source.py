@@ -39,6 +39,10 @@ Method = Literal[
 ]
 Form = Literal["japanese", "latin", "katakana", "hiragana", "national", "international"]
 CLASSES: tuple[DataClass, ...] = get_args(DataClass)
+# What may be seen as it is; what a mask must change; what must not be there at all.
+OPEN: frozenset[DataClass] = frozenset({"public", "internal"})
+HIDDEN: frozenset[DataClass] = frozenset({"quasi-identifier", "personal", "contact"})
+NEVER_KEPT: frozenset[DataClass] = frozenset(CLASSES) - OPEN - HIDDEN
 # What happens to a column of which the file says only the class.
 STRICT: Mapping[DataClass, Method] = {
     "public": "keep",

@@ -34,6 +34,11 @@ def clean(text: str, *, keep_newlines: bool = False) -> str:
     )
 
 
+def shortened(text: str, most: int) -> str:
+    """Return `text` in at most so many characters; what was cut off is told by `…`."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def spreadsheet_safe(cell: str) -> str:
     """Return `cell` such that a spreadsheet shows it instead of running it (OWASP CSV injection).
 
@@ -48,6 +53,11 @@ def closest(word: str, known: Iterable[str]) -> str:
     """Return ` Did you mean X?` for the known word nearest to `word`, or nothing."""
     found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" Did you mean {found[0]}?" if found else ""
+
+
+def any_of(words: Iterable[str]) -> str:
+    """Return the pattern of any of `words`, the longest first: engines take the first that fits."""
+    return "|".join(sorted({re.escape(word) for word in words}, key=lambda w: (-len(w), w)))
 
 
 def check_name(name: str) -> str:

@@ -151,7 +151,8 @@ class SealedFile:
 
         with os.fdopen(out, "rb") as plain:
             try:
-                pyrage.encrypt_io(plain, _Relay(self._arrive), [_recipient(recipient)])
+                to = pyrage.x25519.Recipient.from_str(recipient)
+                pyrage.encrypt_io(plain, _Relay(self._arrive), [to])
             except (pyrage.EncryptError, OSError) as error:
                 self._error = self._error or OSError(errno.EIO, str(error))
 
@@ -185,12 +186,6 @@ class _Relay:
 
     def flush(self) -> None:
         """Nothing waits here."""
-
-
-def _recipient(text: str) -> object:
-    from pyrage import x25519
-
-    return x25519.Recipient.from_str(text)
 
 
 def _settle(file: BinaryIO, whole: Path) -> None:

@@ -3,9 +3,10 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
-from sandbox.core.clock import Reading, Time, remembered, trusted
+from sandbox.core.clock import Reading, remembered, trusted
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
@@ -19,26 +20,19 @@ class MachineClock:
 
     def __init__(self, last: Callable[[], Reading | None]) -> None:
         self._ask_last = last
-        self._last: Reading | None = None
-        self._asked = False
-
-    def time(self) -> Time:
-        """Return the time to go by, and how far the wall clock is off."""
-        return trusted(_now(), self._known())
 
     def reading(self) -> Reading:
         """Return the clocks as they stand, with the trusted time as wall clock."""
         found = _now()
-        return remembered(found, trusted(found, self._known()))
+        return remembered(found, trusted(found, self._last))
 
     def now(self) -> datetime:
         """Return the time to go by."""
         return self.reading().wall
 
-    def _known(self) -> Reading | None:
-        if not self._asked:
-            self._last, self._asked = self._ask_last(), True
-        return self._last
+    @cached_property
+    def _last(self) -> Reading | None:
+        return self._ask_last()
 
 
 def _now() -> Reading:

@@ -36,12 +36,7 @@ class FileKeys:
     def create(self) -> None:
         """Make the master key, readable by its owner only; an existing one stays."""
         self._master_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            file = os.open(self._master_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return
-        with os.fdopen(file, "wb") as stream:
-            stream.write(secrets.token_bytes(_BYTES))
+        _write_once(self._master_file, secrets.token_bytes(_BYTES), "masks and links")
 
     def mask_key(self, source: str) -> bytes:
         """Return the masking key of a source (32 bytes)."""
@@ -76,7 +71,9 @@ class FileKeys:
         from pyrage import x25519
 
         if not self._kept_file.exists():
-            _write_once(self._kept_file, f"{x25519.Identity.generate()}\n", "kept archives")
+            _write_once(
+                self._kept_file, f"{x25519.Identity.generate()}\n".encode(), "kept archives"
+            )
         return str(x25519.Identity.from_str(self.identity()).to_public())
 
     def identity(self) -> str:
@@ -120,7 +117,7 @@ class FileKeys:
             pem = Ed25519PrivateKey.generate().private_bytes(
                 forms.Encoding.PEM, forms.PrivateFormat.PKCS8, forms.NoEncryption()
             )
-            _write_once(self._signing_file, pem.decode(), "attestations")
+            _write_once(self._signing_file, pem, "attestations")
         try:
             key = forms.load_pem_private_key(_read_text(self._signing_file).encode(), None)
         except ValueError:
@@ -158,13 +155,13 @@ def _read_text(path: Path) -> str:
         return ""
 
 
-def _write_once(file: Path, text: str, purpose: str) -> None:
+def _write_once(file: Path, content: bytes, purpose: str) -> None:
     """Write a new key; of two who do so at once, the first wins, and nothing is half."""
     began = file.with_name(f"{file.name}-{secrets.token_hex(6)}")
     try:
         descriptor = os.open(began, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as stream:
-            stream.write(text)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         with suppress(FileExistsError):

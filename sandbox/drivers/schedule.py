@@ -8,7 +8,6 @@ from pathlib import Path
 
 from sandbox.core.errors import Unavailable
 from sandbox.core.schedule import (
-    How,
     Scheduled,
     Written,
     cron_text,
@@ -73,9 +72,9 @@ class MachineSchedule:
             ran = [self._systemctl("disable", "--now", f"{name}.timer")] if runs else []
             gone = tuple(Written(path=str(u)) for u in units if _remove(u))
             ran += [self._systemctl("daemon-reload")] if runs else []
-            done.append(_removed("systemd", gone, ran))
+            done.append(Scheduled(how="systemd", files=gone, ran=tuple(ran)))
         if _remove(self._cron_file(name)):
-            done.append(_removed("cron", (Written(path=str(self._cron_file(name))),), []))
+            done.append(Scheduled(how="cron", files=(Written(path=str(self._cron_file(name))),)))
         return tuple(done)
 
     def _has_systemd(self) -> bool:
@@ -113,10 +112,6 @@ class MachineSchedule:
                 hint="Take away what was written: sandbox reap --uninstall",
             ) from error
         return shlex.join(command)
-
-
-def _removed(how: How, files: tuple[Written, ...], ran: list[str]) -> Scheduled:
-    return Scheduled(how=how, files=files, ran=tuple(ran))
 
 
 def _write(file: Path, text: str) -> Written:

@@ -9,7 +9,6 @@ from sandbox.core.errors import Conflict, NotFound, Unavailable
 from sandbox.core.leaks import GateReport
 from sandbox.core.objects import INSTALLATION, ROLE, Container, Mount
 from sandbox.core.ports import Context
-from sandbox.core.relations import Relations
 from sandbox.core.snapshot import Manifest, Snapshot, SnapshotState, check_id
 from sandbox.core.source import Table
 from sandbox.core.text import closest
@@ -82,7 +81,7 @@ def verify(context: Context, request: VerifySnapshotRequest) -> VerifySnapshotRe
         digest = _copied_out(context, snapshot, file)
         tables = {n: Table.model_validate(t) for n, t in manifest.rules["tables"].items()}
         gate = context.reader.judge(
-            tables, _canaries(context, snapshot), _relations(manifest), file, context.progress
+            tables, _canaries(context, snapshot), manifest.gate.relations, file, context.progress
         )
     same_file = digest == manifest.file_digest
     signature_holds = _signature_holds(context, snapshot, manifest)
@@ -182,10 +181,6 @@ def _canaries(context: Context, snapshot: Snapshot) -> tuple[str, ...]:
     if snapshot.source not in context.catalogue.sources():
         return ()
     return context.catalogue.source(snapshot.source).canaries
-
-
-def _relations(manifest: Manifest) -> Relations:
-    return manifest.gate.relations if manifest.gate else Relations()
 
 
 def _signature_holds(context: Context, snapshot: Snapshot, manifest: Manifest) -> bool:

@@ -12,7 +12,7 @@ from functools import partial
 from sandbox.core.anatomy import LEASE_FOLDER, Anatomy, container_name, deadline_file, lease_files
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.phases import Action, Provisioning, State
-from sandbox.core.pool import NONE_LEFT, candidates, pattern_of, why_cold
+from sandbox.core.pool import NONE_LEFT, candidates, why_cold
 from sandbox.core.ports import Context, Transaction
 from sandbox.usecases.gateway import join_gateway
 from sandbox.usecases.probing import lab_password, route_to, settle_lab, wait_for_tool
@@ -44,7 +44,7 @@ def look_into_pool(context: Context, tx: Transaction, resolved: Resolved) -> Off
     pooled = [s for s in tx.sandboxes([State.POOLED]) if s.spec.template == name]
     if not pooled:
         return Offer(why=NONE_LEFT if context.settings.pool.get(name) else "")
-    wanted = pattern_of(resolved.spec, resolved.template, resolved.images, resolved.rules)
+    wanted = resolved.pattern()
     serving = candidates(pooled, name, wanted, context.now())
     why = "" if serving else why_cold(pooled, name, wanted, context.now())
     return Offer(tuple(serving), why)
@@ -52,6 +52,8 @@ def look_into_pool(context: Context, tx: Transaction, resolved: Resolved) -> Off
 
 def running(context: Context, offer: Offer) -> Offer:
     """Return `offer` without those of its first that do not run now; all of it runs a gateway."""
+    if not offer.serving:
+        return offer
     for number, sandbox in enumerate(offer.serving):
         names = [container_name(sandbox.id, part) for part in sandbox.parts]
         parts = [partial(context.engine.is_running, name) for name in names]

@@ -1,11 +1,9 @@
 """Room on the disks: asked for before something is begun, and watched by the reaper."""
 
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from time import sleep
-from typing import TypeVar
 
 from sandbox.core.anatomy import LAB_FOLDER, WORK_FOLDER, confined, container_name
 from sandbox.core.disk import MB, Room, below_floor, shortage, to_freeze
@@ -20,17 +18,14 @@ from sandbox.usecases.line import freeze_in
 from sandbox.usecases.recording import as_reaper, still
 from sandbox.usecases.sandboxes import find
 from sandbox.usecases.starting import stop_all
-from sandbox.usecases.together import together
+from sandbox.usecases.together import few_at_once
 
 # Blocks, not lengths: a million files of one byte fill a disk, a file full of holes does not.
 _MEASURE = ("/usr/bin/timeout", "20", "/usr/bin/du", "-s", "-k", "-x")
-_AT_ONCE = 4
 _STOP_SECONDS = 5
 # With less free than this no registry can be counted on to open its log.
 _BRIM = 4 * MB
 _BALLAST_FROM = 256 * MB
-T = TypeVar("T")
-R = TypeVar("R")
 _FREE_SOME = "Free some space (sandbox list --all, sandbox down NAME, sandbox snapshot rm), retry."
 # An older engine measures its disk for one caller at a time, within a second as a rule.
 _ROUNDS, _PAUSE_SECONDS = 8, 0.5
@@ -101,7 +96,8 @@ def measured(context: Context, seen: Seen) -> tuple[Seen, tuple[str, ...]]:
         return seen, ()
     notes = [] if seen.room.engine is not None else ["how much the engine's disk has free"]
     writers = [s for s in seen.sandboxes if s.state_at(seen.now) is State.READY and s.disk_mb]
-    used = dict(zip((s.id for s in writers), _blocks(context, writers), strict=True))
+    blocks = few_at_once(partial(_blocks, context), writers)
+    used = {sandbox.id: held for sandbox, held in blocks}
     lacking = [s for s in writers if used[s.id] is None]
     try:
         sizes = _volume_bytes(context) if lacking else {}
@@ -141,7 +137,7 @@ def make_way(context: Context) -> None:
         context.progress.say("disk", "The disk is full: stopping all sandboxes")
         found = context.engine.owned(context.files.installation())
         names = [o.name for o in found if o.running and SANDBOX in o.labels]
-        _few_at_once(partial(_stop_container, context), names)
+        list(few_at_once(partial(_stop_container, context), names))
     context.files.drop_ballast()
 
 
@@ -162,7 +158,7 @@ def stop_writers(context: Context, seen: Seen) -> None:
         return
     context.progress.say("disk", f"Stopping all sandboxes: {seen.floor}")
     running = [s for s in seen.sandboxes if to_freeze(s, seen.floor) and s.id not in seen.busy]
-    _few_at_once(partial(_stop, context), running)
+    list(few_at_once(partial(_stop, context), running))
 
 
 def _stop_container(context: Context, name: str) -> None:
@@ -194,20 +190,8 @@ def _with_use(sandbox: Sandbox, used_mb: int | None) -> Sandbox:
     return sandbox if used_mb is None else sandbox.model_copy(update={"used_mb": used_mb})
 
 
-def _blocks(context: Context, sandboxes: list[Sandbox]) -> list[int | None]:
-    """Return the MiB that each takes on the disk, None where its own containers do not say."""
-    return _few_at_once(partial(_blocks_of, context), sandboxes)
-
-
-def _few_at_once(act: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """Do `act` to each item, a few at once; return what came of each."""
-    found: list[R] = []
-    for first in range(0, len(items), _AT_ONCE):
-        found += together(*(partial(act, item) for item in items[first : first + _AT_ONCE]))
-    return found
-
-
-def _blocks_of(context: Context, sandbox: Sandbox) -> int | None:
+def _blocks(context: Context, sandbox: Sandbox) -> int | None:
+    """Return the MiB that it takes on the disk, None where its own containers do not say."""
     total = 0
     for part, folder in _writable(sandbox).values():
         command = confined(*_MEASURE, folder)

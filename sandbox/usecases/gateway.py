@@ -4,9 +4,7 @@ A new gateway is on no sandbox's network and knows no route. From before it star
 are up are joined to it, the registry notes that they are owed that: the reaper joins them then.
 """
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 
 from sandbox.core.addressing import gateway_beside
@@ -17,14 +15,13 @@ from sandbox.core.phases import State
 from sandbox.core.ports import Context, Transaction
 from sandbox.usecases.images import build_missing
 from sandbox.usecases.probing import route_to
-from sandbox.usecases.together import together
+from sandbox.usecases.together import few_at_once
+from sandbox.usecases.waiting import alone_within
 
 _OWED = "gateway"
 _LOCK = "starting-the-gateway"
 # Another process builds its image, if it must; nobody else starts it meanwhile.
 _MOST_SECONDS = 300.0
-_LOOK_SECONDS = 0.1
-_AT_ONCE = 4
 
 
 def ensure_gateway(context: Context) -> None:
@@ -89,11 +86,8 @@ def _join_all(context: Context) -> list[str]:
     with context.registry.reading() as tx:
         ready = tx.sandboxes([State.READY])
     held = [s for s in ready if s.endpoint and s.state_at(context.now()) is State.READY]
-    left: list[str] = []
-    for first in range(0, len(held), _AT_ONCE):
-        some = held[first : first + _AT_ONCE]
-        joined = together(*(partial(_joined, context, s) for s in some))
-        left += [s.name for s, done in zip(some, joined, strict=True) if not done]
+    joined = few_at_once(partial(_joined, context), held)
+    left = [sandbox.name for sandbox, done in joined if not done]
     if not left:
         with context.registry.writing() as tx:
             tx.forget(_OWED)
@@ -114,19 +108,11 @@ def gateway_in_use(context: Context) -> bool:
     return any(o.kind == "network" and SANDBOX in o.labels for o in found)
 
 
-@contextmanager
-def _alone(context: Context) -> Iterator[None]:
+def _alone(context: Context) -> AbstractContextManager[None]:
     """Let one process at a time start the gateway: a second would remove what the first made."""
-    until = time.monotonic() + _MOST_SECONDS
-    while True:
-        with context.files.alone_with(_LOCK) as alone:
-            if alone:
-                yield
-                return
-        if time.monotonic() > until:
-            raise Unavailable(
-                "Another command has been starting the gateway for too long.",
-                subject=context.gateway.container,
-                hint="See: sandbox doctor",
-            )
-        time.sleep(_LOOK_SECONDS)
+    too_late = Unavailable(
+        "Another command has been starting the gateway for too long.",
+        subject=context.gateway.container,
+        hint="See: sandbox doctor",
+    )
+    return alone_within(context, _LOCK, _MOST_SECONDS, too_late)

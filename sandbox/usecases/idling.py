@@ -6,7 +6,6 @@ for its users. What both say is noted in the record without an event: it changes
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -14,7 +13,6 @@ from typing import Any
 from sandbox.core.anatomy import LAB_UID, container_name
 from sandbox.core.errors import Conflict, SandboxError
 from sandbox.core.idle import (
-    Due,
     broken_rules,
     broken_why,
     idle_chore,
@@ -24,19 +22,18 @@ from sandbox.core.idle import (
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.phases import State
 from sandbox.core.policy import Decision
-from sandbox.core.ports import Actor, Context, Transaction
-from sandbox.core.reaping import Chore
+from sandbox.core.ports import Context, Transaction
+from sandbox.core.reaping import Chore, Found
 from sandbox.core.use import IdleWarned, LabReading, Use
 from sandbox.usecases.line import freeze_in
 from sandbox.usecases.probing import PSQL
-from sandbox.usecases.recording import record
+from sandbox.usecases.recording import as_reaper, now_of, record
 from sandbox.usecases.starting import stop_all
-from sandbox.usecases.together import together
+from sandbox.usecases.together import few_at_once
 
 # Milliseconds that the lab has worked for connections of the lab's own role. Those of its
 # superuser, ours, do not count there (`track_activities` in setup.sql), nor does autovacuum.
 LAB_WORK = "SELECT active_time FROM pg_stat_database WHERE datname = 'lab'"
-_AT_ONCE = 4
 # Many commands in a row need not each write when the last one was.
 _FINEST = timedelta(minutes=1)
 
@@ -52,15 +49,12 @@ def uses(context: Context, sandboxes: Iterable[Sandbox]) -> dict[str, Use]:
     if seen is None:
         return {}
     found: dict[str, Use] = {}
-    for first in range(0, len(ready), _AT_ONCE):
-        some = ready[first : first + _AT_ONCE]
-        works = together(*(partial(_lab_work, context, s) for s in some))
-        for sandbox, worked in zip(some, works, strict=True):
-            last = seen.get(sandbox.name)
-            # Another sandbox may have had the name before.
-            begun = sandbox.lease.started or sandbox.created
-            own = last if last and last >= begun else None
-            found[sandbox.id] = sandbox.use.told(own, worked, now)
+    for sandbox, worked in few_at_once(partial(_lab_work, context), ready):
+        last = seen.get(sandbox.name)
+        # Another sandbox may have had the name before.
+        begun = sandbox.lease.started or sandbox.created
+        own = last if last and last >= begun else None
+        found[sandbox.id] = sandbox.use.told(own, worked, now)
     return found
 
 
@@ -100,8 +94,7 @@ def note_command(context: Context, sandbox: Sandbox) -> None:
     if sandbox.use.last is not None and now - sandbox.use.last < _FINEST:
         return
     with context.registry.writing() as tx:
-        current = tx.sandbox(sandbox.name)
-        if current is not None and current.id == sandbox.id:
+        if current := now_of(tx, sandbox):
             tx.save_sandbox(_with(current, last=now))
 
 
@@ -114,13 +107,14 @@ def not_counted(context: Context, sandbox: Sandbox) -> Iterator[None]:
     if worked is None:
         return
     with context.registry.writing() as tx:
-        current = tx.sandbox(sandbox.name)
-        if current is not None and current.id == sandbox.id:
+        if current := now_of(tx, sandbox):
             lab = LabReading(at=context.now(), ms=worked)
             tx.save_sandbox(_with(current, lab=lab))
 
 
-def due(context: Context, sandboxes: Iterable[Sandbox], known: Mapping[str, Use]) -> Due:
+def due(
+    context: Context, sandboxes: Iterable[Sandbox], known: Mapping[str, Use]
+) -> Mapping[str, Found]:
     """Return by id what the rules at `idle` ask for, of those whose use is known."""
     told = [s.model_copy(update={"use": known[s.id]}) for s in sandboxes if s.id in known]
     if not told:
@@ -143,14 +137,8 @@ def freeze(context: Context, chore: Chore) -> None:
         current, decision = _judged(context, tx, sandbox)
         if decision.verdict != "deny":
             raise Conflict("It was used just now.", subject=current.name)
-        actor = Actor("system", f"the reaper, run by {context.actor.name}")
-        frozen = freeze_in(
-            replace(context, actor=actor),
-            tx,
-            current,
-            broken_why(decision),
-            decision=decision.model_dump(mode="json"),
-        )
+        said = decision.model_dump(mode="json")
+        frozen = freeze_in(as_reaper(context), tx, current, broken_why(decision), decision=said)
     stop_all(context, frozen)
 
 
@@ -169,19 +157,23 @@ def warn(context: Context, chore: Chore) -> None:
 
 def _judged(context: Context, tx: Transaction, sandbox: Sandbox) -> tuple[Sandbox, Decision]:
     """Return the record as it is, with the use that was just read, and what the rules say."""
-    current = next((s for s in tx.sandboxes([State.READY]) if s.id == sandbox.id), None)
-    if current is None:
-        raise Conflict("It is not ready any more.", subject=sandbox.name)
+    current = _ready(tx, sandbox.id, sandbox.name)
     current = _with(current, last=current.use.with_last(sandbox.use.last).last)
     return current, judge_idle(current, context.catalogue.policies(), context.now())
 
 
 def _now(context: Context, chore: Chore) -> Sandbox:
     with context.registry.reading() as tx:
-        found = [s for s in tx.sandboxes([State.READY]) if s.id == chore.sandbox]
-    if not found:
-        raise Conflict("It is not ready any more.", subject=chore.subject)
-    return with_use(context, found[0])
+        found = _ready(tx, chore.sandbox, chore.subject)
+    return with_use(context, found)
+
+
+def _ready(tx: Transaction, id: str, name: str) -> Sandbox:
+    """Return the record of that id; raises Conflict if it is not ready any more."""
+    for sandbox in tx.sandboxes([State.READY]):
+        if sandbox.id == id:
+            return sandbox
+    raise Conflict("It is not ready any more.", subject=name)
 
 
 def _with(sandbox: Sandbox, **changes: Any) -> Sandbox:

@@ -169,7 +169,7 @@ def import_csv(context: Context, request: ImportRequest) -> ImportResult:
 def execute(context: Context, request: ExecRequest) -> ExecResult:
     """Run a command inside, passing its output on live; its exit code is the answer."""
     sandbox = running(context, request.name)
-    _refuse_lab(request)
+    _refuse_lab_and_proxy(request)
     container = _container(sandbox, request.part)
     shown = _Shown(context.progress)
     note_command(context, sandbox)
@@ -239,7 +239,7 @@ def _proxy_logs(context: Context, sandbox: Sandbox, request: LogsRequest) -> Log
     )
 
 
-def _refuse_lab(request: ExecRequest) -> None:
+def _refuse_lab_and_proxy(request: ExecRequest) -> None:
     """Keep commands out of the lab, whose user PostgreSQL lets do all, and out of the proxy."""
     if request.part == PROXY:
         raise Denied(

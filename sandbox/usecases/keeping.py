@@ -4,15 +4,15 @@ Nothing here changes the sandbox: until the archive is whole, a failure leaves a
 """
 
 import json
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 
 from sandbox.core.anatomy import (
     KEEPER,
     LAB_FOLDER,
     LAB_UID,
+    PROXY,
     WORK_FOLDER,
     container_name,
     never_started,
@@ -41,13 +41,14 @@ from sandbox.core.text import clean
 from sandbox.usecases.images import build_missing
 from sandbox.usecases.recording import record
 from sandbox.usecases.starting import write_deadline
+from sandbox.usecases.waiting import alone_within
 
 # Parts that have no work folder.
-_BESIDE = ("lab", "proxy")
+_BESIDE = ("lab", PROXY)
 # A lab that is started for its dump alone ends by itself after this, if we die half-way.
 _DUMP_ALLOWANCE = timedelta(minutes=10)
 # A removal takes a second; one that still keeps a large lab is not waited for.
-_PATIENCE, _LOOK_SECONDS = 10.0, 0.05
+_PATIENCE = 10.0
 _PIECE = 8 * 1024 * 1024
 _LONGEST_COMPLAINT = 2000
 # Waits for the server, says nothing for an empty lab, else writes the dump to stdout.
@@ -111,28 +112,20 @@ def sweep(context: Context) -> tuple[str, ...]:
     return tuple(removed)
 
 
-@contextmanager
 def alone_removing(
     context: Context, sandbox: Sandbox, patience: float = _PATIENCE
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """Hold the removal of `sandbox`, and what becomes of its work.
 
     Waits so many seconds for another process that has it; then raises Conflict.
     """
-    until = time.monotonic() + patience
-    while True:
-        with context.files.alone_with(_lock(sandbox.id)) as alone:
-            if alone:
-                yield
-                return
-        if time.monotonic() > until:
-            raise Conflict(
-                "Another command is removing it already.",
-                subject=sandbox.name,
-                hint=f"Wait until it is gone: sandbox show {sandbox.name}",
-                details={"state": sandbox.state.value},
-            )
-        time.sleep(_LOOK_SECONDS)
+    too_late = Conflict(
+        "Another command is removing it already.",
+        subject=sandbox.name,
+        hint=f"Wait until it is gone: sandbox show {sandbox.name}",
+        details={"state": sandbox.state.value},
+    )
+    return alone_within(context, _lock(sandbox.id), patience, too_late)
 
 
 def outcome_key(sandbox_id: str) -> str:

@@ -32,7 +32,7 @@ from sandbox.usecases.starting import (
     tell_guards,
     write_deadline,
 )
-from sandbox.usecases.views import SandboxView, view
+from sandbox.usecases.views import SandboxView, standing, view
 from sandbox.usecases.wishes import judge, raise_denial
 
 # What a restore asks for when nobody says, if so much is left.
@@ -215,7 +215,7 @@ def _alone_with(context: Context, name: str) -> Iterator[Sandbox]:
                 "Another command is at work on this sandbox.",
                 subject=name,
                 hint="Wait until it is done, then ask again.",
-                details=_standing(context, sandbox),
+                details=standing(sandbox, context.now()),
             )
         yield find(context, name)
 
@@ -228,12 +228,6 @@ def _about(sandbox: Sandbox) -> Iterator[None]:
     except Denied as error:
         error.subject = sandbox.name
         raise
-
-
-def _standing(context: Context, sandbox: Sandbox) -> dict[str, object]:
-    now = context.now()
-    state = sandbox.state_at(now).value
-    return {"state": state, "allowed_actions": list(sandbox.actions_at(now))}
 
 
 def _own(context: Context, tx: Transaction, sandbox: Sandbox) -> Sandbox:
@@ -287,7 +281,7 @@ def _within_grace(context: Context, sandbox: Sandbox) -> None:
             f"Its grace ended on {ends:%Y-%m-%d at %H:%M} UTC; it cannot be restored any more.",
             subject=sandbox.name,
             hint=f"Remove what is left: sandbox down {sandbox.name}",
-            details=_standing(context, sandbox),
+            details=standing(sandbox, context.now()),
         )
 
 

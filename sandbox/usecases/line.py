@@ -14,10 +14,9 @@ from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.desk import answers
 from sandbox.usecases.recording import record
 from sandbox.usecases.starting import stop_all
-from sandbox.usecases.together import together
+from sandbox.usecases.together import few_at_once
 
 _KEY = "line"
-_AT_ONCE = 4
 
 
 class Stopped(Value):
@@ -143,11 +142,9 @@ def _held(context: Context, sandbox: Sandbox) -> bool:
 def _stop_each(context: Context, sandboxes: list[Sandbox]) -> list[str]:
     """Stop all of them, a few at once; return the names of those that could not be stopped."""
     left: list[str] = []
-    for first in range(0, len(sandboxes), _AT_ONCE):
-        done = min(first + _AT_ONCE, len(sandboxes))
-        some = sandboxes[first:done]
-        stops = together(*(partial(_stopped_one, context, s) for s in some))
-        left += [s.name for s, stopped in zip(some, stops, strict=True) if not stopped]
+    stops = few_at_once(partial(_stopped_one, context), sandboxes)
+    for done, (sandbox, stopped) in enumerate(stops, start=1):
+        left += [] if stopped else [sandbox.name]
         said = f"Stopped {done - len(left)} of {len(sandboxes)} sandboxes"
         context.progress.say("line", said, done, len(sandboxes))
     return left

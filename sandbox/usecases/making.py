@@ -1,6 +1,7 @@
 """Making a sandbox's parts in the engine, starting them, proving that they hold; and unmaking."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 from functools import partial
 
 from sandbox.core.addressing import first_free
@@ -13,17 +14,39 @@ from sandbox.core.anatomy import (
     lease_files,
 )
 from sandbox.core.errors import Conflict, SandboxError
+from sandbox.core.lease import Lease
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import Container
-from sandbox.core.phases import LIVE, State
+from sandbox.core.phases import LIVE, Phase, State
 from sandbox.core.ports import Context, Transaction
 from sandbox.core.snapshot import SnapshotState
 from sandbox.usecases.dismantling import dismantle
 from sandbox.usecases.egress import files_for_proxy, make_outside, prove_proxy, start_proxy
 from sandbox.usecases.probing import attack, lab_password, route_to, settle_lab, wait_for_tool
-from sandbox.usecases.recording import why_it_ended, write_failed
+from sandbox.usecases.recording import now_of, why_it_ended, write_failed
 from sandbox.usecases.together import together
 from sandbox.usecases.wishes import Resolved
+
+
+def new_record(
+    context: Context, resolved: Resolved, new_id: str, phase: Phase, owner: str, ttl: timedelta
+) -> Sandbox:
+    """Return the record of a sandbox that has no place yet; its lease has not begun."""
+    template = resolved.template
+    total = template.total()
+    return Sandbox(
+        id=new_id,
+        name=resolved.wish.name,
+        phase=phase,
+        lease=Lease(owner=owner, ttl=ttl, limits=context.settings.lease.limits()),
+        spec=resolved.spec,
+        decision={},
+        created=phase.since,
+        memory_mb=total.memory_mb,
+        cpus=total.cpus,
+        disk_mb=template.disk_mb,
+        parts=template.parts,
+    )
 
 
 def place(
@@ -91,8 +114,8 @@ def unmake(context: Context, sandbox: Sandbox, error: BaseException) -> None:
     except SandboxError:
         return  # The first error tells more.
     with context.registry.writing() as tx:
-        current = tx.sandbox(sandbox.name)
-        if current and current.id == sandbox.id and current.state is State.PROVISIONING:
+        current = now_of(tx, sandbox)
+        if current and current.state is State.PROVISIONING:
             write_failed(context, tx, current, why_it_ended(error))
 
 

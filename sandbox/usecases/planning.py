@@ -84,8 +84,7 @@ def plan(context: Context, request: PlanRequest) -> PlanResult:
     resolved = resolve_wish(context, request.wish)
     with context.registry.reading() as tx:
         offer = look_into_pool(context, tx, resolved)
-    if offer.serving:
-        offer = running(context, offer)
+    offer = running(context, offer)
     with context.registry.reading() as tx:
         answer, decision, refusal = _answer(context, tx, resolved, offer)
         past = _past_seconds(tx, resolved.template.name, claimed=bool(offer.serving))

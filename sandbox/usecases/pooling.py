@@ -8,12 +8,11 @@ from sandbox.core.addressing import overlapped
 from sandbox.core.errors import InvalidInput, SandboxError, Unavailable
 from sandbox.core.headroom import forecast
 from sandbox.core.judged import CreateInput
-from sandbox.core.lease import Lease, ttl_text
+from sandbox.core.lease import ttl_text
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import Owned
-from sandbox.core.pattern import Pattern
 from sandbox.core.phases import LIVE, Action, Pooled, Provisioning, State
-from sandbox.core.pool import LIFETIME, Pool, Want, lacking, pattern_of, unclaimed
+from sandbox.core.pool import LIFETIME, Pool, Want, lacking, unclaimed
 from sandbox.core.ports import Context, Transaction
 from sandbox.core.reaping import Chore
 from sandbox.core.resolving import Wish
@@ -23,8 +22,8 @@ from sandbox.usecases.disk import check_room, look_at_room
 from sandbox.usecases.gateway import ensure_gateway
 from sandbox.usecases.images import build_missing
 from sandbox.usecases.line import check_line
-from sandbox.usecases.making import anatomy_of, make, place, unmake
-from sandbox.usecases.recording import as_reaper, record, still
+from sandbox.usecases.making import anatomy_of, make, new_record, place, unmake
+from sandbox.usecases.recording import as_reaper, committed, record, still
 from sandbox.usecases.starting import write_deadline
 from sandbox.usecases.together import together
 from sandbox.usecases.wishes import Resolved, account_of, resolve_wish
@@ -56,7 +55,7 @@ def _want(context: Context, template: str, count: int) -> Want:
         resolved = _resolved(context, template, "pool")
     except SandboxError as error:
         return Want(template, count, None, f"{error.message} {error.hint}".strip())
-    return Want(template, count, _pattern(resolved))
+    return Want(template, count, resolved.pattern())
 
 
 def pool_states(context: Context) -> tuple[PoolState, ...]:
@@ -120,10 +119,6 @@ def _resolved(context: Context, template: str, name: str) -> Resolved:
     return resolved
 
 
-def _pattern(resolved: Resolved) -> Pattern:
-    return pattern_of(resolved.spec, resolved.template, resolved.images, resolved.rules)
-
-
 def _reserve(context: Context, resolved: Resolved, new_id: str) -> Sandbox | None:
     """Write it as provisioning, with its place and journal; None if the pool is full by now."""
     foreign, room = together(
@@ -131,14 +126,16 @@ def _reserve(context: Context, resolved: Resolved, new_id: str) -> Sandbox | Non
         lambda: look_at_room(context),
     )
     template = resolved.template
-    want = Want(template.name, context.settings.pool.get(template.name, 0), _pattern(resolved))
+    want = Want(template.name, context.settings.pool.get(template.name, 0), resolved.pattern())
     with context.registry.writing() as tx:
         check_line(tx, template.name)
         if not lacking([want], tx.sandboxes(LIVE), context.now()):
             return None
         check_room(context, room, template.name, template.disk_mb)
         _check_home(context, tx, resolved)
-        sandbox = place(context, tx, resolved, _unowned(context, resolved, new_id), foreign)
+        phase = Provisioning(since=context.now())
+        nobodys = new_record(context, resolved, new_id, phase, owner="", ttl=LIFETIME)
+        sandbox = place(context, tx, resolved, nobodys, foreign)
         tx.save_sandbox(sandbox)
         spec = sandbox.spec.model_dump(mode="json")
         record(context, tx, "pool.requested", sandbox.name, id=sandbox.id, spec=spec)
@@ -167,24 +164,6 @@ def _check_home(context: Context, tx: Transaction, resolved: Resolved) -> None:
         )
 
 
-def _unowned(context: Context, resolved: Resolved, new_id: str) -> Sandbox:
-    """Return the record of one that is nobody's: no owner, no decision, its lease not begun."""
-    total, now = resolved.template.total(), context.now()
-    return Sandbox(
-        id=new_id,
-        name=resolved.wish.name,
-        phase=Provisioning(since=now),
-        lease=Lease(owner="", ttl=LIFETIME, limits=context.settings.lease.limits()),
-        spec=resolved.spec,
-        decision={},
-        created=now,
-        memory_mb=total.memory_mb,
-        cpus=total.cpus,
-        disk_mb=resolved.template.disk_mb,
-        parts=(*resolved.template.services, *(["lab"] if resolved.template.lab else [])),
-    )
-
-
 def _make(context: Context, resolved: Resolved, sandbox: Sandbox) -> None:
     try:
         build_missing(context, resolved.images.all())
@@ -192,7 +171,7 @@ def _make(context: Context, resolved: Resolved, sandbox: Sandbox) -> None:
         make(context, sandbox, anatomy_of(context, resolved, sandbox))
         _put_in(context, resolved, sandbox)
     except BaseException as error:
-        if not _is_pooled(context, sandbox):
+        if not committed(context, sandbox, State.POOLED):
             unmake(context, sandbox, error)
         raise
 
@@ -204,14 +183,7 @@ def _put_in(context: Context, resolved: Resolved, sandbox: Sandbox) -> None:
     write_deadline(context, sandbox, now + LIFETIME)
     with context.registry.writing() as tx:
         check_line(tx, resolved.template.name)
-        phase = Pooled(since=now, pattern=_pattern(resolved))
+        phase = Pooled(since=now, pattern=resolved.pattern())
         pooled = still(tx, sandbox).moved(Action.POOL, phase, now)
         tx.save_sandbox(pooled)
         record(context, tx, "pool.filled", pooled.name, id=pooled.id, template=pooled.spec.template)
-
-
-def _is_pooled(context: Context, sandbox: Sandbox) -> bool:
-    """Say whether `pooled` was committed: what ends us right after it comes too late."""
-    with context.registry.reading() as tx:
-        current = tx.sandbox(sandbox.name)
-    return current is not None and current.id == sandbox.id and current.state is State.POOLED

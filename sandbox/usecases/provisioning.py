@@ -26,11 +26,11 @@ from sandbox.usecases.egress import subnets_of_others
 from sandbox.usecases.gateway import ensure_gateway
 from sandbox.usecases.images import build_missing
 from sandbox.usecases.line import check_line
-from sandbox.usecases.making import anatomy_of, make, place, unmake
-from sandbox.usecases.recording import record, still
+from sandbox.usecases.making import anatomy_of, make, new_record, place, unmake
+from sandbox.usecases.recording import committed, record, still
 from sandbox.usecases.starting import write_deadline
 from sandbox.usecases.together import together
-from sandbox.usecases.views import SandboxView, view
+from sandbox.usecases.views import SandboxView, standing, view
 from sandbox.usecases.wishes import Resolved, decide, raise_denial, resolve_wish
 
 
@@ -102,8 +102,7 @@ def _reserve(context: Context, resolved: Resolved, new_id: str, held: ExitStack)
     with context.registry.reading() as tx:
         running_already(context, tx, resolved)  # a name that is taken is told without the engine
         offer = look_into_pool(context, tx, resolved)
-    if offer.serving:
-        offer = running(context, offer)
+    offer = running(context, offer)
     reserved = _from_pool(context, resolved, new_id, offer, held) if offer.serving else None
     if reserved is None:
         why = offer.why or (NONE_LEFT if offer.serving else "")
@@ -141,15 +140,23 @@ def _new(context: Context, resolved: Resolved, new_id: str) -> _Reserved:
         lambda: subnets_of_others(context, egress=bool(resolved.spec.egress)),
         lambda: look_at_room(context),
     )
-
-    def placed(wanted: Sandbox) -> Sandbox:
-        """Return it with its place, where there is room."""
-        check_room(context, room, wanted.name, wanted.disk_mb)
-        return place(context, tx, resolved, wanted, foreign)
-
     with context.registry.writing() as tx:
         runs = _as_it_runs(context, tx, resolved)
+        placed = partial(_placed, context, tx, resolved, room, foreign)
         return runs or _written(context, tx, resolved, new_id, placed)
+
+
+def _placed(
+    context: Context,
+    tx: Transaction,
+    resolved: Resolved,
+    room: Room,
+    foreign: set[int],
+    wanted: Sandbox,
+) -> Sandbox:
+    """Return it with its place, where there is room."""
+    check_room(context, room, wanted.name, wanted.disk_mb)
+    return place(context, tx, resolved, wanted, foreign)
 
 
 def _as_it_runs(context: Context, tx: Transaction, resolved: Resolved) -> _Reserved | None:
@@ -215,38 +222,25 @@ def running_already(context: Context, tx: Transaction, resolved: Resolved) -> Sa
 
 
 def _name_taken(existing: Sandbox, now: datetime) -> Conflict:
-    state, actions = existing.state_at(now), existing.actions_at(now)
+    state = existing.state_at(now)
     back = {State.EXPIRED: "restore", State.FROZEN: "resume"}.get(state, "")
     remove = f"Remove it first: sandbox down {existing.name}"
-    again = f"Bring it back: sandbox {back} {existing.name}\n" if back in actions else ""
+    possible = back in existing.actions_at(now)
+    again = f"Bring it back: sandbox {back} {existing.name}\n" if possible else ""
     return Conflict(
         f"The name is taken by a sandbox that is {state}.",
         subject=existing.name,
         hint=again + remove,
-        details={"state": state.value, "allowed_actions": list(actions)},
+        details=standing(existing, now),
     )
 
 
 def _new_sandbox(context: Context, resolved: Resolved, decision: Decision, new_id: str) -> Sandbox:
-    total, now = resolved.template.total(), context.now()
-    denied = decision.verdict == "deny"
-    return Sandbox(
-        id=new_id,
-        name=resolved.wish.name,
-        phase=DeniedPhase(since=now) if denied else Provisioning(since=now),
-        lease=Lease(
-            owner=context.actor.name,
-            ttl=timedelta(minutes=resolved.spec.ttl_minutes),
-            limits=context.settings.lease.limits(),
-        ),
-        spec=resolved.spec,
-        decision=decision.model_dump(mode="json"),
-        created=now,
-        memory_mb=total.memory_mb,
-        cpus=total.cpus,
-        disk_mb=resolved.template.disk_mb,
-        parts=resolved.template.parts,
-    )
+    now, denied = context.now(), decision.verdict == "deny"
+    phase = DeniedPhase(since=now) if denied else Provisioning(since=now)
+    ttl = timedelta(minutes=resolved.spec.ttl_minutes)
+    wanted = new_record(context, resolved, new_id, phase, context.actor.name, ttl)
+    return wanted.model_copy(update={"decision": decision.model_dump(mode="json")})
 
 
 def _provision(context: Context, resolved: Resolved, sandbox: Sandbox, began: float) -> Sandbox:
@@ -263,7 +257,7 @@ def _provision(context: Context, resolved: Resolved, sandbox: Sandbox, began: fl
             write_deadline(context, sandbox, deadline)
         return _finish(context, sandbox, lease, began)
     except BaseException as error:
-        if not _is_ready(context, sandbox):
+        if not committed(context, sandbox, State.READY):
             unmake(context, sandbox, error)
         raise
 
@@ -295,10 +289,3 @@ def _finish(context: Context, sandbox: Sandbox, lease: Lease, began: float) -> S
             seconds=round(time.monotonic() - began, 3),
         )
     return ready
-
-
-def _is_ready(context: Context, sandbox: Sandbox) -> bool:
-    """Say whether `ready` was committed: Ctrl-C may come right after, and is then too late."""
-    with context.registry.reading() as tx:
-        current = tx.sandbox(sandbox.name)
-    return current is not None and current.id == sandbox.id and current.state is State.READY

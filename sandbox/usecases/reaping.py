@@ -37,6 +37,7 @@ from sandbox.usecases.starting import guards_owed
 
 _SIGHTINGS = "orphans"
 Act = Callable[[Context, Chore], None]
+Outcome = Literal["to do", "done", "left", "failed"]
 _ACTS: dict[ChoreKind, Act] = {
     ChoreKind.SETTLE: settling.settle,
     ChoreKind.FINISH: settling.finish_removal,
@@ -66,7 +67,7 @@ class Reaped(Chore):
     what is never touched; `said` tells which, or the error.
     """
 
-    outcome: Literal["to do", "done", "left", "failed"]
+    outcome: Outcome
     said: str = ""
 
 
@@ -198,9 +199,7 @@ def _check_engine(context: Context, seen: Seen) -> None:
         )
 
 
-def _became(
-    chore: Chore, outcome: Literal["to do", "done", "left", "failed"], said: str = ""
-) -> Reaped:
+def _became(chore: Chore, outcome: Outcome, said: str = "") -> Reaped:
     return Reaped(**chore.model_dump(), outcome=outcome, said=said)
 
 

@@ -7,7 +7,7 @@ from sandbox.core.audit import NewEvent
 from sandbox.core.clock import Reading
 from sandbox.core.errors import Conflict, SandboxError
 from sandbox.core.lifecycle import Sandbox
-from sandbox.core.phases import Action, Failed
+from sandbox.core.phases import Action, Failed, State
 from sandbox.core.ports import Actor, Context, Registry, Transaction
 from sandbox.core.text import clean
 
@@ -21,12 +21,24 @@ def why_it_ended(error: BaseException) -> str:
     return clean(error.message) if isinstance(error, SandboxError) else type(error).__name__
 
 
+def now_of(tx: Transaction, sandbox: Sandbox) -> Sandbox | None:
+    """Return the record as it is in this transaction; None if another has its name."""
+    current = tx.sandbox(sandbox.name)
+    return current if current and current.id == sandbox.id else None
+
+
 def still(tx: Transaction, sandbox: Sandbox) -> Sandbox:
     """Return the record as it is in this transaction; raises Conflict if another has its name."""
-    current = tx.sandbox(sandbox.name)
-    if current is None or current.id != sandbox.id:
-        raise Conflict("The sandbox was taken away just now.", subject=sandbox.name)
-    return current
+    if current := now_of(tx, sandbox):
+        return current
+    raise Conflict("The sandbox was taken away just now.", subject=sandbox.name)
+
+
+def committed(context: Context, sandbox: Sandbox, state: State) -> bool:
+    """Say whether `state` was committed: what ends us right after it comes too late."""
+    with context.registry.reading() as tx:
+        current = now_of(tx, sandbox)
+    return current is not None and current.state is state
 
 
 def write_failed(context: Context, tx: Transaction, current: Sandbox, why: str) -> None:

@@ -24,7 +24,7 @@ from sandbox.usecases.egress import Told, contacts_of
 from sandbox.usecases.idling import warned_by, with_use
 from sandbox.usecases.line import Stopped, stopped_line
 from sandbox.usecases.probing import route_to
-from sandbox.usecases.views import SandboxView, view
+from sandbox.usecases.views import SandboxView, standing, view
 
 
 class ListResult(Result):
@@ -227,13 +227,14 @@ def find(context: Context, name: str) -> Sandbox:
 def running(context: Context, name: str) -> Sandbox:
     """Return a sandbox that is ready now; raises Conflict saying what it is instead."""
     sandbox = find(context, name)
-    state, actions = sandbox.state_at(context.now()), sandbox.actions_at(context.now())
+    now = context.now()
+    state = sandbox.state_at(now)
     if state is not State.READY:
         raise Conflict(
             f"The sandbox is {state}{': ' if sandbox.reason else ''}{sandbox.reason}.",
             subject=name,
-            hint=sandbox.next_step(context.now()),
-            details={"state": state.value, "allowed_actions": list(actions)},
+            hint=sandbox.next_step(now),
+            details=standing(sandbox, now),
         )
     return sandbox
 

@@ -1,10 +1,10 @@
 """Snapshots: build, list, show, rm. From a source to a masked file in a read-only volume."""
 
 from sandbox.core.errors import Conflict, InvalidInput, SandboxError
-from sandbox.core.gate import label
 from sandbox.core.leaks import GateReport, refusal
 from sandbox.core.objects import INSTALLATION, ROLE, BigFile
 from sandbox.core.phases import LIVE
+from sandbox.core.places import label
 from sandbox.core.ports import Built, Context
 from sandbox.core.snapshot import Manifest, Snapshot, SnapshotState, next_id
 from sandbox.core.source import Source, drift

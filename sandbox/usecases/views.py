@@ -104,6 +104,12 @@ def view(context: Context, sandbox: Sandbox) -> SandboxView:
     )
 
 
+def standing(sandbox: Sandbox, now: datetime) -> dict[str, object]:
+    """Return, as details of an error, what state `sandbox` is in and what can be asked for."""
+    state, actions = sandbox.state_at(now), sandbox.actions_at(now)
+    return {"state": state.value, "allowed_actions": list(actions)}
+
+
 def _warning(sandbox: Sandbox, now: datetime) -> str:
     warned = sandbox.lease.warning(now)
     return f"ends in {spoken(warned.deadline - now)}" if warned else ""

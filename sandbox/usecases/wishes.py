@@ -8,8 +8,10 @@ from sandbox.core.anatomy import Images
 from sandbox.core.errors import Denied, InvalidInput
 from sandbox.core.judged import CreateInput, EgressInput, StartInput, StartKind
 from sandbox.core.lifecycle import Sandbox, Spec
+from sandbox.core.pattern import Pattern
 from sandbox.core.phases import LIVE
 from sandbox.core.policy import Decision, evaluate
+from sandbox.core.pool import pattern_of
 from sandbox.core.ports import Context, Transaction
 from sandbox.core.quotas import Account, Amounts, account, starting
 from sandbox.core.resolving import Wish, choose_snapshot, lacking_tables, reaching, resolve
@@ -33,6 +35,10 @@ class Resolved:
     images: Images
     spec: Spec
     rules: str
+
+    def pattern(self) -> Pattern:
+        """Return what a sandbox of the pool must be equal in to serve the wish."""
+        return pattern_of(self.spec, self.template, self.images, self.rules)
 
 
 def resolve_wish(context: Context, wish: Wish) -> Resolved:

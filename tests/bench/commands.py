@@ -1,5 +1,6 @@
 """Whole commands, from Enter to the end, timed."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from sandbox.core.objects import INSTALLATION
 
 _BESIDE = Path(sys.executable).parent / "sandbox"
 SANDBOX = [str(_BESIDE)] if _BESIDE.exists() else [sys.executable, "-m", "sandbox"]
@@ -56,6 +60,17 @@ def _usual() -> dict[str, str]:
 def docker(*arguments: str) -> str:
     """Return what a docker command printed."""
     return took(["docker", *arguments]).out.strip()
+
+
+def inspected(container: str) -> dict[str, Any]:
+    """Return what the engine knows of a container."""
+    found: dict[str, Any] = json.loads(docker("inspect", container))[0]
+    return found
+
+
+def gateway_of(part: dict[str, Any]) -> str:
+    """Return the gateway's container of the home to which an inspected container belongs."""
+    return f"sandbox-gateway-{part['Config']['Labels'][INSTALLATION]}"
 
 
 def say(text: str) -> None:

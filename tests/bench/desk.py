@@ -15,6 +15,7 @@ from typing import Any
 from sandbox.core.audit import AuditEvent, Head, NewEvent, chained, first_break
 from sandbox.core.phases import Failed
 from sandbox.core.policy import PolicySet, evaluate
+from sandbox.drivers.catalogue.home import HomeCatalogue
 from sandbox.drivers.registry.store import FILE, SqlRegistry
 
 from .commands import EMPTY, SANDBOX, say, took
@@ -98,8 +99,6 @@ def _policy(house: House) -> Row:
 
 
 def _sixty_rules(house: House) -> PolicySet:
-    from sandbox.drivers.catalogue.home import HomeCatalogue
-
     policies = HomeCatalogue(house.folder).policies()
     own = [r for r in policies.rules if "create" in r.at]
     rules = [own[n % len(own)].model_copy(update={"id": f"rule-{n}"}) for n in range(60)]

@@ -8,14 +8,13 @@ from typing import Any
 
 from sandbox.core.addressing import addresses, first_free, overlapped
 
-from .commands import docker, say, took
+from .commands import docker, gateway_of, inspected, say, took
 from .house import House, free_port
 from .table import Row, ratio
 
 _SCRIPT = str(Path(__file__).with_name("up-by-hand.sh"))
 _RANGE = IPv4Network("10.231.0.0/16")
 _METADATA = "169.254.169.254"
-_INSTALLATION = "bimodal-sandbox.installation"
 
 
 @dataclass
@@ -84,8 +83,10 @@ def tool_alone(house: House, own: dict[str, str], name: str) -> float:
 def _place(own: dict[str, str], name: str, number: int) -> dict[str, str]:
     """Return name, addresses and route of one by-hand sandbox, on a subnet that nobody uses."""
     ids = docker("network", "ls", "--quiet").split()
-    pools = [p for n in json.loads(docker("network", "inspect", *ids)) for p in n["IPAM"]["Config"]]
-    taken = overlapped(_RANGE, [p["Subnet"] for p in pools or [] if ":" not in p["Subnet"]])
+    pools = [
+        p for n in json.loads(docker("network", "inspect", *ids)) for p in n["IPAM"]["Config"] or []
+    ]
+    taken = overlapped(_RANGE, [p["Subnet"] for p in pools if ":" not in p["Subnet"]])
     placed = addresses(_RANGE, first_free(_RANGE, taken, 64 + 2 * number))
     forbidden = [
         [host, port]
@@ -107,15 +108,14 @@ def model(house: House) -> dict[str, str]:
     """Make a sandbox, read off it what the script needs to know, and remove it."""
     house.up("model")
     made = house.json("show", "model")["sandbox"]
-    parts = {p: _inspected(f"sandbox-{made['id']}-{p}") for p in ("lease", "tool", "lab")}
+    parts = {p: inspected(f"sandbox-{made['id']}-{p}") for p in ("lease", "tool", "lab")}
     house.down("model")
-    installation = parts["tool"]["Config"]["Labels"][_INSTALLATION]
     replica = next(b for b in parts["tool"]["HostConfig"]["Binds"] if ":/replica/" in b)
     command = parts["tool"]["Config"]["Cmd"]
     port = next(word for word in command if word.startswith("--port=")).removeprefix("--port=")
     return {
         "LABEL": house.label,
-        "GATEWAY": f"sandbox-gateway-{installation}",
+        "GATEWAY": gateway_of(parts["tool"]),
         "GATEWAY_PORT": str(house.port),
         "INNER_PORT": port,
         "PROBE": "/health",
@@ -128,11 +128,6 @@ def model(house: House) -> dict[str, str]:
         **_traits("TOOL", parts["tool"]),
         **_traits("LAB", parts["lab"]),
     }
-
-
-def _inspected(container: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(docker("inspect", container))[0]
-    return found
 
 
 def _traits(prefix: str, part: dict[str, Any]) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """The row of lateness: guards alone end containers at their deadlines, nothing of ours runs."""
 
-import json
 import math
 import tempfile
 import time
@@ -12,7 +11,7 @@ from sandbox.core.anatomy import GUARD, LEASE_FOLDER, TOOL_UID
 from sandbox.core.clock import Reading, guard_text
 from sandbox.drivers.catalogue.home import HomeCatalogue
 
-from .commands import docker, say
+from .commands import docker, inspected, say
 from .house import House
 from .table import Row
 
@@ -95,8 +94,8 @@ def _wait(label: str) -> None:
 
 
 def _ended(name: str) -> datetime:
-    state = json.loads(docker("inspect", name))[0]["State"]
-    return datetime.fromisoformat(state["FinishedAt"][:26].rstrip("Z") + "+00:00")
+    ended: str = inspected(name)["State"]["FinishedAt"]
+    return datetime.fromisoformat(ended[:26].rstrip("Z") + "+00:00")
 
 
 def _remove(label: str, names: Sequence[str]) -> None:

@@ -4,11 +4,10 @@ Counted as PSS (`/proc/PID/smaps_rollup`): a page that several processes map cou
 among them; what is only cached of files counts not at all.
 """
 
-import json
 import time
 from pathlib import Path
 
-from .commands import docker, say
+from .commands import docker, gateway_of, inspected, say
 from .house import House
 from .table import Row, not_run
 
@@ -34,8 +33,9 @@ def rows(house: House) -> list[Row]:
 def _rows(house: House) -> list[Row]:
     made = house.json("show", "idle")["sandbox"]
     tool, lab = (f"sandbox-{made['id']}-{part}" for part in ("tool", "lab"))
-    guard, beside = _memory(_first(tool)), sum(_memory(pid) for pid in _processes(lab))
-    gateway = sum(_memory(pid) for pid in _processes(_gateway(tool)))
+    its = inspected(tool)
+    guard, beside = _memory(its["State"]["Pid"]), sum(_memory(pid) for pid in _processes(lab))
+    gateway = sum(_memory(pid) for pid in _processes(gateway_of(its)))
     return [
         _row(_WITH, guard + beside, f"guard {guard:.1f}, lab with its guard {beside:.1f}"),
         _row(_WITHOUT, guard, "guard"),
@@ -48,17 +48,8 @@ def _row(what: str, megabytes: float, parts: str) -> Row:
     return Row(what, "–", f"{megabytes:.1f} MB ({parts})", f"≤ {most} MB", megabytes <= most)
 
 
-def _first(container: str) -> int:
-    return int(json.loads(docker("inspect", container))[0]["State"]["Pid"])
-
-
 def _processes(container: str) -> list[int]:
     return [int(line) for line in docker("top", container, "-eo", "pid").splitlines()[1:]]
-
-
-def _gateway(tool: str) -> str:
-    labels = json.loads(docker("inspect", tool))[0]["Config"]["Labels"]
-    return f"sandbox-gateway-{labels['bimodal-sandbox.installation']}"
 
 
 def _memory(pid: int) -> float:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from .commands import Took, docker, say, took
 from .house import House
-from .table import Row, not_run, ratio
+from .table import LONG, Row, not_run, ratio
 
 _WHAT = "snapshot build, {rows:,} rows, six masks, four keyed"
 _MASKS = {
     "customer_id": ("personal", "{method: hmac, prefix: c_}"),
-    "mail": ("contact", "mail"),
+    "mail": ("contact", "fake-mail"),
     "phone": ("contact", "{method: hmac, prefix: t_}"),
     "card": ("personal", "{method: hmac, prefix: k_}"),
     "birth_date": ("personal", "{method: generalise, to: year}"),
@@ -18,6 +18,9 @@ _MASKS = {
     "amount": ("internal", "keep"),
     "bought_on": ("internal", "keep"),
 }
+# What the leak gate finds where nothing is masked: the baseline's source file accepts it.
+_FOUND = {"mail": "mail", "phone": "phone-jp", "birth_date": "birth-date"}
+_REASON = "Invented for the benchmark, nobody's"
 _TABLE = """
 CREATE TABLE big AS SELECT
   'C' || lpad((n % 900000)::text, 9, '0') AS customer_id,
@@ -83,13 +86,15 @@ def _core_port(house: House) -> str:
 def _source_file(folder: Path, name: str, *, kept: bool) -> None:
     """Write a source of the same server as `core`, with one table."""
     head = (folder / "core.yaml").read_text().split("tables:")[0]
-    columns = "".join(
-        f"      {column}: {{class: {'internal' if kept else own}, "
-        f"mask: {'keep' if kept else mask}}}\n"
-        for column, (own, mask) in _MASKS.items()
-    )
+    rules = {c: _kept(c) if kept else f"class: {own}, mask: {m}" for c, (own, m) in _MASKS.items()}
+    columns = "".join(f"      {column}: {{{rule}}}\n" for column, rule in rules.items())
     text = head.replace("  name: core\n", f"  name: {name}\n")
     (folder / f"{name}.yaml").write_text(f"{text}tables:\n  big:\n    columns:\n{columns}")
+
+
+def _kept(column: str) -> str:
+    accepted = f', accept: {{{_FOUND[column]}: "{_REASON}"}}' if column in _FOUND else ""
+    return f"class: internal, mask: keep{accepted}"
 
 
 def _build(house: House, source: str) -> Took:
@@ -102,5 +107,4 @@ def _build(house: House, source: str) -> Took:
 
 def skipped(count: int) -> list[Row]:
     """Return the row for a run that leaves it out."""
-    why = "takes minutes; make bench with --full"
-    return [not_run(_WHAT.format(rows=count), "every column kept", why, "≤ 3 ×, ≤ 768 MB")]
+    return [not_run(_WHAT.format(rows=count), "every column kept", LONG, "≤ 3 ×, ≤ 768 MB")]

@@ -7,7 +7,7 @@ from typing import Any
 from .commands import say, took
 from .house import House
 from .pull import core_psql
-from .table import Row, not_run, ratio
+from .table import LONG, Row, not_run, ratio
 
 _WHAT, _BASE = "`up` with a {large:.1f} GB snapshot", "`up` with a {small:.0f} MB snapshot"
 # Rows of 1 KiB each.
@@ -49,7 +49,7 @@ def rows(house: House, runs: int) -> list[Row]:
 def skipped() -> list[Row]:
     """Return the row for a run that leaves it out."""
     what, base = _WHAT.format(large=5), _BASE.format(small=50)
-    return [not_run(what, base, "takes minutes; make bench with --full", "≤ 1.1 ×")]
+    return [not_run(what, base, LONG, "≤ 1.1 ×")]
 
 
 @contextmanager

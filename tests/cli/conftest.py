@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 
+from sandbox.cli import render
 from sandbox.cli.app import main
 from sandbox.core.ports import Context
 from sandbox.core.snapshot import Snapshot
+from sandbox.core.values import Result
 from tests.fakes import Clock
 from tests.usecases.asking_up import make
 
 Cli = Callable[..., tuple[int, str, str]]
+Seen = Callable[..., str]
 DEAD = "unix:///nonexistent/docker.sock"
 
 
@@ -40,6 +43,18 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
         return code, out, err
 
     return run
+
+
+@pytest.fixture
+def seen(capsys: pytest.CaptureFixture[str]) -> Seen:
+    """Give what people see of a result; or programs, with `json`."""
+
+    def show_it(result: Result, output: str = "table") -> str:
+        capsys.readouterr()
+        render.show(result, output)
+        return capsys.readouterr().out
+
+    return show_it
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from sandbox.cli import render
 from sandbox.core.ports import Actor, Context
 from sandbox.usecases.leases import (
     ExtendRequest,
@@ -25,7 +24,7 @@ from sandbox.usecases.leases import (
 )
 from sandbox.usecases.line import LiftLineRequest, StopLineRequest, lift_line, stop_line
 from sandbox.usecases.sandboxes import DownRequest, ShowRequest, down, show
-from tests.cli.conftest import Cli, error
+from tests.cli.conftest import Cli, Seen, error
 from tests.fakes import Clock
 from tests.usecases.asking_up import PURPOSE, make
 
@@ -194,20 +193,8 @@ def test_a_frozen_one_is_listed_with_its_time(cli: Cli, lived: Lived) -> None:
     assert "2 h 59 min" in out
 
 
-@pytest.fixture
-def seen(capsys: pytest.CaptureFixture[str]) -> Callable[[Any], str]:
-    """Return what people see of a result."""
-
-    def show_it(result: Any) -> str:
-        capsys.readouterr()
-        render.show(result, "table")
-        return capsys.readouterr().out
-
-    return show_it
-
-
 def test_extend_and_restore_say_the_new_end_and_what_is_left(
-    lived: Lived, clock: Clock, seen: Callable[[Any], str]
+    lived: Lived, clock: Clock, seen: Seen
 ) -> None:
     mine = lived()
     told = seen(extend(mine, MORE))
@@ -230,9 +217,7 @@ def test_extend_and_restore_say_the_new_end_and_what_is_left(
     assert ", over\n" in seen(show(mine, ShowRequest(name=NAME)))
 
 
-def test_freeze_and_resume_say_what_comes_next(
-    lived: Lived, clock: Clock, seen: Callable[[Any], str]
-) -> None:
+def test_freeze_and_resume_say_what_comes_next(lived: Lived, clock: Clock, seen: Seen) -> None:
     mine = lived()
     told = seen(freeze(mine, FreezeRequest(name=NAME, reason="Too [/x] many")))
     assert told.startswith(f"frozen    {NAME}: Too [/x] many\nlease     runs on until ")
@@ -251,9 +236,7 @@ def test_freeze_and_resume_say_what_comes_next(
     assert "credit    under 1 min given back\n" in told
 
 
-def test_the_line_says_who_stopped_it_and_what_comes_next(
-    lived: Lived, seen: Callable[[Any], str]
-) -> None:
+def test_the_line_says_who_stopped_it_and_what_comes_next(lived: Lived, seen: Seen) -> None:
     mine = lived()
     told = seen(stop_line(mine, StopLineRequest(reason="A mask is wrong")))
     assert told.startswith(f"line      stopped by {getpass.getuser()}, ")

@@ -16,9 +16,9 @@ import pytest
 from sandbox.core.objects import Image, Route
 from sandbox.core.settings import GatewaySettings
 from sandbox.drivers.gateway import CaddyGateway
+from tests.contract.programs import EXCHANGE
 from tests.fakes import FakeEngine
 
-PROGRAM = Path(__file__).parents[2] / "sandbox" / "images" / "gateway" / "exchange.py"
 ROUTE = Route("spring-coupon", "10.229.0.2", 8080, "s" * 43)
 TOKEN = f"{ROUTE.address}~{ROUTE.port}~{ROUTE.secret}"
 GONE = b"HTTP/1.1 410 Gone\r\n"
@@ -64,7 +64,7 @@ class Exchange:
         (self.routes / route.name / f"{route.address}~{route.port}~{route.secret}").touch()
 
     def start(self, *command: str) -> "subprocess.Popen[bytes]":
-        words = [sys.executable, "-IS", str(PROGRAM), str(self.routes), str(self.path), *command]
+        words = [sys.executable, "-IS", str(EXCHANGE), str(self.routes), str(self.path), *command]
         self.process = subprocess.Popen(words, start_new_session=True)
         until = time.monotonic() + 10
         while time.monotonic() < until:

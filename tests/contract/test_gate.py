@@ -7,8 +7,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from sandbox.core.gate import places
 from sandbox.core.leaks import GateReport
+from sandbox.core.places import places
 from sandbox.core.relations import Key, Reference, Relations
 from sandbox.core.source import Table
 from sandbox.drivers.sources.connection import quoted

@@ -16,6 +16,13 @@ def read(text: str) -> LeaseLimits:
     return load_as(Settings, "sandbox.yaml", (HEAD + text).encode()).lease.limits()
 
 
+def refused(text: str) -> InvalidInput:
+    with pytest.raises(InvalidInput) as raised:
+        read(text)
+    assert "sandbox.yaml:4:" in raised.value.message
+    return raised.value
+
+
 def test_the_defaults_are_those_of_a_lease() -> None:
     assert read("") == read("lease: {}\n") == LeaseLimits()
 
@@ -55,11 +62,9 @@ def test_each_key_reaches_the_lease() -> None:
     ],
 )
 def test_faults_are_told_with_file_and_line(line: str, said: str) -> None:
-    with pytest.raises(InvalidInput) as refused:
-        read(f"lease:\n  {line}\n")
-    assert "sandbox.yaml:4:" in refused.value.message
-    assert said in refused.value.message
-    assert "72h" in refused.value.message + refused.value.hint or "duration" not in said
+    told = refused(f"lease:\n  {line}\n")
+    assert said in told.message
+    assert "72h" in told.message + told.hint or "duration" not in said
 
 
 @pytest.mark.parametrize(
@@ -71,7 +76,4 @@ def test_faults_are_told_with_file_and_line(line: str, said: str) -> None:
     ],
 )
 def test_a_default_that_no_sandbox_could_have(ttl: str, said: str) -> None:
-    with pytest.raises(InvalidInput) as refused:
-        read(f"defaults:\n  ttl: {ttl}\n")
-    assert "sandbox.yaml:4:" in refused.value.message
-    assert said in refused.value.message
+    assert said in refused(f"defaults:\n  ttl: {ttl}\n").message

@@ -1,25 +1,19 @@
 """The gateway's answer to whoever asks it for a name: there is none, at once."""
 
-import importlib.util
 import struct
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-PROGRAM = Path(__file__).parents[2] / "sandbox" / "images" / "gateway" / "exchange.py"
+from tests.contract.programs import EXCHANGE, loaded
+
 ASKED = b"\7example\3com\0" + struct.pack(">2H", 1, 1)
 OPTIONS = b"\0\0\x29\x10\0\0\0\0\0\0\0"  # EDNS, as many resolvers add it
 
 
 @pytest.fixture(scope="module")
 def exchange() -> Any:
-    spec = importlib.util.spec_from_file_location("exchange", PROGRAM)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(EXCHANGE)
 
 
 @pytest.mark.parametrize("more", [b"", OPTIONS])

@@ -1,30 +1,24 @@
 """The proxy's resolver: the real program's rules, with a name server of the test's own."""
 
-import importlib.util
 import socket
 import struct
 import threading
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-PROGRAM = Path(__file__).parents[2] / "sandbox" / "images" / "proxy" / "resolver.py"
+from tests.contract.programs import RESOLVER, loaded
+
 HOSTS = {"api.example.com"}
 REFUSED = [IPv4Network("10.0.0.0/8"), IPv4Network("169.254.0.0/16")]
 
 
 @pytest.fixture(scope="module")
 def resolver() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("resolver", PROGRAM)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(RESOLVER)
 
 
 def asked(name: str, kind: int = 1) -> bytes:

@@ -1,16 +1,16 @@
 import hashlib
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from sandbox.core.audit import FIRST, AuditEvent, Head, NewEvent, chained, first_break, link
+from tests.phases import NOON
 
 Row = tuple[int, str, str, str]
-NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
 def an_event(**changes: Any) -> NewEvent:

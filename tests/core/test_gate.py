@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
+from sandbox.core.faults import accept_problems
 from sandbox.core.forms import chance, form, most_equal
-from sandbox.core.gate import accept_problems, label, places, sorted_out, tolerated
+from sandbox.core.gate import sorted_out, tolerated
 from sandbox.core.leaks import Leak
 from sandbox.core.masking import FORMS
+from sandbox.core.places import label, places
 from sandbox.core.relations import Key, Reference, reference_problems, relations
 from sandbox.core.source import Mask, PartMask, Source, Table
 from tests.core.test_source import demo_source

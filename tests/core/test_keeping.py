@@ -1,11 +1,10 @@
 """What may be kept of a sandbox: names, classes, reasons."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from sandbox.core.keeping import (
-    NEVER_KEPT,
     NEVER_READY,
     NOT_WANTED,
     UNKNOWN_CLASS,
@@ -19,12 +18,11 @@ from sandbox.core.keeping import (
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.phases import State
 from sandbox.core.settings import KeepSettings
-from sandbox.core.snapshot import ColumnCopy, Manifest, Snapshot, SnapshotState, TableCopy
-from sandbox.core.source import CLASSES
-from tests.contract.registry_samples import a_sandbox
-from tests.phases import phase
-
-NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+from sandbox.core.snapshot import ColumnCopy, Snapshot, TableCopy
+from sandbox.core.source import CLASSES, NEVER_KEPT
+from tests.contract.registry_samples import a_sandbox, a_snapshot
+from tests.core.test_snapshot import a_manifest
+from tests.phases import NOON, phase
 
 
 def snapshot(*classes: str, manifest: bool = True) -> Snapshot:
@@ -32,29 +30,12 @@ def snapshot(*classes: str, manifest: bool = True) -> Snapshot:
         ColumnCopy(name=f"c{i}", type="VARCHAR", data_class=c, mask="keep")
         for i, c in enumerate(classes)
     )
-    found = Manifest(
-        source="core",
-        data_as_of=NOON,
-        built_at=NOON,
-        tool_version="1",
-        rules_digest="0",
-        key_id="k",
-        tables=(
-            TableCopy(name="t", rows=1, columns=columns[:1]),
-            TableCopy(name="u", rows=1, columns=columns[1:]),
-        ),
-        bytes=1,
-        file_digest="0",
+    tables = (
+        TableCopy(name="t", rows=1, columns=columns[:1]),
+        TableCopy(name="u", rows=1, columns=columns[1:]),
     )
-    return Snapshot(
-        id="core@2026-11-23.1",
-        source="core",
-        state=SnapshotState.READY,
-        volume="v",
-        created=NOON,
-        built_by="it",
-        manifest=found if manifest else None,
-    )
+    found = a_manifest().model_copy(update={"tables": tables})
+    return a_snapshot(manifest=found if manifest else None)
 
 
 def sandbox(*, ready: bool = True) -> Sandbox:

@@ -14,8 +14,7 @@ from sandbox.core.lease import (
     spoken,
     ttl_text,
 )
-
-NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+from tests.phases import NOON
 
 
 @pytest.mark.parametrize(

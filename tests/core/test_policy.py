@@ -8,12 +8,13 @@ import pytest
 from pydantic import ValidationError
 
 from sandbox.core.errors import InvalidInput
-from sandbox.core.judged import PurposeInput, ReplicaInput
+from sandbox.core.judged import CreateInput, PurposeInput, ReplicaInput
 from sandbox.core.lifecycle import Spec, Steps
-from sandbox.core.policy import Condition, CreateInput, Decision, PolicySet, Rule, evaluate
+from sandbox.core.policy import Condition, Decision, PolicySet, Rule, evaluate
 from sandbox.core.quotas import Account, Amounts
-from sandbox.core.snapshot import ColumnCopy, Manifest, Snapshot, SnapshotState, TableCopy
+from sandbox.core.snapshot import ColumnCopy, Manifest, Snapshot, TableCopy
 from sandbox.core.template import Words
+from tests.contract.registry_samples import a_snapshot
 from tests.core.policies import NOW, asserting, decide, policy_set, rule
 
 WHEN: dict[str, Any] = {
@@ -203,25 +204,26 @@ def test_long_and_hostile_values_stay_short_and_harmless() -> None:
     assert len(sentence) < 140
 
 
-def create_input(**fields: Any) -> CreateInput:
-    column = ColumnCopy(name="mail", type="VARCHAR", data_class="contact", mask="mail")
+def copied(data_class: str, mask: str) -> Snapshot:
+    """Return a snapshot of one column."""
+    column = ColumnCopy(name="mail", type="VARCHAR", data_class=data_class, mask=mask)
     manifest = Manifest(
         source="core", data_as_of=NOW, built_at=NOW, tool_version="0.1.0", rules_digest="r" * 64,
         key_id="k1", tables=(TableCopy(name="customers", rows=1, columns=(column,)),), bytes=1,
         file_digest="f",
     )  # fmt: skip
+    return a_snapshot(manifest=manifest)
+
+
+def create_input(**fields: Any) -> CreateInput:
     spec = Spec(
         template="segment-rfm", template_version="1.0.0", template_digest="t", image="i",
         parameters={}, purpose="Which lapsed customers react?", ttl_minutes=90,
         steps=Steps(extract="it-data", transform="it-data", analyse="hana"), snapshot="core@1",
     )  # fmt: skip
-    snapshot = Snapshot(
-        id="core@2026-11-23.1", source="core", state=SnapshotState.READY, volume="v", created=NOW,
-        built_by="it", manifest=manifest,
-    )  # fmt: skip
     one = Amounts(sandboxes=1, memory_mb=928, cpus=1.5, disk_mb=3072)
     held = Account(asked=one, owner=one, home=one.plus(one))
-    made = CreateInput.of(spec, snapshot, owner="hana", account=held, services=2)
+    made = CreateInput.of(spec, copied("contact", "mail"), owner="hana", account=held, services=2)
     return made.model_copy(update=fields)
 
 
@@ -264,15 +266,7 @@ def test_the_document_of_a_request() -> None:
     ],
 )
 def test_masked_is_read_from_the_manifest(data_class: str, mask: str, masked: bool) -> None:
-    column = ColumnCopy(name="c", type="T", data_class=data_class, mask=mask)
-    manifest = Manifest(
-        source="core", data_as_of=NOW, built_at=NOW, tool_version="1", rules_digest="r", key_id="k",
-        tables=(TableCopy(name="t", rows=1, columns=(column,)),), bytes=1, file_digest="f",
-    )  # fmt: skip
-    snapshot = Snapshot(
-        id="core@1", source="core", state=SnapshotState.READY, volume="v", created=NOW,
-        built_by="it", manifest=manifest,
-    )  # fmt: skip
+    snapshot = copied(data_class, mask)
     assert ReplicaInput.of(snapshot).masked is masked
     without = ReplicaInput.of(snapshot.model_copy(update={"manifest": None}))
     assert (without.masked, without.rules_digest) == (False, "")

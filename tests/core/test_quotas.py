@@ -6,36 +6,23 @@ from typing import Any
 import pytest
 
 from sandbox.core.headroom import Quota, forecast
-from sandbox.core.lease import Lease, LeaseLimits
-from sandbox.core.lifecycle import Sandbox, Spec, Steps
+from sandbox.core.lease import Lease
+from sandbox.core.lifecycle import Sandbox
 from sandbox.core.phases import LIVE, State
 from sandbox.core.quotas import Account, Amounts, account, holds, starting, weight
 from tests.core.policies import asserting, policy_set, rule
+from tests.core.test_lifecycle import a_sandbox
 from tests.phases import NOON, phase
 
-SPEC = Spec(
-    template="t", template_version="1", template_digest="d", image="i", parameters={},
-    purpose="Why?", ttl_minutes=60, steps=Steps(), snapshot="core@1",
-)  # fmt: skip
-LIMITS = LeaseLimits(
-    extensions=3,
-    extension=timedelta(hours=1),
-    longest=timedelta(days=1),
-    grace=timedelta(hours=1),
-    warnings=(),
-)
 FULL = Amounts(sandboxes=1, memory_mb=928, cpus=1.5, disk_mb=3072)
 NOTHING = Amounts()
 STOPPED = Amounts(sandboxes=1, disk_mb=3072)
 
 
 def sandbox(id: str, state: State = State.READY, owner: str = "anna", **fields: Any) -> Sandbox:
-    lease = Lease(owner=owner, ttl=timedelta(hours=1), limits=LIMITS, started=NOON)
-    made = Sandbox(
-        id=id, name=f"box-{id}", phase=phase(state), lease=lease, spec=SPEC, decision={},
-        created=NOON, memory_mb=928, cpus=1.5, disk_mb=3072,
-    )  # fmt: skip
-    return made.model_copy(update=fields)
+    lease = Lease(owner=owner, ttl=timedelta(hours=1), started=NOON)
+    held = {"memory_mb": 928, "cpus": 1.5, "disk_mb": 3072}
+    return a_sandbox(id=id, name=f"box-{id}", phase=phase(state), lease=lease, **held | fields)
 
 
 @pytest.mark.parametrize(

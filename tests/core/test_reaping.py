@@ -12,7 +12,8 @@ from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import INSTALLATION, LABEL, ROLE, SANDBOX, Kind, Owned
 from sandbox.core.phases import LIVE, State
 from sandbox.core.reaping import Seen, another_engine, chores, expired, orphans
-from sandbox.core.snapshot import Snapshot, SnapshotState
+from sandbox.core.snapshot import SnapshotState
+from tests.contract.registry_samples import a_snapshot
 from tests.core.test_lifecycle import a_sandbox
 from tests.phases import NOON, phase
 
@@ -230,14 +231,7 @@ def test_the_homes_own_objects_are_no_chore() -> None:
 
 
 def test_a_build_whose_process_is_gone_is_settled() -> None:
-    build = Snapshot(
-        id="core@2026-11-23.1",
-        source="core",
-        state=SnapshotState.BUILDING,
-        volume="v",
-        created=NOON,
-        built_by="it",
-    )
+    build = a_snapshot(state=SnapshotState.BUILDING)
     (chore,) = chores(Seen(now=NOON, builds=[build]), HOUR)
     assert (chore.kind, chore.subject, chore.sandbox) == ("settle-build", build.id, "")
 

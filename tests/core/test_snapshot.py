@@ -1,4 +1,4 @@
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 import pytest
 from pydantic import ValidationError
@@ -8,13 +8,12 @@ from sandbox.core.snapshot import (
     ColumnCopy,
     Manifest,
     Snapshot,
-    SnapshotState,
     TableCopy,
     check_id,
     next_id,
 )
-
-NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+from tests.contract.registry_samples import a_snapshot
+from tests.phases import NOON
 
 
 @pytest.mark.parametrize(
@@ -85,15 +84,7 @@ def test_the_rows_of_all_tables_together() -> None:
 
 
 def test_a_record_survives_json() -> None:
-    snapshot = Snapshot(
-        id="core@2026-11-23.1",
-        source="core",
-        state=SnapshotState.READY,
-        volume="v",
-        created=NOON,
-        built_by="it",
-        manifest=a_manifest(),
-    )
+    snapshot = a_snapshot(manifest=a_manifest())
     assert Snapshot.model_validate_json(snapshot.model_dump_json()) == snapshot
 
 

@@ -6,19 +6,23 @@ import secrets
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
 
+from sandbox.core.objects import INSTALLATION
 from sandbox.drivers.catalogue.home import HomeCatalogue
 from sandbox.drivers.engine import DockerEngine
 from tests.docker.slim import add_slim
 
 PURPOSE = "Which lapsed customers react to a coupon?"
+PARTS = ("tool", "lab")
 UP = ("--template", "segment-rfm", "--purpose", PURPOSE)
 
 
@@ -73,9 +77,38 @@ class Home:
         own = (sys.executable, "-m", "sandbox", "--home", str(self.folder))
         return [*self.inside, *own, *arguments]
 
+    def state(self, name: str) -> str:
+        """Return what the record says of the newest sandbox of this name; this needs no engine."""
+        found = [s for s in self.json("list", "--all")["sandboxes"] if s["name"] == name]
+        return str(found[-1]["state"]) if found else "none"
+
+    def running(self, sandbox: Mapping[str, Any]) -> set[str]:
+        """Return which parts of a sandbox run."""
+        found = {p: self.client.containers.get(f"sandbox-{sandbox['id']}-{p}") for p in PARTS}
+        return {part for part, container in found.items() if container.status == "running"}
+
+    def pooled(self) -> list[dict[str, Any]]:
+        """Return the sandboxes that wait in the warm pool."""
+        found = self.json("list", "--all")["sandboxes"]
+        return [sandbox for sandbox in found if sandbox["state"] == "pooled"]
+
+    def reaped(self) -> list[str]:
+        """Reap; return the kind of each chore."""
+        return [chore["kind"] for chore in self.json("reap", "--apply")["chores"]]
+
+    def settle(self) -> None:
+        """Reap until nothing is left to do: the engine may still end what the dead asked for."""
+        limit = time.monotonic() + 120
+        while True:
+            self.run("reap", "--apply", code=None)
+            if not self.json("reap")["chores"]:
+                return
+            assert time.monotonic() < limit, self.run("reap")
+            time.sleep(0.5)
+
     def listing(self) -> set[str]:
         """Return every engine object of the installation, endpoints, open routes and names held."""
-        label: Any = {"label": f"bimodal-sandbox.installation={self.installation}"}
+        label: Any = {"label": f"{INSTALLATION}={self.installation}"}
         found = {f"container {c.name}" for c in self.client.containers.list(True, filters=label)}
         found |= {f"volume {v.name}" for v in self.client.volumes.list(filters=label)}
         for network in self.client.networks.list(filters=label):
@@ -156,10 +189,17 @@ def end_home(home: Home) -> None:
     for sandbox in home.json("list")["sandboxes"]:
         home.run("down", sandbox["name"], "--no-keep")
     home.run("uninstall")
-    label: Any = {"label": f"bimodal-sandbox.installation={home.installation}"}
+    label: Any = {"label": f"{INSTALLATION}={home.installation}"}
     assert not home.client.containers.list(True, filters=label)
     assert not home.client.volumes.list(filters=label)
     assert not home.client.networks.list(filters=label)
+
+
+def wait_until(moment: str, seconds: float) -> None:
+    """Wait until so many seconds after `moment`, with nothing of ours running."""
+    left = (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds() + seconds
+    assert left < 150
+    time.sleep(max(0, left))
 
 
 @pytest.fixture(scope="session")

@@ -106,11 +106,6 @@ class PrivateEngine:
         self._daemon.wait(SECONDS)
         self._daemon = None
 
-    def restart(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """End the daemon and start it again."""
-        self.end(how)
-        self.start()
-
     def load(self, images: Path) -> None:
         """Load a file that `docker save` wrote."""
         subprocess.run(

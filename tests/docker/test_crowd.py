@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.docker.browser import cookie_of
 from tests.docker.conftest import Home
 from tests.docker.slim import SLIM
-from tests.docker.test_story import cookie_of
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(1800)]
 

@@ -6,20 +6,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.docker.conftest import UP, Home
+from tests.docker.conftest import PARTS, UP, Home, wait_until
 from tests.docker.private_engine import PrivateEngine, private_engine, private_home, until, why_not
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(900)]
 
 SECONDS = 120
 NAME = "shaken"
-PARTS = ("tool", "lab")
 KILL, TERM = signal.SIGKILL, signal.SIGTERM
 Moment = tuple[str, str, str]  # kind of object, what happens to it, how its name ends
 CERTIFIED = {"container", "network", "volume", "route", "endpoint", "credential"}
@@ -78,17 +76,6 @@ def back(engine: PrivateEngine, home: Home) -> None:
     until(lambda: ends(engine, home) == 1, seconds=10)
 
 
-def settle(home: Home) -> None:
-    """Reap until nothing is left to do."""
-    limit = time.monotonic() + SECONDS
-    while True:
-        home.run("reap", "--apply", code=None)
-        if not home.json("reap")["chores"]:
-            return
-        assert time.monotonic() < limit, home.run("reap")
-        time.sleep(0.5)
-
-
 def ends(engine: PrivateEngine, home: Home) -> int:
     """Return how many network namespaces are joined to the gateway's own network."""
     network = home.client.networks.get(f"sandbox-gateway-{home.installation}")
@@ -97,29 +84,12 @@ def ends(engine: PrivateEngine, home: Home) -> int:
     return len(ran.stdout.splitlines())
 
 
-def running(home: Home, sandbox: dict[str, Any]) -> set[str]:
-    containers = {p: home.client.containers.get(f"sandbox-{sandbox['id']}-{p}") for p in PARTS}
-    return {part for part, container in containers.items() if container.status == "running"}
-
-
-def state(home: Home) -> str:
-    """Return what the record says of the newest sandbox of our name; this needs no engine."""
-    found = [s for s in home.json("list", "--all")["sandboxes"] if s["name"] == NAME]
-    return str(found[-1]["state"])
-
-
 def page(home: Home, name: str) -> int:
     """Return the status with which the tool's page answers whoever has a fresh link."""
     command = [sys.executable, "-m", "tests.docker.page", home.run("open", name).strip()]
     ran = subprocess.run([*home.inside, *command], capture_output=True, text=True, timeout=60)
     assert ran.returncode == 0, ran.stderr
     return int(ran.stdout)
-
-
-def pause_until(moment: str, seconds: float) -> None:
-    left = (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds() + seconds
-    assert left < 150
-    time.sleep(max(0, left))
 
 
 @pytest.mark.parametrize(
@@ -143,9 +113,9 @@ def test_gone_while_a_sandbox_is_made(
     for command in (("up", "another", *UP), ("reap", "--apply")):
         assert shaken.json(*command, code=7)["error"]["code"] == "unavailable"
     back(private, shaken)
-    settle(shaken)
+    shaken.settle()
     assert shaken.listing() == before
-    assert state(shaken) == "failed"
+    assert shaken.state(NAME) == "failed"
     shaken.run("audit", "verify")
     shaken.run("up", NAME, *UP)
     assert page(shaken, NAME) == 200
@@ -159,11 +129,11 @@ def test_gone_while_one_is_removed(private: PrivateEngine, shaken: Home, by: str
     made = shaken.json("up", NAME, *UP)["sandbox"]
     shaken.run("exec", NAME, "--", "sh", "-c", "echo chart 7 > /work/notes.txt")
     cut_off(private, shaken, ("container", "destroy", ""), KILL, "down", NAME, "--reason", "done")
-    assert state(shaken) == "removing"
+    assert shaken.state(NAME) == "removing"
     back(private, shaken)
     if by == "down":
         shaken.run("down", NAME)
-    settle(shaken)
+    shaken.settle()
     shown = shaken.json("show", NAME)
     assert shown["sandbox"]["state"] == "destroyed"
     certificate = shown["certificate"]
@@ -186,8 +156,8 @@ def test_gone_before_anything_is_removed(private: PrivateEngine, shaken: Home) -
     error = cut_off(private, shaken, ("container", "exec_create", ""), KILL, "down", NAME)
     assert "nothing was removed" in error["message"]
     back(private, shaken)
-    settle(shaken)
-    assert running(shaken, made) == set(PARTS)
+    shaken.settle()
+    assert shaken.running(made) == set(PARTS)
     assert shaken.json("sql", NAME, "SELECT chart FROM lab.notes")["rows"] == [[7]]
     assert shaken.json("down", NAME)["kept"]
     assert shaken.listing() == before
@@ -203,19 +173,19 @@ def test_restarted_under_running_sandboxes(
     shaken.run("extend", "kept", "--ttl", "1h", "--reason", "The campaign runs on")
     over = shaken.json("up", "over", *UP, "--ttl", "1m")["sandbox"]
     private.end(how)
-    pause_until(over["deadline"], 2)
+    wait_until(over["deadline"], 2)
     back(private, shaken)
     # No policy of the engine's may bring a sandbox back: its lease says whether it may run.
-    assert running(shaken, over) == set()
+    assert shaken.running(over) == set()
     shaken.run("reap", "--apply")
-    assert running(shaken, over) == set()
+    assert shaken.running(over) == set()
     assert shaken.json("show", "over")["sandbox"]["state"] == "expired"
     # Its first end is past; what it was given on top was not forgotten.
-    assert running(shaken, kept) == set(PARTS)
+    assert shaken.running(kept) == set(PARTS)
     assert page(shaken, "kept") == 200
     assert shaken.json("sql", "kept", "SELECT chart FROM lab.notes")["rows"] == [[7]]
     time.sleep(3)
-    assert running(shaken, kept) == set(PARTS)
+    assert shaken.running(kept) == set(PARTS)
     shaken.run("restore", "over", "--ttl", "30m", "--reason", "The chart")
     assert page(shaken, "over") == 200
     for name in ("kept", "over"):

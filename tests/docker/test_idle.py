@@ -1,7 +1,6 @@
 """Use on a real engine: an open page with nobody before it is none, a person's doings are. A rule
 freezes what nobody uses."""
 
-import http.client
 import json
 import socket
 import time
@@ -12,13 +11,14 @@ from typing import Any
 
 import pytest
 
+from tests.docker.browser import ask, cookie_of, get
 from tests.docker.conftest import UP, Home
-from tests.docker.test_story import cookie_of, get
 
 pytestmark = pytest.mark.docker
 NAME = "used"
 # What an open page of marimo was seen to ask for, untouched, and after its socket was cut.
 UNTOUCHED = ("/api/usage", "/health", "/api/lsp/health")
+RUN = "/api/kernel/run"  # what the page asks for when a person acts
 RULE = """
 apiVersion: sandbox.policy/v1
 kind: PolicySet
@@ -47,16 +47,6 @@ def last_used(home: Home, command: str = "show") -> datetime | None:
     else:
         (told,) = [s["last_used"] for s in home.json("list")["sandboxes"] if s["name"] == NAME]
     return datetime.fromisoformat(told) if told else None
-
-
-def post(home: Home, path: str, **headers: str) -> int:
-    """Ask as the page does when a person acts; return the status."""
-    connection = http.client.HTTPConnection("127.0.0.1", home.port, timeout=10)
-    host = {"Host": f"{NAME}.localhost:{home.port}"}
-    connection.request("POST", path, headers=host | headers)
-    status = connection.getresponse().status
-    connection.close()
-    return status
 
 
 @contextmanager
@@ -121,10 +111,10 @@ def test_what_is_use_and_what_is_not(home: Home, used: dict[str, Any]) -> None:
     first = settled(home)
     assert first is not None
     assert get(home, NAME, "/api/usage").status == 403
-    assert post(home, "/api/kernel/run") == 403
+    assert ask(home.port, NAME, RUN, "POST", {}).status == 403
     assert last_used(home) == first
 
-    post(home, "/api/kernel/run", Cookie=cookie)
+    ask(home.port, NAME, RUN, "POST", {"Cookie": cookie})
     second = last_used(home)
     assert second is not None
     assert second > first

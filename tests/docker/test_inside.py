@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from sandbox.core.anatomy import PYTHON
 from tests.docker.conftest import UP, Home
 
 pytestmark = pytest.mark.docker
 NAME = "inside"
-PYTHON = "/opt/venv/bin/python"
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.core.objects import INSTALLATION
 from sandbox.core.snapshot import Snapshot, next_id
 from sandbox.drivers.home import STATE
 from sandbox.drivers.registry.store import SqlRegistry
@@ -129,7 +130,7 @@ def full_volume(home: Home) -> Iterator[str]:
     home.client.volumes.create(
         name,
         driver_opts={"type": "tmpfs", "device": "tmpfs", "o": "size=512k"},
-        labels={"bimodal-sandbox.installation": home.installation},
+        labels={INSTALLATION: home.installation},
     )
     yield name
     assert name not in [v.name for v in home.client.volumes.list()]

@@ -20,6 +20,8 @@ NEVER = 1_000_000
 RACERS = 8
 SPREAD = (0.1, 0.4, 0.7, 0.95)
 COMMANDS = ("up", "claim", "down")
+# What the reaper has to do once a claim was killed, by the state then; else nobody had claimed.
+CLAIMED = {"provisioning": ["settle"], "ready": []}
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,7 @@ class Scene:
         self.home.run("up", NAME, *self.wish)
 
     def state(self) -> str:
-        found = [s for s in self.home.json("list", "--all")["sandboxes"] if s["name"] == NAME]
-        return str(found[-1]["state"]) if found else "none"
+        return self.home.state(NAME)
 
 
 def totals(home: Home, wish: tuple[str, ...]) -> Any:
@@ -79,17 +80,6 @@ def killed(on: Scene, last: int, command: str) -> bool:
     return ran.returncode != 0
 
 
-def settle(home: Home) -> None:
-    """Reap until nothing is left to do: the engine may still end what the dead had asked for."""
-    limit = time.monotonic() + SECONDS
-    while True:
-        home.run("reap", "--apply", code=None)
-        if not home.json("reap")["chores"]:
-            return
-        assert time.monotonic() < limit, home.run("reap")
-        time.sleep(0.5)
-
-
 def fill_pool(on: Scene) -> None:
     """Have one sandbox wait in the pool; the settings are then as before, so no more are made."""
     file = on.home.folder / "sandbox.yaml"
@@ -100,31 +90,47 @@ def fill_pool(on: Scene) -> None:
 
 
 def check_settled(on: Scene, last: int) -> None:
-    settle(on.home)
+    on.home.settle()
     assert on.home.listing() == on.before, last
     assert totals(on.home, on.wish) == on.held, last
     on.home.run("audit", "verify")
 
 
-def check_up(on: Scene, last: int) -> None:
+def killed_up(on: Scene, last: int) -> str:
+    """Kill `up` and return the state that it left; what was ready works, and is removed."""
     dead = killed(on, last, "up")
     was = on.state()
     assert dead or was == "ready"
     if was == "ready":
+        on.home.run("exec", NAME, "--", "true")
         on.home.run("down", NAME)
-    check_settled(on, last)
-    assert on.state() in ("failed", "destroyed", "none"), last
+    return was
+
+
+def check_up(on: Scene, last: int) -> None:
+    killed_up(on, last)
+    check_ended(on, last)
 
 
 def check_claim(on: Scene, last: int) -> None:
     fill_pool(on)
-    check_up(on, last)
+    (waiting,) = on.home.pooled()
+    was = killed_up(on, last)
+    left = {other["id"] for other in on.home.pooled()}
+    assert (waiting["id"] in left) == (was not in CLAIMED), (last, was)
+    assert on.home.reaped() == CLAIMED.get(was, ["retire"]), (last, was)
+    check_ended(on, last)
+
+
+def check_ended(on: Scene, last: int) -> None:
+    check_settled(on, last)
+    assert on.state() in ("failed", "destroyed", "none"), last
 
 
 def check_down(on: Scene, last: int) -> None:
     on.up()
     killed(on, last, "down")
-    settle(on.home)
+    on.home.settle()
     if on.state() == "ready":  # killed while its work was being kept: it is as it was
         on.home.run("exec", NAME, "--", "true")
         on.home.run("down", NAME)

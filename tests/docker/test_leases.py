@@ -1,34 +1,15 @@
 """Leases on a real engine: what is extended lives on, what expired comes back, what is frozen
 stands still. Guards end containers while nothing of ours runs."""
 
-import time
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from tests.docker.conftest import UP, Home
-from tests.docker.test_story import cookie_of, get
+from tests.docker.browser import cookie_of, get
+from tests.docker.conftest import PARTS, UP, Home, wait_until
 
 pytestmark = pytest.mark.docker
-PARTS = ("tool", "lab")
 BEYOND = 5  # seconds after an end in which its guards must have acted
-
-
-def running(home: Home, sandbox: dict[str, Any]) -> set[str]:
-    found = set()
-    for part in PARTS:
-        container = home.client.containers.get(f"sandbox-{sandbox['id']}-{part}")
-        found |= {part} if container.status == "running" else set()
-    return found
-
-
-def wait_until(moment: str, seconds: float) -> None:
-    """Wait until so many seconds after `moment`, with nothing of ours running."""
-    end = datetime.fromisoformat(moment)
-    left = (end - datetime.now(UTC)).total_seconds() + seconds
-    assert left < 90
-    time.sleep(max(0, left))
 
 
 def page(home: Home, name: str) -> int:
@@ -55,8 +36,8 @@ def test_extended_lives_on_and_expired_comes_back(home: Home, nothing_left: None
         told = home.json("extend", "kept", *more)["sandbox"]
         assert told["extensions_left"] == 2
         wait_until(over["deadline"], BEYOND)
-        assert running(home, kept) == set(PARTS)
-        assert running(home, over) == set()
+        assert home.running(kept) == set(PARTS)
+        assert home.running(over) == set()
         shown = home.json("show", "over")["sandbox"]
         assert (shown["state"], shown["allowed_actions"]) == ("expired", ["restore", "down"])
         assert [s["name"] for s in home.json("list")["sandboxes"]] == ["kept"]
@@ -65,7 +46,7 @@ def test_extended_lives_on_and_expired_comes_back(home: Home, nothing_left: None
 
         back = home.json("restore", "over", "--ttl", "30m", "--reason", "The chart")["sandbox"]
         assert (back["state"], back["id"], back["minutes_left"]) == ("ready", over["id"], 29)
-        assert running(home, over) == set(PARTS)
+        assert home.running(over) == set(PARTS)
         assert page(home, "over") == 200
         assert noted(home, "over") == ("chart 7", "chart 7")
         assert page(home, "kept") == 200
@@ -81,12 +62,12 @@ def test_frozen_stands_still_and_resumes(home: Home, nothing_left: None) -> None
         cookie = cookie_of(home, "cold")
         frozen = home.json("freeze", "cold", "--reason", "Too many queries")["sandbox"]
         assert (frozen["state"], frozen["deadline"]) == ("frozen", made["deadline"])
-        assert running(home, made) == set()
+        assert home.running(made) == set()
         assert get(home, "cold", "/", Cookie=cookie).status in (403, 404)
         assert home.json("sql", "cold", "SELECT 1", code=6)["error"]["state"] == "frozen"
         resumed = home.json("resume", "cold", "--credit")["sandbox"]
         assert resumed["deadline"] > made["deadline"]
-        assert running(home, made) == set(PARTS)
+        assert home.running(made) == set(PARTS)
         assert page(home, "cold") == 200
         assert noted(home, "cold") == ("half done", "half done")
     finally:
@@ -98,12 +79,12 @@ def test_the_line_stops_all_at_once(home: Home, nothing_left: None) -> None:
     try:
         told = home.json("stop-the-line", "--reason", "A mask is wrong")
         assert told["frozen"] == ["one", "two"]
-        assert [running(home, s) for s in made] == [set(), set()]
+        assert [home.running(s) for s in made] == [set(), set()]
         assert home.json("up", "three", *UP, code=6)["error"]["line"]["reason"] == "A mask is wrong"
         assert home.json("resume", "one", code=6)["error"]["line"]
         home.run("stop-the-line", "--lift", "--reason", "mended")
         home.run("resume", "one")
-        assert running(home, made[0]) == set(PARTS)
+        assert home.running(made[0]) == set(PARTS)
     finally:
         if home.json("list")["line"]:
             home.run("stop-the-line", "--lift")

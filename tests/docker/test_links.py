@@ -1,7 +1,6 @@
 """One-time links on the real gateway: what opens, what does not, and what the tool gets to see."""
 
 import errno
-import http.client
 import json
 import os
 import secrets
@@ -20,6 +19,7 @@ from sandbox.core.settings import GatewaySettings
 from sandbox.drivers.catalogue.home import HomeCatalogue
 from sandbox.drivers.engine import DockerEngine
 from sandbox.drivers.gateway import CaddyGateway
+from tests.docker.browser import Answer, ask, cookie_of, get, path_of
 from tests.docker.conftest import UP, Home
 from tests.fakes import Said
 
@@ -45,15 +45,6 @@ class Listener(http.server.BaseHTTPRequestHandler):
         self.wfile.write(seen)
 http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Listener).serve_forever()
 """
-
-
-@dataclass
-class Answer:
-    """What the gateway answered."""
-
-    status: int
-    headers: dict[str, str]
-    body: str
 
 
 @dataclass
@@ -88,15 +79,6 @@ class Place:
     def cookie(self) -> str:
         """Use a fresh link; return what the browser sends from then on."""
         return self.get(self.link()).headers["Set-Cookie"].split(";")[0]
-
-
-def ask(port: int, name: str, path: str, method: str, headers: dict[str, str]) -> Answer:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request(method, path, headers={"Host": f"{name}.localhost:{port}"} | headers)
-    response = connection.getresponse()
-    body = response.read().decode()
-    connection.close()
-    return Answer(response.status, dict(response.getheaders()), body)
 
 
 @pytest.fixture(scope="module")
@@ -365,13 +347,13 @@ def test_open_gives_fresh_links_that_are_kept_nowhere(home: Home, spring: dict[s
     first, second = home.run("open", "linked").strip(), home.json("open", "linked")["link"]
     assert first != second
     for link in (first, second):
-        path = "/" + link.split("/", 3)[3]
-        assert ask(home.port, "linked", path, "GET", {}).status == 303
-        assert ask(home.port, "linked", path, "GET", {}).status == 403
+        path = path_of(link)
+        assert get(home, "linked", path).status == 303
+        assert get(home, "linked", path).status == 403
     # Neither the probe of `up` nor `sql` comes by a link.
     third = home.run("open", "linked").strip()
     home.run("sql", "linked", "SELECT 1")
-    opened = ask(home.port, "linked", "/" + third.split("/", 3)[3], "GET", {})
+    opened = get(home, "linked", path_of(third))
     session = opened.headers["Set-Cookie"].split(";")[0].rsplit("~", 1)[1]
     said = home.run("show", "linked", "-o", "json") + home.run("list", "-o", "json")
     said += home.run("audit", "list", "-o", "json")
@@ -386,12 +368,12 @@ def test_open_gives_fresh_links_that_are_kept_nowhere(home: Home, spring: dict[s
 
 def test_after_down_nothing_opens(home: Home, nothing_left: None) -> None:
     home.run("up", "leaving", *UP)
-    used, unused = (home.run("open", "leaving").strip().split("/", 3)[3] for _ in range(2))
-    cookie = ask(home.port, "leaving", f"/{used}", "GET", {}).headers["Set-Cookie"].split(";")[0]
+    unused, cookie = path_of(home.run("open", "leaving")), cookie_of(home, "leaving")
+    assert cookie
     home.run("down", "leaving")
     home.run("up", "leaving", *UP)
     try:
-        assert ask(home.port, "leaving", f"/{unused}", "GET", {}).status == 403
-        assert ask(home.port, "leaving", "/", "GET", {"Cookie": cookie}).status == 403
+        assert get(home, "leaving", unused).status == 403
+        assert get(home, "leaving", "/", Cookie=cookie).status == 403
     finally:
         home.run("down", "leaving")

@@ -1,4 +1,7 @@
-"""Where a build must stop: logins that write, sources that fail, Ctrl-C. See conftest.py."""
+"""Where a build must stop: logins that write, sources that fail, masks that cannot be, Ctrl-C.
+
+See conftest.py.
+"""
 
 import os
 import resource
@@ -14,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.core.errors import Conflict, Denied, Unavailable
+from sandbox.core.errors import Conflict, Denied, InvalidInput, Unavailable
 from sandbox.drivers.sources.postgres import PostgresReader
 from tests.docker.source_samples import KEY, NAP, SHIPPED, Told, build, changed, source_of
 
@@ -250,3 +253,34 @@ def test_file_that_exists_is_not_touched(demo_core: Any, tmp_path: Path) -> None
     with pytest.raises(Conflict):
         build(demo_core, target)
     assert target.read_text() == "mine"
+
+
+def test_key_that_is_no_key_builds_nothing(demo_core: Any, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput):
+        build(demo_core, tmp_path / "x.duckdb", key=b"")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "mask", "says"),
+    [
+        ("note text", {"method": "generalise", "to": "year"}, "needs a date"),
+        ("note numeric", {"method": "hmac"}, "needs exact values"),
+        ("note float8", "mail", "needs exact values"),
+    ],
+)
+def test_mask_that_does_not_fit_the_live_type_is_refused(
+    demo_core: Any, tmp_path: Path, column: str, mask: Any, says: str
+) -> None:
+    source = source_of(demo_core, {"odd": {"note": {"class": "internal", "mask": mask}}})
+    with (
+        changed(
+            demo_core,
+            f"CREATE TABLE odd ({column}); GRANT SELECT ON odd TO core_reader",
+            "DROP TABLE odd",
+        ),
+        pytest.raises(InvalidInput, match=says) as caught,
+    ):
+        build(demo_core, tmp_path / "x.duckdb", source)
+    assert caught.value.subject == "odd.note"
+    assert list(tmp_path.iterdir()) == []

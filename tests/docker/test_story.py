@@ -1,6 +1,5 @@
 """The main job on a real engine and a real PostgreSQL, as its users do it."""
 
-import http.client
 import json
 import socket
 import threading
@@ -11,26 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests.docker.browser import cookie_of, get, path_of
 from tests.docker.conftest import PURPOSE, UP, Core, Home
 
 pytestmark = pytest.mark.docker
-
-
-def get(home: Home, name: str, path: str, **headers: str) -> http.client.HTTPResponse:
-    connection = http.client.HTTPConnection("127.0.0.1", home.port, timeout=10)
-    host = {"Host": f"{name}.localhost:{home.port}"}
-    connection.request("GET", path, headers=host | headers)
-    response = connection.getresponse()
-    response.read()
-    connection.close()
-    return response
-
-
-def cookie_of(home: Home, name: str) -> str:
-    """Use a fresh link; return what the browser sends from then on."""
-    link = home.run("open", name).strip()
-    opened = get(home, name, "/" + link.split("/", 3)[3])
-    return (opened.getheader("Set-Cookie") or "").split(";")[0]
 
 
 @pytest.fixture(scope="module")
@@ -147,14 +130,13 @@ for host in {hosts!r}:
 def test_only_the_link_opens_the_page(home: Home, spring: dict[str, Any]) -> None:
     assert get(home, "spring", "/").status == 403
     assert get(home, "elsewhere", "/").status == 403
-    link = home.run("open", "spring").strip()
-    opened = get(home, "spring", "/" + link.split("/", 3)[3])
+    opened = get(home, "spring", path_of(home.run("open", "spring")))
     assert opened.status == 303
-    cookie = (opened.getheader("Set-Cookie") or "").split(";")
-    assert "HttpOnly" in (opened.getheader("Set-Cookie") or "")
-    assert get(home, "spring", "/", Cookie=cookie[0]).status == 200
-    assert get(home, "spring", "/", Cookie=cookie[0], Origin="http://evil.example").status == 403
-    assert get(home, "spring", "/", Cookie=cookie[0][:-2] + "xx").status == 403
+    cookie, *marks = opened.headers["Set-Cookie"].split("; ")
+    assert "HttpOnly" in marks
+    assert get(home, "spring", "/", Cookie=cookie).status == 200
+    assert get(home, "spring", "/", Cookie=cookie, Origin="http://evil.example").status == 403
+    assert get(home, "spring", "/", Cookie=cookie[:-2] + "xx").status == 403
 
 
 def test_no_secret_is_where_others_look(home: Home, spring: dict[str, Any]) -> None:

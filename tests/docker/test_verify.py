@@ -9,7 +9,7 @@ from typing import Any
 import docker
 import pytest
 
-from sandbox.core.anatomy import confined
+from sandbox.core.anatomy import PYTHON, confined
 from sandbox.usecases.probing import PSQL
 from tests.docker.conftest import UP, Home
 from tests.docker.test_guard import TOOL, end_of, ended, in_seconds
@@ -28,7 +28,6 @@ from tests.docker.weakened import (
 pytestmark = pytest.mark.docker
 
 PORT = 29321
-PYTHON = "/opt/venv/bin/python"
 # Who reaches the gateway's port from inside asks for pages; where it is closed, nothing is asked.
 NO_GATEWAY = {
     *("as a proxy", "under its own names", "with a forged address"),

@@ -6,7 +6,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from sandbox.core.ports import Context, Transaction
+
+_NEVER = 10_000
+Act = Callable[[Context], object]
 
 
 class Killed(BaseException):
@@ -75,3 +80,16 @@ def mortal(context: Context, life: Life) -> Context:
     engine: Any = Dying(context.engine, life)
     gateway: Any = Dying(context.gateway, life)
     return replace(context, registry=registry, engine=engine, gateway=gateway)
+
+
+def steps(context: Context, act: Act) -> int:
+    """Do `act` in a process that lives on; return in how many steps."""
+    life = Life(_NEVER)
+    act(mortal(context, life))
+    return life.steps
+
+
+def killed_after(context: Context, act: Act, last: int) -> None:
+    """Do `act` in a process that is killed right after its step `last`."""
+    with pytest.raises(Killed):
+        act(mortal(context, Life(last)))

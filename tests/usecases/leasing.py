@@ -5,10 +5,7 @@ from datetime import timedelta
 from sandbox.core.anatomy import container_name
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.ports import Context
-from sandbox.usecases.leases import (
-    ExtendRequest,
-    RestoreRequest,
-)
+from sandbox.usecases.leases import ExtendRequest, RestoreRequest
 from sandbox.usecases.starting import guards_owed
 from tests.fakes import Clock, FakeEngine
 
@@ -25,16 +22,24 @@ def on_record(ctx: Context) -> Sandbox:
     return found
 
 
+def lease_file(engine: FakeEngine, id: str, name: str) -> bytes:
+    return engine.read(container_name(id, "lease"), f"/run/sandbox/{name}")
+
+
+def ends(engine: FakeEngine, id: str) -> int:
+    """Return the end that the guards of that sandbox know, in unix seconds."""
+    return int(lease_file(engine, id, "deadline").split()[0])
+
+
 def guards_end(ctx: Context, engine: FakeEngine) -> int:
     """Return the end that the guards of the sandbox know, in unix seconds."""
-    holder = container_name(on_record(ctx).id, "lease")
-    return int(engine.read(holder, "/run/sandbox/deadline").split()[0])
+    return ends(engine, on_record(ctx).id)
 
 
 def running(ctx: Context, engine: FakeEngine) -> set[str]:
     mine = on_record(ctx).id
-    return {n.removeprefix(f"sandbox-{mine}-") for n, b in engine.containers.items() if b.running
-            and mine in n}  # fmt: skip
+    names = [name for name, box in engine.containers.items() if box.running and mine in name]
+    return {name.removeprefix(f"sandbox-{mine}-") for name in names}
 
 
 def owed(ctx: Context) -> bool:

@@ -1,10 +1,12 @@
 """A home with a warm pool, as tests of the use cases want it."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.phases import State
 from sandbox.core.ports import Context
+from sandbox.usecases.homes import InitRequest, init
 from sandbox.usecases.reaping import ReapRequest, reap
 
 TEMPLATE = "segment-rfm"
@@ -26,3 +28,11 @@ def reaped(ctx: Context) -> list[tuple[str, str]]:
 def pooled(ctx: Context) -> list[Sandbox]:
     with ctx.registry.reading() as tx:
         return tx.sandboxes([State.POOLED])
+
+
+def filled(ctx: Context, home: Path) -> Context:
+    """Make a home that keeps one sandbox ready; return its context."""
+    warm = with_pool(ctx, segment_rfm=1)
+    init(warm, InitRequest(folder=str(home)))
+    assert reaped(warm) == [("fill-pool", TEMPLATE)]
+    return warm

@@ -20,7 +20,7 @@ from sandbox.usecases.sandboxes import DownRequest, ShowRequest, down, show
 from sandbox.usecases.verifying import VerifyRequest, verify
 from tests.fakes import Clock, FakeEngine, Trap, unavailable
 from tests.usecases.asking_up import codes, events, make, state, wish
-from tests.usecases.dying import Killed, Life, mortal
+from tests.usecases.dying import killed_after, steps
 
 pytestmark = pytest.mark.usefixtures("snapshot")
 NAME, HOST = "spring-coupon", "api.example.com"
@@ -303,12 +303,10 @@ def test_killed_on_the_way_it_is_reaped_whole(ctx: Context, home: Path, engine: 
     init(ctx, InitRequest(folder=str(home)))
     outward(ctx)
     down(ctx, DownRequest(name=NAME, keep=False))
-    before, life = engine.listing(), Life(10_000)
-    outward(mortal(ctx, life))
+    before, count = engine.listing(), steps(ctx, outward)
     down(ctx, DownRequest(name=NAME, keep=False))
-    for last in range(1, life.steps + 1, 2):
-        with pytest.raises(Killed):
-            outward(mortal(ctx, Life(last)))
+    for last in range(1, count + 1, 2):
+        killed_after(ctx, outward, last)
         reap(ctx, ReapRequest(apply=True))
         if state(ctx) == "ready":
             down(ctx, DownRequest(name=NAME, keep=False))

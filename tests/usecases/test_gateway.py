@@ -13,7 +13,7 @@ from sandbox.usecases.reaping import ReapRequest, reap
 from sandbox.usecases.sandboxes import DownRequest, down
 from tests.fakes import FakeEngine, FakeGateway, Said, Trap, unavailable
 from tests.usecases.asking_up import codes, make
-from tests.usecases.dying import Killed, Life, mortal
+from tests.usecases.dying import killed_after, steps
 
 pytestmark = pytest.mark.usefixtures("snapshot")
 
@@ -156,13 +156,11 @@ def test_mending_it_killed_after_every_step(
     for name in ("first", "second"):
         make(ctx, name)
     lose(ctx, engine, gateway)
-    life = Life(10_000)
-    ensure_gateway(mortal(ctx, life))
-    assert life.steps > 6
-    for last in range(1, life.steps + 1):
+    count = steps(ctx, ensure_gateway)
+    assert count > 6
+    for last in range(1, count + 1):
         lose(ctx, engine, gateway)
-        with pytest.raises(Killed):
-            ensure_gateway(mortal(ctx, Life(last)))
+        killed_after(ctx, ensure_gateway, last)
         applied(ctx)
         assert joined(ctx, engine) == {"first", "second"}, last
         assert set(gateway.routes) == {"first", "second"}, last

@@ -1,7 +1,5 @@
 """kill -9 after every step of `up` and `down`: the reaper leaves what was there before."""
 
-from collections.abc import Callable
-
 import pytest
 
 from sandbox.core.phases import LIVE
@@ -12,11 +10,9 @@ from sandbox.usecases.reaping import ReapRequest, reap
 from sandbox.usecases.sandboxes import DownRequest, down
 from tests.fakes import FakeEngine, FakeGateway
 from tests.usecases.asking_up import chain_holds, journal, make, state
-from tests.usecases.dying import Killed, Life, mortal
+from tests.usecases.dying import killed_after, steps
 
 NAME = "spring-coupon"
-NEVER = 10_000
-Act = Callable[[Context], object]
 
 
 @pytest.fixture(autouse=True)
@@ -26,17 +22,6 @@ def _settled(ctx: Context, home: object, snapshot: Snapshot) -> None:
     make(ctx, "other")
     make(ctx)
     down(ctx, DownRequest(name=NAME))
-
-
-def steps(ctx: Context, act: Act) -> int:
-    life = Life(NEVER)
-    act(mortal(ctx, life))
-    return life.steps
-
-
-def killed_after(ctx: Context, act: Act, last: int) -> None:
-    with pytest.raises(Killed):
-        act(mortal(ctx, Life(last)))
 
 
 def reaped(ctx: Context) -> list[str]:

@@ -26,15 +26,13 @@ from sandbox.usecases.reaping import ReapRequest, reap
 from sandbox.usecases.sandboxes import DownRequest, down
 from tests.fakes import Clock, FakeEngine, FakeGateway
 from tests.usecases.asking_up import chain_holds, make
-from tests.usecases.dying import Killed, Life, mortal
+from tests.usecases.dying import Act, killed_after, steps
 from tests.usecases.leasing import BACK, MORE, NAME, guards_end, on_record, owed, running
 
 FREEZE = FreezeRequest(name=NAME, reason="Too many queries")
-NEVER = 10_000
 # What starts containers has many steps, and is killed after each; of the others after every third.
 EACH, SHORT = 3, {"extend", "freeze", "stop the line", "resume with credit", "expire"}
 Step = Callable[[Context, FakeEngine, Clock], object]
-Verb = Callable[[Context], object]
 
 
 @pytest.fixture(autouse=True)
@@ -70,13 +68,11 @@ def stopped(ctx: Context, engine: FakeEngine, clock: Clock) -> None:
 def extended_and_frozen(ctx: Context, engine: FakeEngine, clock: Clock) -> None:
     """Frozen, and given more time by a command that could not tell the guards any more."""
     freeze(ctx, FREEZE)
-    life = Life(NEVER)
-    extend(mortal(ctx, life), MORE)
+    count = steps(ctx, lambda context: extend(context, MORE))
     down(ctx, DownRequest(name=NAME, keep=False))
     make(ctx)
     freeze(ctx, FREEZE)
-    with pytest.raises(Killed):
-        extend(mortal(ctx, Life(life.steps - 2)), MORE)
+    killed_after(ctx, lambda context: extend(context, MORE), count - 2)
     assert owed(ctx)
     clock.advance(hours=4)
 
@@ -85,7 +81,7 @@ def line(context: Context) -> None:
     stop_line(context, StopLineRequest(reason="A mask is wrong"))
 
 
-VERBS: dict[str, tuple[Step, Verb]] = {
+VERBS: dict[str, tuple[Step, Act]] = {
     "extend": (nothing, lambda ctx: extend(ctx, MORE)),
     "freeze": (nothing, lambda ctx: freeze(ctx, FREEZE)),
     "stop the line": (nothing, line),
@@ -128,14 +124,12 @@ def test_killed_after_every_step(
         before(ctx, engine, clock)
 
     begin()
-    life = Life(NEVER)
-    verb(mortal(ctx, life))
-    assert life.steps >= 3
-    for last in range(1, life.steps + 1, EACH if name in SHORT else 1):
+    count = steps(ctx, verb)
+    assert count >= 3
+    for last in range(1, count + 1, EACH if name in SHORT else 1):
         end(ctx)
         begin()
-        with pytest.raises(Killed):
-            verb(mortal(ctx, Life(last)))
+        killed_after(ctx, verb, last)
         done = reap(ctx, ReapRequest(apply=True))
         assert not done.failed, (last, done)
         agree(ctx, engine, gateway)

@@ -1,8 +1,6 @@
 """kill -9 after every step of a fill and of a claim; and many who claim the last one at once."""
 
-import multiprocessing
-from dataclasses import replace
-from multiprocessing.synchronize import Barrier
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +10,17 @@ from sandbox.core.errors import SandboxError
 from sandbox.core.phases import LIVE
 from sandbox.core.ports import Context
 from sandbox.core.snapshot import Snapshot
-from sandbox.drivers.registry.store import SqlRegistry
 from sandbox.usecases.homes import InitRequest, init
+from sandbox.usecases.provisioning import UpResult
 from sandbox.usecases.reaping import ReapRequest, reap
 from sandbox.usecases.sandboxes import DownRequest, down
 from tests.fakes import FakeEngine, FakeGateway
 from tests.usecases.asking_up import chain_holds, codes, journal, make, state
-from tests.usecases.dying import Killed, Life, mortal
+from tests.usecases.dying import killed_after, steps
 from tests.usecases.pools import TEMPLATE, pooled, reaped, with_pool
+from tests.usecases.racing import eight_make
 
 NAME = "spring-coupon"
-NEVER = 10_000
-FORK = multiprocessing.get_context("fork")
-RACERS, SECONDS = 8, 60
 
 
 @pytest.fixture
@@ -37,17 +33,6 @@ def warm(ctx: Context, home: Path, snapshot: Snapshot) -> Context:
 
 def fill(context: Context) -> object:
     return reap(context, ReapRequest(apply=True))
-
-
-def steps(context: Context, act: Any) -> int:
-    life = Life(NEVER)
-    act(mortal(context, life))
-    return life.steps
-
-
-def killed_after(context: Context, act: Any, last: int) -> None:
-    with pytest.raises(Killed):
-        act(mortal(context, Life(last)))
 
 
 def check_empty(ctx: Context, engine: FakeEngine, gateway: FakeGateway, before: object) -> None:
@@ -131,33 +116,18 @@ def test_a_retirement_killed_after_every_step(
         check_empty(warm, engine, gateway, before)
 
 
-def _race(ctx: Context, home: Path, number: int, start: Barrier, outcomes: Any) -> None:
-    """One process: its own connection to the registry, its own engine, its own ids."""
-    own = SqlRegistry(home / ".sandbox")
-    mine = replace(ctx, registry=own, new_id=lambda: f"{number:012x}")
-    start.wait(SECONDS)
+def _claims(make_mine: Callable[[], UpResult]) -> tuple[str, str]:
     try:
-        made = make(mine, f"racer-{number}")
-        outcomes.put((made.pool, made.sandbox.id))
+        made = make_mine()
     except SandboxError as error:
-        outcomes.put((type(error).__name__, ""))
-    own.close()
+        return type(error).__name__, ""
+    return made.pool, made.sandbox.id
 
 
 def test_eight_processes_race_for_the_last_pooled_one(warm: Context, home: Path) -> None:
     reaped(warm)
     (one,) = pooled(warm)
-    warm.registry.close()  # type: ignore[attr-defined]
-    start, outcomes = FORK.Barrier(RACERS), FORK.Queue()
-    racers = [
-        FORK.Process(target=_race, args=(warm, home, 0xA0 + n, start, outcomes))
-        for n in range(RACERS)
-    ]
-    for racer in racers:
-        racer.start()
-    said = [outcomes.get(timeout=SECONDS) for _ in racers]
-    for racer in racers:
-        racer.join(SECONDS)
+    said = eight_make(warm, home, _claims)
     assert [each for pool, each in said if pool == "claimed"] == [one.id], said
     # Four of anna's five slots are left; the others go cold or are denied.
     assert sorted(pool for pool, _ in said) == ["Denied"] * 4 + ["claimed"] + ["none is left"] * 3

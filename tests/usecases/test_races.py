@@ -1,9 +1,7 @@
 """Several at once on one registry: one name, one last slot, one removal."""
 
-import multiprocessing
 import threading
 from collections.abc import Callable
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +10,16 @@ import pytest
 from sandbox.core.errors import Conflict, Denied, SandboxError
 from sandbox.core.phases import LIVE
 from sandbox.core.ports import Context
-from sandbox.drivers.registry.store import SqlRegistry
 from sandbox.usecases.homes import InitRequest, init
+from sandbox.usecases.provisioning import UpResult
 from sandbox.usecases.reaping import ReapRequest, reap
 from sandbox.usecases.sandboxes import DownRequest, down
 from tests.fakes import Clock, FakeEngine
 from tests.usecases.asking_up import cap, chain_holds, codes, events, make
+from tests.usecases.racing import SECONDS, eight_make
 
 pytestmark = pytest.mark.usefixtures("snapshot")
-FORK = multiprocessing.get_context("fork")
-RACERS = 8
 MOST = 5  # sandboxes-per-owner in policies/baseline.yaml
-SECONDS = 60
 
 
 def race(count: int, act: Callable[[int], object]) -> list[object]:
@@ -85,24 +81,14 @@ def test_down_and_reap_of_one_sandbox_certify_it_once(
     assert chain_holds(ctx)
 
 
-def _race_for_a_slot(
-    ctx: Context, home: Path, number: int, start: Barrier, outcomes: "Any"
-) -> None:
-    """One process: its own connection to the registry, its own engine, its own ids."""
-    from dataclasses import replace
-
-    own = SqlRegistry(home / ".sandbox")
-    mine = replace(ctx, registry=own, new_id=lambda: f"{number:012x}")
-    start.wait(SECONDS)
+def _wins(make_mine: Callable[[], UpResult]) -> str:
     try:
-        make(mine, f"racer-{number}")
-        outcomes.put("won")
+        make_mine()
     except Denied as error:
-        rules = [f["rule"] for f in error.details["decision"]["findings"]]
-        outcomes.put(",".join(rules))
+        return ",".join(f["rule"] for f in error.details["decision"]["findings"])
     except SandboxError as error:
-        outcomes.put(repr(error))
-    own.close()
+        return repr(error)
+    return "won"
 
 
 @pytest.mark.parametrize(
@@ -116,17 +102,7 @@ def test_eight_processes_race_for_the_last_slot(
     cap(home, rule, most)
     for number in range(MOST - 1):
         make(ctx, f"held-{number}")
-    ctx.registry.close()  # type: ignore[attr-defined]
-    start, outcomes = FORK.Barrier(RACERS), FORK.Queue()
-    racers = [
-        FORK.Process(target=_race_for_a_slot, args=(ctx, home, 0xA0 + n, start, outcomes))
-        for n in range(RACERS)
-    ]
-    for racer in racers:
-        racer.start()
-    said = sorted(outcomes.get(timeout=SECONDS) for _ in racers)
-    for racer in racers:
-        racer.join(SECONDS)
+    said = eight_make(ctx, home, _wins)
     assert said.count("won") == 1, said
     assert set(said) == {"won", rule}, said
     assert len(live(ctx)) == MOST

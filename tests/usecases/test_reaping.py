@@ -17,9 +17,10 @@ from sandbox.drivers.home import HomeFolder
 from sandbox.usecases.homes import InitRequest, init
 from sandbox.usecases.reaping import ReapRequest, ReapResult, reap
 from sandbox.usecases.sandboxes import DownRequest, down
+from sandbox.usecases.snapshots import BuildSnapshotRequest, build
 from tests.fakes import Clock, DeadEngine, FakeEngine, FakeGateway, FakeReader, Trap, unavailable
 from tests.usecases.asking_up import chain_holds, codes, events, make, state
-from tests.usecases.dying import Killed, Life, mortal
+from tests.usecases.dying import killed_after
 
 pytestmark = pytest.mark.usefixtures("snapshot")
 NAME = "spring-coupon"
@@ -302,11 +303,8 @@ def test_one_that_fails_does_not_stop_the_others(
 
 
 def test_a_killed_build_is_settled(ctx: Context, reader: FakeReader, engine: FakeEngine) -> None:
-    from sandbox.usecases.snapshots import BuildSnapshotRequest, build
-
     before = engine.listing()
-    with pytest.raises(Killed):
-        build(mortal(ctx, Life(5)), BuildSnapshotRequest(source="core"))
+    killed_after(ctx, lambda own: build(own, BuildSnapshotRequest(source="core")), 5)
     assert engine.listing() != before
     with HomeFolder(Path(ctx.files.access().path)).workshop("core"):
         assert applied(ctx) == []

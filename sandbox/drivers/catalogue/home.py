@@ -76,16 +76,13 @@ class HomeCatalogue:
     def source(self, name: str) -> Source:
         """Return one source; raises NotFound with the nearest name, InvalidInput if it is wrong."""
         # Late: only who reads a source needs the rules of masks.
-        from sandbox.core.gate import accept_problems
-        from sandbox.core.masking import problems
-        from sandbox.core.relations import reference_problems
+        from sandbox.core.faults import source_faults
 
         self._known("source", name, self.sources)
         file = f"sources/{name}.yaml"
         source, document = self._load(Source, file)
         _same_name(file, document, source.name, name)
-        wrong = [*problems(source), *accept_problems(source), *reference_problems(source)]
-        _raise_first(file, document, wrong, source=True)
+        _raise_first(file, document, source_faults(source), source=True)
         return source
 
     def policies(self) -> PolicySet:

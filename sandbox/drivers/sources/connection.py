@@ -75,6 +75,13 @@ def ask(con: "DuckDBPyConnection", query: str) -> list[tuple[Any, ...]]:
     return con.execute("FROM postgres_query(?, ?)", [SOURCE, query]).fetchall()
 
 
+def row_count(con: "DuckDBPyConnection", rows: str) -> int:
+    """Return how many rows there are; `rows` is SQL, what follows FROM."""
+    found = con.execute(f"SELECT count(*) FROM {rows}").fetchone()  # noqa: S608
+    assert found is not None
+    return int(found[0])
+
+
 def quoted(*names: str) -> str:
     """Return names as one quoted, dotted identifier, in PostgreSQL's and DuckDB's common form."""
     from sqlalchemy.dialects.postgresql.base import PGDialect

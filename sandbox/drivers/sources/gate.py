@@ -17,22 +17,21 @@ from sandbox.core.gate import (
     FORM,
     REAL,
     VERSIONS,
-    Place,
-    places,
     sorted_out,
     suspected,
     tolerated,
     unchanged,
 )
 from sandbox.core.leaks import GateReport, Leak
+from sandbox.core.places import Place, places
 from sandbox.core.relations import Relations
 from sandbox.core.source import Table
-from sandbox.drivers.sources.connection import literal, quoted
+from sandbox.drivers.sources.connection import literal, quoted, row_count
 from sandbox.drivers.sources.masks import listed_only
 from sandbox.drivers.sources.proof import Equals, at_path, many
 from sandbox.drivers.sources.real import telling
 from sandbox.drivers.sources.relations import broken
-from sandbox.drivers.sources.scan import scanned
+from sandbox.drivers.sources.scan import FEW, different_values, scanned
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
 GATED = "gated"
 # One pattern of this many values is read in one pass of RE2 within its memory.
 _CHUNK = 100
-# So many different values fit into memory with their counts.
-_FEW = 50_000
 # Values looked for in the raw bytes, and the bytes that may be read for them.
 _RAW_VALUES, _RAW_BYTES = 40, 4 * 2**30
 _CATALOGUE = """
@@ -184,10 +181,10 @@ def _equal(
 ) -> Iterator[Leak]:
     if not equal:
         return
-    if place.way == "coarse":
-        yield from unchanged(place, _count(con, f"{column} IS NOT NULL"), equal)
-        return
     values = _count(con, f"{column} IS NOT NULL")
+    if place.way == "coarse":
+        yield from unchanged(place, values, equal)
+        return
     odds = chance(place.mask, type_)
     squares = _squares(con, column, values) if odds else 0
     if equal > most_equal(odds, values, squares):
@@ -196,9 +193,8 @@ def _equal(
 
 def _squares(con: "DuckDBPyConnection", column: str, values: int) -> int:
     """Return the sum of the squares of how often each value is there; roughly, if they are many."""
-    found = con.execute(f"SELECT approx_count_distinct({column}) FROM place").fetchone()  # noqa: S608
-    different = max(int(found[0]) if found else 1, 1)
-    if different > _FEW:
+    different = different_values(con, "place", column)
+    if different > FEW:
         return 2 * values * values // different
     there = con.execute(
         f"SELECT sum(n * n) FROM (SELECT {column} AS v, count(*) AS n FROM place "  # noqa: S608
@@ -208,9 +204,7 @@ def _squares(con: "DuckDBPyConnection", column: str, values: int) -> int:
 
 
 def _count(con: "DuckDBPyConnection", condition: str) -> int:
-    found = con.execute(f"SELECT count(*) FROM place WHERE {condition}").fetchone()  # noqa: S608
-    assert found is not None
-    return int(found[0])
+    return row_count(con, f"place WHERE {condition}")
 
 
 def _documents(con: "DuckDBPyConnection", name: str, table: Table) -> Iterator[Leak]:
@@ -218,17 +212,14 @@ def _documents(con: "DuckDBPyConnection", name: str, table: Table) -> Iterator[L
     for column, rule in table.columns.items():
         if rule.mask.method == "json":
             stored = f"CAST({quoted(column)} AS JSON)"
-            found = con.execute(
-                f"SELECT count(*) FROM {quoted(GATED, 'main', name)} "  # noqa: S608
-                f"WHERE CAST({stored} AS VARCHAR) <> "
-                f"CAST({listed_only(rule.mask, stored)} AS VARCHAR)"
-            ).fetchone()
-            assert found is not None
-            if found[0]:
+            count = row_count(
+                con,
+                f"{quoted(GATED, 'main', name)} WHERE CAST({stored} AS VARCHAR) <> "
+                f"CAST({listed_only(rule.mask, stored)} AS VARCHAR)",
+            )
+            if count:
                 because = "more than the listed paths"
-                yield Leak(
-                    table=name, column=column, detector=FORM, count=found[0], because=because
-                )
+                yield Leak(table=name, column=column, detector=FORM, count=count, because=because)
 
 
 def _looked_for(
@@ -249,11 +240,9 @@ def _looked_for(
     ]
     if whole:
         tests.append(f"v IN ({', '.join(literal(v) for v in whole)})")
-    found = con.execute(
-        f"SELECT count(*) FROM (SELECT {text} AS v FROM place) WHERE {' OR '.join(tests)}"  # noqa: S608
-    ).fetchone()
-    if found and found[0]:
-        yield place.leak(detector, int(found[0]), "of the source's own values")
+    count = row_count(con, f"(SELECT {text} AS v FROM place) WHERE {' OR '.join(tests)}")  # noqa: S608
+    if count:
+        yield place.leak(detector, count, "of the source's own values")
 
 
 def _plain(column: str) -> str:

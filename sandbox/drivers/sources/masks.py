@@ -21,8 +21,10 @@ from sandbox.drivers.sources.fakes import FAKES, defined
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+# The masks that leave a value as it is.
+KEPT = ("keep", "preserve")
 _INEXACT = ("DOUBLE", "FLOAT")
-_DATES = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
+DATES = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 _SIGNED = ("SMALLINT", "INTEGER", "BIGINT")
 _UNSIGNED = ("USMALLINT", "UINTEGER", "UBIGINT")
 _NUMBERS = ("TINYINT", "UTINYINT", *_SIGNED, *_UNSIGNED, "HUGEINT", *_INEXACT)
@@ -208,7 +210,7 @@ def _rebuilt(tree: Tree | PartMask, value: str, depth: int) -> str:
     """Return a JSON document that holds the listed places of `value` and nothing else of it."""
     if isinstance(tree, PartMask):
         text = f"({value} ->> '$')"
-        made = value if tree.method in ("keep", "preserve") else _masked(tree, text, text)
+        made = value if tree.method in KEPT else _masked(tree, text, text)
         # What lies deeper was not listed, and would not be masked.
         plain = f"json_type({value}) NOT IN ('OBJECT', 'ARRAY', 'NULL')"
         return f"CASE WHEN {plain} THEN to_json({made}) END"
@@ -236,11 +238,11 @@ def _at(value: str, key: str) -> str:
 
 
 def _check_type(subject: str, kind: str, mask: Mask) -> None:
-    if mask.to in ("year", "month") and kind not in _DATES:
+    if mask.to in ("year", "month") and kind not in DATES:
         refuse_type(
             subject, f"mask generalise to {mask.to}", "a date", kind, "Use first instead of to"
         )
-    if mask.method == "shift-dates" and kind not in _DATES:
+    if mask.method == "shift-dates" and kind not in DATES:
         refuse_type(subject, "mask shift-dates", "a date", kind, "Use generalise")
     if mask.method == "integer-hmac" and kind not in (*_SIGNED, *_UNSIGNED):
         refuse_type(

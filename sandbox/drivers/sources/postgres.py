@@ -23,11 +23,11 @@ from sandbox.core.errors import (
     SandboxError,
     Unavailable,
 )
-from sandbox.core.gate import accept_problems
+from sandbox.core.faults import source_faults
 from sandbox.core.leaks import GateReport
-from sandbox.core.masking import pads, problems
+from sandbox.core.masking import pads
 from sandbox.core.ports import Built, Progress
-from sandbox.core.relations import Relations, reference_problems
+from sandbox.core.relations import Relations
 from sandbox.core.snapshot import TableCopy
 from sandbox.core.source import Source, Table
 from sandbox.core.text import clean
@@ -111,7 +111,7 @@ class PostgresReader:
 
 
 def _check_masks(source: Source, key: bytes) -> None:
-    wrong = [*problems(source), *accept_problems(source), *reference_problems(source)]
+    wrong = source_faults(source)
     if wrong:
         raise InvalidInput(
             "The source file's masks do not hold: " + clean("; ".join(wrong)) + ".",

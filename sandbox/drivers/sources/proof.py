@@ -8,8 +8,8 @@ and mask it again would cost as much as the build.
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from sandbox.core.gate import Place
 from sandbox.core.masking import steps
+from sandbox.core.places import Place
 from sandbox.drivers.sources.connection import literal, quoted
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.core.detecting import folded, kind_of
 from sandbox.core.masking import steps
-from sandbox.core.source import Column, Table
+from sandbox.core.source import OPEN, Column, Table
 from sandbox.drivers.sources.connection import quoted
+from sandbox.drivers.sources.masks import KEPT
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -24,9 +25,6 @@ _VALUES = 60
 _SHORTEST, _SHORTEST_JAPANESE, _SHORTEST_NUMBER = 6, 4, 9
 # Such a value is told apart inside a longer text; any other must be a whole value.
 _TELLING = re.compile(r"(?=.*[0-9@]).{8,}|.{14,}|[^\x00-\x7f]{7,}", re.DOTALL)
-_KEPT = ("keep", "preserve")
-# What is left out of these is left out as of no use; the same may stand in what is kept.
-_NOBODYS = ("public", "internal")
 
 
 def real_values(
@@ -37,11 +35,12 @@ def real_values(
     What stands more often is a word of the trade, not one person's. Dates and fractions are left
     out: they are equal by chance.
     """
+    # What is left out of open classes is of no use; the same may stand in what is kept.
     hidden = {
         column: rule
         for column, rule in table.columns.items()
-        if rule.data_class not in _NOBODYS
-        and rule.mask.method not in _KEPT
+        if rule.data_class not in OPEN
+        and rule.mask.method not in KEPT
         and (kind_of(types[column]) in ("text", "integer") or types[column] == "UUID")
     }
     if not hidden:
@@ -81,7 +80,7 @@ def _leaves(rule: Column, value: str) -> Iterator[str]:
     if rule.mask.method != "json":
         yield value
         return
-    kept = {steps(part.path) for part in rule.mask.paths if part.mask.method in _KEPT}
+    kept = {steps(part.path) for part in rule.mask.paths if part.mask.method in KEPT}
     try:
         document = json.loads(value)
     except ValueError:

@@ -8,7 +8,7 @@ from sandbox.core.gate import REFERENCE, UNIQUE
 from sandbox.core.leaks import Leak
 from sandbox.core.relations import Key, Reference, Relations, relations
 from sandbox.core.source import Source
-from sandbox.drivers.sources.connection import ask, literal, quoted
+from sandbox.drivers.sources.connection import ask, literal, quoted, row_count
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -81,7 +81,7 @@ def _leak(table: str, columns: tuple[str, ...], detector: str, count: int, becau
 def _repeated(con: "DuckDBPyConnection", database: str, key: Key) -> int:
     rows = _rows(database, key.table, key.columns)
     return sum(
-        _count(con, f"(SELECT 1 FROM {rows} WHERE {part} GROUP BY key HAVING count(*) > 1)")  # noqa: S608
+        row_count(con, f"(SELECT 1 FROM {rows} WHERE {part} GROUP BY key HAVING count(*) > 1)")  # noqa: S608
         for part in _parts(con, rows)
     )
 
@@ -90,7 +90,7 @@ def _orphans(con: "DuckDBPyConnection", database: str, reference: Reference) -> 
     rows = _rows(database, reference.table, reference.columns)
     keys = _rows(database, reference.key.table, reference.key.columns)
     return sum(
-        _count(
+        row_count(
             con,
             f"(SELECT key FROM {rows} WHERE {part} AND key NOT IN "  # noqa: S608
             f"(SELECT key FROM {keys} WHERE {part}))",
@@ -109,11 +109,5 @@ def _rows(database: str, table: str, columns: tuple[str, ...]) -> str:
 
 
 def _parts(con: "DuckDBPyConnection", rows: str) -> Iterator[str]:
-    number = _count(con, rows) // _AT_ONCE + 1
+    number = row_count(con, rows) // _AT_ONCE + 1
     return (f"hash(key) % {number} = {part}" for part in range(number))
-
-
-def _count(con: "DuckDBPyConnection", rows: str) -> int:
-    found = con.execute(f"SELECT count(*) FROM {rows}").fetchone()  # noqa: S608
-    assert found is not None
-    return int(found[0])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Enough to tell chance from a rule; beyond it a column that has failed is not read to its end.
 MOST_CHECKED = 20_000
 # Up to this many different values are counted first, and each is looked at once.
-_FEW = 50_000
+FEW = 50_000
 _BATCH = 2048
 _FOLDABLE = "[！-～\u3000‐-―−]"
 # One set of characters, none of them ASCII but the hyphen of a range.
@@ -39,6 +39,13 @@ def scanned(
         for name, type_ in columns.items()
         if (detectors := _for(name, type_))
     }
+
+
+def different_values(con: "DuckDBPyConnection", table: str, column: str) -> int:
+    """Return roughly how many different values a column has, 1 at least; both are quoted SQL."""
+    found = con.execute(f"SELECT approx_count_distinct({column}) FROM {table}").fetchone()  # noqa: S608
+    assert found is not None
+    return max(int(found[0]), 1)
 
 
 def _for(column: str, type_: str) -> list[Detector]:
@@ -73,11 +80,7 @@ def _values(con: "DuckDBPyConnection", table: str, column: str) -> str:
     """Return the SQL of a column's folded values `v`, each with how often it is there, `n`."""
     text = f"CAST({quoted(column)} AS VARCHAR)"
     there = f"FROM {table} WHERE {quoted(column)} IS NOT NULL"
-    different = con.execute(
-        f"SELECT approx_count_distinct({quoted(column)}) FROM {table}"  # noqa: S608
-    ).fetchone()
-    assert different is not None
-    few = different[0] <= _FEW
+    few = different_values(con, table, quoted(column)) <= FEW
     plain = (
         f"SELECT {text} AS v, count(*) AS n {there} GROUP BY ALL"
         if few

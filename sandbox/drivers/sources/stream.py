@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from sandbox.core.detecting import folded
 from sandbox.core.errors import Unavailable
-from sandbox.core.gate import places
 from sandbox.core.lease import spoken
 from sandbox.core.masking import described
+from sandbox.core.places import places
 from sandbox.core.rows import rows_described
 from sandbox.core.snapshot import ColumnCopy, TableCopy
 from sandbox.core.source import Mask, Source, Table
 from sandbox.core.text import clean
-from sandbox.drivers.sources.connection import SNAPSHOT, SOURCE, ask, literal, quoted
+from sandbox.drivers.sources.connection import SNAPSHOT, SOURCE, ask, literal, quoted, row_count
 from sandbox.drivers.sources.gate import Known
-from sandbox.drivers.sources.masks import expression, set_key
+from sandbox.drivers.sources.masks import KEPT, expression, set_key
 from sandbox.drivers.sources.proof import Proof, proved_select
 from sandbox.drivers.sources.real import real_values
 from sandbox.drivers.sources.relations import live_relations
@@ -69,9 +69,7 @@ def copy_tables(
     # What a checkpoint moves out of the write-ahead log was masked before it came there.
     con.execute(f"CHECKPOINT {SNAPSHOT}")
     copies = tuple(
-        _copied(con, name, table, numerics).model_copy(
-            update={"chosen": rows_described(table, as_of)}
-        )
+        _copied(con, name, table, numerics, rows_described(table, as_of))
         for name, table in source.tables.items()
     )
     con.execute(f"DETACH {SNAPSHOT}")
@@ -117,11 +115,13 @@ def _numerics(con: "DuckDBPyConnection", source: Source) -> set[tuple[str, str]]
 
 
 def _copied(
-    con: "DuckDBPyConnection", name: str, table: Table, numerics: set[tuple[str, str]]
+    con: "DuckDBPyConnection",
+    name: str,
+    table: Table,
+    numerics: set[tuple[str, str]],
+    chosen: str,
 ) -> TableCopy:
     stored = quoted(SNAPSHOT, "main", name)
-    rows = con.execute(f"SELECT count(*) FROM {stored}").fetchone()  # noqa: S608
-    assert rows is not None
     columns = tuple(
         ColumnCopy(
             name=column,
@@ -131,12 +131,12 @@ def _copied(
         )
         for column, kind, *_ in con.execute(f"DESCRIBE {stored}").fetchall()
     )
-    return TableCopy(name=name, rows=rows[0], columns=columns)
+    return TableCopy(name=name, rows=row_count(con, stored), columns=columns, chosen=chosen)
 
 
 def _type_of(kind: str, mask: Mask, numeric: bool) -> str:
     # DuckDB's reader makes DOUBLE of a numeric without precision, or with more than 38 digits.
-    rounded = numeric and mask.method in ("keep", "preserve") and kind.startswith("DOUBLE")
+    rounded = numeric and mask.method in KEPT and kind.startswith("DOUBLE")
     return f"{kind}, {_ROUNDED}" if rounded else kind
 
 

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 
 from sandbox.core.rows import first_day
 from sandbox.core.source import Sample, Table, Wanted
-from sandbox.drivers.sources.connection import literal, quoted
-from sandbox.drivers.sources.masks import check_exact, refuse_type
+from sandbox.drivers.sources.connection import literal, quoted, row_count
+from sandbox.drivers.sources.masks import DATES, check_exact, refuse_type
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 # How finely subjects are told apart: 60 bits of a keyed digest.
 _DRAWS = 2**60
-_DATES = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 
 
 def plain_condition(table: Table, as_of: datetime) -> str:
@@ -41,20 +40,18 @@ def sampled_condition(
         f"CAST({quoted(sample.by)} AS VARCHAR)), 15) AS BIGINT)"
     )
     limit = round(_DRAWS * (sample.percent or 100) / 100)
-    drawn = f"FROM (SELECT {draw} AS draw FROM {live} WHERE {condition}) WHERE draw < "  # noqa: S608
+    drawn = f"(SELECT {draw} AS draw FROM {live} WHERE {condition}) WHERE draw < "  # noqa: S608
     if sample.most is not None:
         above = con.execute(
-            f"SELECT draw {drawn} {limit} ORDER BY draw LIMIT 1 OFFSET {sample.most}"
+            f"SELECT draw FROM {drawn} {limit} ORDER BY draw LIMIT 1 OFFSET {sample.most}"  # noqa: S608
         ).fetchone()
         limit = above[0] if above else limit
-    rows = con.execute(f"SELECT count(*) {drawn} {limit}").fetchone()
-    assert rows is not None
-    return f"{draw} < {limit}", int(rows[0])
+    return f"{draw} < {limit}", row_count(con, f"{drawn} {limit}")
 
 
 def check_rows(name: str, table: Table, types: Mapping[str, str]) -> None:
     """Raise InvalidInput where a window or a sample does not fit its column's type."""
-    if table.since is not None and types[table.since.column] not in _DATES:
+    if table.since is not None and types[table.since.column] not in DATES:
         kind = types[table.since.column]
         refuse_type(f"{name}.{table.since.column}", "window since", "a date", kind, "Use where")
     if table.sample is not None:

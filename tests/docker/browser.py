@@ -1,0 +1,43 @@
+"""What a browser does: ask the gateway for a page of a sandbox, with a link or with a cookie."""
+
+import http.client
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tests.docker.conftest import Home
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the gateway answered."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+
+
+def ask(port: int, name: str, path: str, method: str, headers: Mapping[str, str]) -> Answer:
+    """Ask the gateway at `port` for a path of the sandbox `name`."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    host = {"Host": f"{name}.localhost:{port}"}
+    connection.request(method, path, headers=host | dict(headers))
+    response = connection.getresponse()
+    body = response.read().decode(errors="replace")
+    connection.close()
+    return Answer(response.status, dict(response.getheaders()), body)
+
+
+def get(home: Home, name: str, path: str, **headers: str) -> Answer:
+    """Ask a home's gateway with GET."""
+    return ask(home.port, name, path, "GET", headers)
+
+
+def path_of(link: str) -> str:
+    """Return the path of a link, its question included."""
+    return "/" + link.strip().split("/", 3)[3]
+
+
+def cookie_of(home: Home, name: str) -> str:
+    """Use a fresh link; return what the browser sends from then on."""
+    opened = get(home, name, path_of(home.run("open", name)))
+    return opened.headers.get("Set-Cookie", "").split(";")[0]
