@@ -17,8 +17,8 @@ ParameterValue = int | float | bool | str
 
 _PART_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?")
 _PARAMETER_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-# What we put beside the services of every sandbox.
-_RESERVED = frozenset({"lab", "gateway", "proxy"})
+# What we put beside the services of every sandbox: containers and volumes of these names.
+_RESERVED = frozenset({"lab", "gateway", "proxy", "lease", "keep", "work"})
 
 
 class Words(Value):

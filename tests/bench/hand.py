@@ -2,11 +2,15 @@
 
 import json
 from dataclasses import dataclass, field
+from datetime import timedelta
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 from sandbox.core.addressing import addresses, first_free, overlapped
+from sandbox.core.anatomy import confined
+from sandbox.core.clock import guard_text
+from sandbox.drivers.clock import MachineClock
 
 from .commands import docker, gateway_of, inspected, say, took
 from .house import House, free_port
@@ -93,8 +97,11 @@ def _place(own: dict[str, str], name: str, number: int) -> dict[str, str]:
         for host in (str(placed.subnet[1]), "172.17.0.1", _METADATA)
         for port in (22, 80, 2375, int(own["GATEWAY_PORT"]))
     ]
+    clocks = MachineClock(lambda: None).reading()
     return {
         "NAME": name,
+        "DEADLINE": guard_text(clocks.wall + timedelta(hours=1), clocks).strip(),
+        "CONFINED": " ".join(confined()),
         "SUBNET": str(placed.subnet),
         "TOOL_ADDRESS": placed.services[0],
         "LAB_ADDRESS": placed.lab,

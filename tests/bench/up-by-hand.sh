@@ -15,19 +15,29 @@ hardened() { # name image user memory(bytes) cpus pids
     docker create --name "$name" --label "$LABEL" --user "$user" --entrypoint "" \
         --cap-drop ALL --security-opt no-new-privileges --read-only \
         --memory "$memory" --memory-swap "$memory" --cpus "$cpus" --pids-limit "$pids" \
+        --dns "$GATEWAY_ADDRESS" \
         --shm-size 64m --log-driver json-file --log-opt max-size=1m --log-opt max-file=2 \
         "$@" >/dev/null
+}
+
+bounded() { # ends the script after too many tries of what should come soon
+    tries=$((tries + 1))
+    [ $tries -lt 500 ] || { echo "it does not answer; see: docker logs $NAME-tool" >&2; exit 1; }
 }
 
 wait_for() { # url, curl's options
     url=$1
     shift
-    until curl -sf -o /dev/null -m 5 "$@" "$url"; do sleep 0.03; done
+    tries=0
+    until curl -sf -o /dev/null -m 5 "$@" "$url"; do
+        bounded
+        sleep 0.03
+    done
 }
 
 lease_files() {
     folder=$(mktemp -d)
-    date -d '+1 hour' +%s >"$folder/deadline"
+    printf '%s\n' "$DEADLINE" >"$folder/deadline"
     printf '%s' "$PARAMETERS" >"$folder/parameters.json"
     printf '{"host": "%s", "port": 5432, "database": "lab", "user": "lab", "password": "%s"}' \
         "$LAB_ADDRESS" "$PASSWORD" >"$folder/lab.json"
@@ -48,16 +58,19 @@ route_file() {
 }
 
 lab_password() {
+    tries=0
     until printf "ALTER ROLE lab PASSWORD '%s';\n" "$PASSWORD" |
         docker exec -i --user "$LAB_USER" "$NAME-lab" /usr/lib/postgresql/15/bin/psql \
             -X -q -v ON_ERROR_STOP=1 -h /tmp -U postgres -d lab >/dev/null 2>&1; do
+        bounded
         sleep 0.03
     done
 }
 
 verify() {
+    # shellcheck disable=SC2086 # words without spaces
     checks=$(printf '%s\n' "$FORBIDDEN" |
-        docker exec -i "$NAME-tool" /opt/venv/bin/python -m sandbox_verify)
+        docker exec -i "$NAME-tool" $CONFINED /opt/venv/bin/python -I -m sandbox_verify)
     case $checks in
     *'"held": false'*) echo "$checks" >&2; exit 1 ;;
     *'"held": true'*) ;;

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.core.anatomy import HOLDER, KEEPER
 from sandbox.core.errors import InvalidInput
 from sandbox.core.template import Template, check_template, resolve_parameters
 
@@ -123,7 +124,6 @@ SERVICE = {"command": ["/tool"], "port": 2718, "limits": {"memory_mb": 64, "cpus
     [
         ({"answers": "tol"}, "answers: tol is none of the services. Did you mean tool?"),
         ({"services": {"Tool": SERVICE}, "answers": "Tool"}, "services: Tool is not lower-case"),
-        ({"services": {"lab": SERVICE}, "answers": "lab"}, "services: lab is a name that every"),
         ({"workspace": "../x"}, "workspace: ../x does not lie inside"),
         ({"workspace": "/etc"}, "workspace: /etc does not lie inside"),
         ({"workspace": ""}, "workspace:  does not lie inside"),
@@ -137,6 +137,12 @@ SERVICE = {"command": ["/tool"], "port": 2718, "limits": {"memory_mb": 64, "cpus
 def test_problems_between_fields(fields: dict[str, Any], problem: str) -> None:
     (found,) = check_template(template(**fields))
     assert found.startswith(problem)
+
+
+@pytest.mark.parametrize("name", ["lab", "gateway", "proxy", HOLDER, KEEPER, "work"])
+def test_no_service_is_named_as_a_part_of_every_sandbox(name: str) -> None:
+    (found,) = check_template(template(services={name: SERVICE}, answers=name))
+    assert found == f"services: {name} is a name that every sandbox uses already."
 
 
 @pytest.mark.parametrize(
