@@ -100,7 +100,7 @@ def _answer_once(asked: Asked) -> int:
 
     with beside.new_file(asked.into) as file, render.screen(file) as progress:
         result = bootstrap.ask(asked.request, progress, asked.home)
-    render.show(result, asked.output)
+    render.show(result, asked.output, one_of_many=bool(asked.every))
     try:
         if asked.then:
             asked.then(result)
@@ -133,15 +133,18 @@ def _print_other(error: Exception, wants_json: bool) -> int:
     from sandbox.cli import render
 
     if hasattr(error, "format_message"):
-        render.show_usage(error, _known_templates(error), as_json=wants_json)
+        render.show_usage(error, _known(error), as_json=wants_json)
         return EXIT_USAGE
     render.show_bug(error, as_json=wants_json)
     return EXIT_INTERNAL
 
 
-def _known_templates(error: Exception) -> str:
-    """Return which templates there are, if `--template` is what `error` lacks."""
+def _known(error: Exception) -> str:
+    """Return what helps with `error`: where `--home` stands, or which templates there are."""
     context = getattr(error, "ctx", None)
+    if getattr(error, "option_name", "") == "--home" and context is not None:
+        verb = context.command_path.removeprefix("sandbox ")
+        return f"It comes before the command: sandbox --home DIR {verb}. "
     if context is None or getattr(getattr(error, "param", None), "name", "") != "template":
         return ""
     from sandbox.usecases.templates import TemplateNamesRequest

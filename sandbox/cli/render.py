@@ -87,11 +87,11 @@ def screen(file: BinaryIO | None = None) -> Iterator[Screen]:
         yield Screen(console, status, file)
 
 
-def show(result: Result, output: str) -> None:
-    """Print a result as asked; tables by `cli/tables.py`."""
+def show(result: Result, output: str, *, one_of_many: bool = False) -> None:
+    """Print a result as asked; tables by `cli/tables.py`. JSON is a line where more may follow."""
     cut = False
     if output == Output.JSON:
-        sys.stdout.write(result.model_dump_json(indent=2) + "\n")
+        sys.stdout.write(result.model_dump_json(indent=None if one_of_many else 2) + "\n")
     elif output == SqlOutput.CSV:
         _write_csv(result)
     else:

@@ -10,6 +10,7 @@ import typer
 
 from sandbox.cli.asking import MOST_ROWS, Asked, Returned, SqlOutput, command
 from sandbox.core.errors import InvalidInput, Unavailable
+from sandbox.core.text import clean
 
 if TYPE_CHECKING:
     from sandbox.core.resolving import Wish
@@ -185,6 +186,12 @@ def execute(
             "There is no command.",
             subject=name,
             hint=f"For example: sandbox exec {name} -- ls /work",
+        )
+    if command is words and words[0].startswith("-"):
+        raise InvalidInput(
+            f"The command cannot be {clean(words[0])}.",
+            subject=name,
+            hint=f"Options come before the name: sandbox exec --part lab {name} -- ls /lab",
         )
     return ExecRequest(name=name, command=tuple(command), part=part)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import AwareDatetime
 
+from sandbox.core.errors import Conflict
 from sandbox.core.lease import Lease
 from sandbox.core.phases import (
     Action,
@@ -168,5 +169,9 @@ class Sandbox(Value):
 
         Raises Conflict, naming what is allowed, if its state forbids it.
         """
-        phase = transition(self.state_at(now), action, to, self.name, self.next_step(now))
+        try:
+            phase = transition(self.state_at(now), action, to, self.name, self.next_step(now))
+        except Conflict as refused:  # the state alone does not know that its grace is over
+            refused.details["allowed_actions"] = list(self.actions_at(now))
+            raise
         return self.model_copy(update={"phase": phase, **changes})

@@ -10,6 +10,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
+from pydantic import AwareDatetime
+
 from sandbox.core.disk import below_floor
 from sandbox.core.errors import Conflict, SandboxError
 from sandbox.core.objects import SANDBOX
@@ -72,11 +74,13 @@ class Reaped(Chore):
 
 
 class ReapResult(Result):
-    """What was found, in the order of doing. `applied` is False for a dry run.
+    """What was found, in the order of doing, by a look `at` that time (UTC).
 
+    `applied` is False for a dry run.
     `unmeasured` tells what could not be measured of the disks, and is therefore not judged.
     """
 
+    at: AwareDatetime
     applied: bool
     chores: tuple[Reaped, ...]
     unmeasured: tuple[str, ...] = ()
@@ -113,7 +117,9 @@ def reap(context: Context, request: ReapRequest) -> ReapResult:
     found = chores(seen, context.settings.reaper.orphan_grace)
     if not request.apply:
         planned = (_became(chore, "to do") for chore in found)
-        return ReapResult(applied=False, chores=tuple(planned), unmeasured=unmeasured)
+        return ReapResult(
+            at=context.now(), applied=False, chores=tuple(planned), unmeasured=unmeasured
+        )
     note_use(context, seen)
     idling.note(context, known)
     _note_sightings(context, seen, found)
@@ -125,7 +131,7 @@ def reap(context: Context, request: ReapRequest) -> ReapResult:
     take_ballast(context)
     with suppress(SandboxError):  # what was done is told, also where nothing can be written
         note_run(context, sum(each.outcome == "failed" for each in done))
-    return ReapResult(applied=True, chores=tuple(done), unmeasured=unmeasured)
+    return ReapResult(at=context.now(), applied=True, chores=tuple(done), unmeasured=unmeasured)
 
 
 def look(context: Context, sandbox: str | None = None) -> Seen:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from sandbox.usecases.reaping import Reaped, ReapResult
 from sandbox.usecases.scheduling import ScheduleResult
 from tests.cli.conftest import Cli, error
 
+NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 SECONDS = 30
 
 
@@ -66,19 +68,27 @@ def a_chore(outcome: str, said: str = "") -> Reaped:
     [((), 0), (("to do",), 0), (("done", "left"), 0), (("done", "failed"), 7)],
 )
 def test_one_that_failed_is_in_the_exit_code(outcomes: tuple[str, ...], code: int) -> None:
-    result = ReapResult(applied=True, chores=tuple(a_chore(o) for o in outcomes))
+    result = ReapResult(at=NOW, applied=True, chores=tuple(a_chore(o) for o in outcomes))
     assert render.exit_code(result) == code
 
 
 def test_tables(capsys: pytest.CaptureFixture[str]) -> None:
     failed = a_chore("failed", "The engine\x1b[31m went away.")
-    render.show(ReapResult(applied=True, chores=(failed,)), "table")
-    render.show(ReapResult(applied=False, chores=(a_chore("to do"),)), "table")
-    render.show(ReapResult(applied=True, chores=()), "table")
+    render.show(ReapResult(at=NOW, applied=True, chores=(failed,)), "table")
+    render.show(ReapResult(at=NOW, applied=False, chores=(a_chore("to do"),)), "table")
+    render.show(ReapResult(at=NOW, applied=True, chores=()), "table")
     out = capsys.readouterr().out
     assert "failed: The engine\ufffd[31m went away." in out
     assert "A dry run: nothing was changed. Do it: sandbox reap --apply" in out
     assert "Nothing to settle." in out
+
+
+def test_each_look_of_a_watch_is_a_line_with_its_time(capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        look = ReapResult(at=NOW, applied=True, chores=(a_chore("done"),))
+        render.show(look, "json", one_of_many=True)
+    looks = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [datetime.fromisoformat(look["at"]) for look in looks] == [NOW, NOW]
 
 
 def test_what_was_written_is_printed_exactly(capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,6 +33,8 @@ def told_once(err: str) -> None:
         (["sql", "a", "SELECT 1", "--limt", "3"], "--limit"),
         (["up", "a", "--templte", "b"], "--template"),
         (["up", "-x", "-t", "segment-rfm"], "-x"),
+        (["list", "--home", "x"], "before the command: sandbox --home DIR list."),
+        (["audit", "list", "--home", "x"], "sandbox --home DIR audit list."),
     ],
 )
 def test_a_wrong_word_gets_the_right_one(cli: Cli, arguments: list[str], words: str) -> None:
@@ -192,3 +194,16 @@ class SilentEngine:
             self._open.append(asking)
             if asking.recv(1000):  # nothing: somebody only looked whether we listen
                 self.was_asked.set()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["--"], "ls /work"), (["--part", "lab", "ls"], "Options come before the name")],
+)
+def test_exec_without_a_command_says_how_it_is_written(
+    cli: Cli, words: list[str], said: str
+) -> None:
+    code, out, err = cli("exec", "spring-coupon", *words)
+    assert (code, out) == (3, "")
+    assert said in err
+    told_once(err)

@@ -127,6 +127,10 @@ def test_an_expired_one_is_restored_not_extended(ctx: Context, clock: Clock) -> 
     with pytest.raises(Conflict, match="expired cannot be extended") as refused:
         extend(ctx, MORE)
     assert refused.value.details["allowed_actions"] == ["restore", "down"]
+    clock.advance(hours=72)
+    with pytest.raises(Conflict, match="expired cannot be extended") as refused:
+        extend(ctx, MORE)
+    assert refused.value.details["allowed_actions"] == ["down"]
 
 
 @pytest.mark.parametrize("verb", [extend, restore])
