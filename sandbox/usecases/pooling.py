@@ -29,6 +29,10 @@ from sandbox.usecases.together import together
 from sandbox.usecases.wishes import Resolved, account_of, resolve_wish
 
 
+class HomeFull(Unavailable):
+    """The home's quota has no room for one more. The pool waits: what people hold goes first."""
+
+
 class PoolState(Value):
     """How many of a template wait in the pool, and how many should; or why none can be made."""
 
@@ -143,7 +147,7 @@ def _reserve(context: Context, resolved: Resolved, new_id: str) -> Sandbox | Non
 
 
 def _check_home(context: Context, tx: Transaction, resolved: Resolved) -> None:
-    """Raise Unavailable if one more would take the home beyond what its rules allow it."""
+    """Raise HomeFull if one more would take the home beyond what its rules allow it."""
     account = account_of(context, tx, resolved.template)
     asked = CreateInput.of(
         resolved.spec,
@@ -156,7 +160,7 @@ def _check_home(context: Context, tx: Transaction, resolved: Resolved) -> None:
     quotas = forecast(policies, "create", asked.as_document(), account, context.now())
     full = [q for q in quotas if q.of == "home" and not q.fits]
     if full:
-        raise Unavailable(
+        raise HomeFull(
             f"The home's quota has no room for one more: {full[0].what} {full[0].held:g} held, "
             f"{full[0].asked:g} asked, {full[0].allowed:g} allowed.",
             subject=resolved.template.name,

@@ -222,6 +222,8 @@ def _attend(context: Context, chore: Chore) -> Reaped:
             if chore.sandbox and not _still(context, chore):
                 return _became(chore, "left", "settled meanwhile")
             _ACTS[chore.kind](context, chore)
+    except pooling.HomeFull as full:
+        return _became(chore, "left", full.message)
     except SandboxError as error:
         return _became(chore, "failed", error.message)
     return _became(chore, "done")
