@@ -37,7 +37,8 @@ def requests(result: "LogsResult") -> list[Block]:
     for one in result.requests:
         when = f"{one.at.astimezone():%Y-%m-%d %H:%M:%S}"
         sizes = (fine_size(one.sent), fine_size(one.received))
-        grid.rows.append((when, one.method, as_written(one.host), one.port, _verdict(one), *sizes))
+        verdict = _verdict(one) + (f", {one.times:,} alike" if one.times > 1 else "")
+        grid.rows.append((when, one.method, as_written(one.host), one.port, verdict, *sizes))
     return [*([grid] if grid.rows else []), *_left_out(result.left_out)]
 
 

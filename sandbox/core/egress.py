@@ -47,6 +47,7 @@ _REFUSED = (
 _ACCESS = re.compile(
     r"(?m)^access (?P<at>\d+\.\d{3}) (?P<verdict>[A-Z_]+)/(?P<status>\d{3}) (?P<method>[A-Za-z]+) "
     r"(?P<host>[!-~]{1,256}) (?P<port>\d{1,5}) (?P<sent>\d+) (?P<received>\d+)"
+    r"(?: times (?P<times>\d+))?"
 )
 _ACCESS_AT = re.compile(r"(?m)^access (?P<at>\d+\.\d{3}) ")
 # What squid does not even ask its rules about; nobody was reached.
@@ -59,8 +60,9 @@ Span = tuple[datetime, datetime]
 
 
 class Asked(Value):
-    """One request that a sandbox's proxy had, and what it did.
+    """One request that a sandbox's proxy had, and what it did; or the last of many `times` alike.
 
+    Where there are very many, all for hosts that are not approved are alike.
     `refused` tells whether it was let through, `why` what refused it: a rule of the proxy, a name
     that was not found, or an address (`leads_to`) that its name must not have. `verifying`: it was
     refused while `verify` ran, whose attacks look like anybody's requests. Bytes are those of the
@@ -77,6 +79,7 @@ class Asked(Value):
     verifying: bool
     sent: int
     received: int
+    times: int = 1
 
 
 class Contact(Value):
@@ -247,6 +250,7 @@ def _asked(found: re.Match[str], looked_up: Mapping[str, str], verified: Iterabl
         verifying=refused and any(first <= at <= last for first, last in verified),
         sent=int(found["sent"]),
         received=int(found["received"]),
+        times=int(found["times"] or 1),
     )
 
 
@@ -255,7 +259,7 @@ def contacts(requests: Iterable[Asked]) -> tuple[Contact, ...]:
     counted: dict[tuple[str, int, bool, bool], Contact] = {}
     for one in requests:
         own = one.model_dump(exclude={"at", "method"})
-        contact = Contact(times=1, last=one.at, **own)
+        contact = Contact(last=one.at, **own)
         key = (one.host, one.port, one.refused, one.verifying)
         counted[key] = _added(counted[key], contact) if key in counted else contact
     return tuple(counted[key] for key in sorted(counted))

@@ -235,7 +235,7 @@ def _proxy_logs(context: Context, sandbox: Sandbox, request: LogsRequest) -> Log
         part=PROXY,
         lines=(),
         requests=tuple(own[-request.tail :]),
-        left_out=len(found) - len(own),
+        left_out=sum(one.times for one in found if one.verifying),
     )
 
 

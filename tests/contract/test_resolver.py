@@ -4,19 +4,22 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from sandbox.core.egress import asked as read_requests
+from sandbox.core.egress import contacts
 from tests.contract.programs import RESOLVER, loaded
 
 HOSTS = {"api.example.com"}
 REFUSED = [IPv4Network("10.0.0.0/8"), IPv4Network("169.254.0.0/16")]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def resolver() -> ModuleType:
     return loaded(RESOLVER)
 
@@ -174,3 +177,46 @@ def test_records_that_were_not_asked_for_spoil_the_answer(resolver: Any, server:
 def test_what_is_no_question_is_refused(resolver: Any, packet: bytes) -> None:
     with pytest.raises((ValueError, IndexError, struct.error)):
         resolver.answer(packet, HOSTS, REFUSED, [])
+
+
+def line(host: str, verdict: str = "TCP_TUNNEL/200", sent: int = 10, port: int = 443) -> str:
+    return f"access 1700000000.000 {verdict} CONNECT {host} {port} {sent} 20\n"
+
+
+def test_few_requests_are_told_one_by_one(resolver: Any) -> None:
+    requests = resolver.Requests(HOSTS)
+    for given in (line("api.example.com"), line("other.example.com", "TCP_DENIED/403")):
+        assert requests.tell(given) == given.strip()
+    assert requests.rest() == []
+
+
+def test_what_was_asked_before_is_not_pushed_out_by_what_is_asked_often(resolver: Any) -> None:
+    requests = resolver.Requests(HOSTS)
+    said = [requests.tell(line("api.example.com", sent=1))]
+    tried = 200_000
+    said += [requests.tell(line(f"x{n}.example.net", "TCP_DENIED/403")) for n in range(tried)]
+    said += [requests.tell(line("API.example.com", sent=7)) for _ in range(30)]
+    said += requests.rest()
+    log = "\n".join(filter(None, said))
+    assert len(log) < 1_000_000
+    found = contacts(read_requests(log, datetime(2000, 1, 1, tzinfo=UTC)))
+    reached = [c for c in found if not c.refused]
+    assert [(c.host, c.times, c.sent) for c in reached] == [("api.example.com", 31, 1 + 7 * 30)]
+    assert sum(c.times for c in found if c.refused) == tried
+    assert sum(c.sent for c in found if c.refused) == tried * 10
+
+
+@pytest.mark.parametrize("given", ["", "access", "access 1 TCP 2 3 4 5 x", "2026/11/23 kid: hello"])
+def test_what_is_no_request_is_not_told_as_one(resolver: Any, given: str) -> None:
+    assert resolver.Requests(HOSTS).tell(given) == ""
+
+
+def test_a_name_is_written_again_only_if_it_leads_elsewhere(
+    resolver: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for addresses in (["10.0.0.1"], ["10.0.0.1"], ["10.0.0.2"]):
+        resolver.LOOKUPS.tell("api.example.com", "refused", *addresses)
+    assert [said.split()[-1] for said in capsys.readouterr().out.splitlines()] == [
+        "10.0.0.1",
+        "10.0.0.2",
+    ]

@@ -106,6 +106,20 @@ def ask(request):
 print(json.dumps([ask(f"{host}:{port}") for host, port in json.loads(sys.argv[1])]))
 """
 
+FLOOD = """
+import json, os, socket, sys, threading
+where = os.environ["https_proxy"][7:].split(":")
+def ask(first):
+    for number in range(first, first + 3000):
+        with socket.create_connection((where[0], int(where[1])), 20) as way:
+            asked = f"CONNECT x{number}.example.net:443 HTTP/1.1"
+            way.sendall(asked.encode() + b"\\r\\nHost: x\\r\\n\\r\\n")
+            assert b" 403 " in way.recv(64)
+asking = [threading.Thread(target=ask, args=(3000 * n,)) for n in range(10)]
+[each.start() for each in asking], [each.join() for each in asking]
+print(1)
+"""
+
 
 @dataclass(frozen=True)
 class Outside:
@@ -324,6 +338,23 @@ def test_verify_attacks_the_proxy_too(outside: Outside) -> None:
     assert "a bridge to 169.254.169.254" in names
     assert owners(outside) == before
     assert outside.home.json("logs", outside.name, "--part", "proxy")["left_out"] > 100
+
+
+def test_whoever_asks_very_often_hides_nothing(outside: Outside) -> None:
+    """Thirty thousand refused requests are 3 MB of squid's lines; the engine keeps 2 MB."""
+    before = {
+        (c["host"], c["port"]): c["times"]
+        for c in outside.home.json("show", outside.name)["contacts"]
+        if not c["refused"]
+    }
+    outside.inside(FLOOD)
+    shown = outside.home.json("show", outside.name)
+    assert shown["contacts_whole"]
+    after = {(c["host"], c["port"]): c["times"] for c in shown["contacts"] if not c["refused"]}
+    assert after == before != {}
+    refused = sum(c["times"] for c in shown["contacts"] if c["refused"])
+    assert refused >= 0.95 * 30_000
+    assert len(outside.part("proxy").logs()) < 1_500_000
 
 
 def test_without_an_approval_there_is_no_way_out(home: Home, nothing_left: None) -> None:

@@ -11,6 +11,10 @@ gets the addresses alone, from an answer made here; there is no IPv6 outside, so
 
 FOLDER/proxy.refused has a network per line, FOLDER/proxy.resolvers a name server per line; without
 any, those of /etc/resolv.conf are asked.
+
+What squid writes goes through here, too, since the engine keeps only the last 2 MB of it: whoever
+asks ten thousand times must not push out what they asked before. So many requests alike become one
+line: that of the last, with the bytes of all and how many they are, ` times N`.
 """
 
 import os
@@ -20,6 +24,7 @@ import struct
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
 PORT, DNS_PORT = 3128, 53
@@ -28,6 +33,57 @@ A, CNAME, INTERNET = 1, 5, 1
 SECONDS = 2.0  # for one name server; squid itself asks again after five
 LONGEST_TTL = 300
 READY_SECONDS = 20.0
+MOST_LINES = 8000  # before requests are summed; a line has about a hundred bytes
+OWN_LINES = 20  # of each kind, however many others there were
+MOST_ASIDE = 2000  # lines of other things
+TOLD_AGAIN = 0.05  # of a kind's requests may be untold yet
+
+
+class Kind:
+    """Requests alike: how often asked in all, and what is not told of them yet."""
+
+    def __init__(self) -> None:
+        self.total = self.times = self.sent = self.received = 0
+        self.words: list[str] = []
+
+    def add(self, words: list[str]) -> None:
+        """Count one more, the words of its line."""
+        self.total, self.times, self.words = self.total + 1, self.times + 1, words
+        self.sent, self.received = self.sent + int(words[6]), self.received + int(words[7])
+
+    def told(self) -> str:
+        """Return the line that tells what was not told yet."""
+        line = " ".join([*self.words[:6], str(self.sent), str(self.received)])
+        many = f" times {self.times}" if self.times > 1 else ""
+        self.times = self.sent = self.received = 0
+        return line + many
+
+
+class Requests:
+    """Lines of squid's log, each as it came, or many in one. Unlisted hosts are all alike then."""
+
+    def __init__(self, hosts: set[str]) -> None:
+        self.hosts, self.lines = hosts, 0
+        self.kinds: dict[tuple[str, str, str], Kind] = {}
+
+    def tell(self, line: str) -> str:
+        """Return what to write for one more line: "" if it waits for others."""
+        words = line.split()
+        if len(words) != 8 or words[0] != "access" or not (words[6] + words[7]).isdecimal():
+            return ""
+        host = words[4].lower()
+        listed = (host, words[5]) if host in self.hosts and words[5] in ("80", "443") else ("", "")
+        kind = self.kinds.setdefault((words[2], *listed), Kind())
+        kind.add(words)
+        whole = self.lines < MOST_LINES or kind.total <= OWN_LINES
+        if not whole and kind.times <= kind.total * TOLD_AGAIN:
+            return ""
+        self.lines += 1
+        return kind.told()
+
+    def rest(self) -> list[str]:
+        """Return the lines of what still waits."""
+        return [kind.told() for kind in self.kinds.values() if kind.times]
 
 
 class Name(Exception):
@@ -62,8 +118,7 @@ def answer(packet: bytes, hosts: set[str], refused: list[IPv4Network], servers: 
         except Name as error:
             code, *address = error.args
         if not found:
-            said = "refused" if address else "unknown"
-            print(f"resolver {time.time():.3f} {said}", name, *address, flush=True)
+            LOOKUPS.tell(name, "refused" if address else "unknown", *address)
     head = packet[:2] + struct.pack(">5H", 0x8180 | code, 1, len(found), 0, 0)
     records = [
         b"\xc0\x0c" + struct.pack(">2HIH", A, INTERNET, min(max(ttl, 1), LONGEST_TTL), 4)
@@ -71,6 +126,23 @@ def answer(packet: bytes, hosts: set[str], refused: list[IPv4Network], servers: 
         for address, ttl in found
     ]  # fmt: skip
     return head + asked + b"".join(records)
+
+
+class Lookups:
+    """What was written of each listed name last: it is not written again and again."""
+
+    def __init__(self) -> None:
+        self.last: dict[str, tuple[str, ...]] = {}
+        self.lines = 0
+
+    def tell(self, name: str, *said: str) -> None:
+        """Write what became of a name, unless just that was written last, or far too much was."""
+        if self.last.get(name) != said and self.lines < MOST_ASIDE:
+            self.last[name], self.lines = said, self.lines + 1
+            print(f"resolver {time.time():.3f} {said[0]}", name, *said[1:], flush=True)
+
+
+LOOKUPS = Lookups()
 
 
 def allowed(found: list[tuple[str, int]], refused: list[IPv4Network]) -> list[tuple[str, int]]:
@@ -173,10 +245,19 @@ def main(folder: str, *command: str) -> int:
         return ready(*command)
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind(("127.0.0.1", DNS_PORT))
-    child = os.posix_spawn(command[0], command, os.environ)
+    hosts = set(lines(f"{folder}/proxy.hosts"))
+    out, err = os.pipe(), os.pipe()
+    actions = [(os.POSIX_SPAWN_DUP2, pipe[1], fd) for fd, pipe in ((1, out), (2, err))]
+    child = os.posix_spawn(command[0], command, os.environ, file_actions=actions)
+    told = [
+        threading.Thread(target=relay, args=(out, hosts), daemon=True),
+        threading.Thread(target=relay_some, args=(err,), daemon=True),
+    ]
+    for thread in told:
+        thread.start()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda got, _: os.kill(child, got))
-    threading.Thread(target=end_with, args=(child,), daemon=True).start()
+    threading.Thread(target=end_with, args=(child, told), daemon=True).start()
     serve(server, folder)
     return 1
 
@@ -194,9 +275,35 @@ def ready(address: str) -> int:
     return 1
 
 
-def end_with(child: int) -> None:
-    """Wait for the child and end with its exit code."""
+def relay(pipe: tuple[int, int], hosts: set[str]) -> None:
+    """Write what squid tells of its requests to stdout, until it ends."""
+    requests = Requests(hosts)
+    for line in read(pipe):
+        if said := requests.tell(line):
+            print(said, flush=True)
+    for said in requests.rest():
+        print(said, flush=True)
+
+
+def relay_some(pipe: tuple[int, int]) -> None:
+    """Write the first of squid's own messages to stderr; read all, so that it never waits."""
+    for number, line in enumerate(read(pipe)):
+        if number < MOST_ASIDE:
+            print(line.rstrip("\n")[:300], file=sys.stderr, flush=True)
+
+
+def read(pipe: tuple[int, int]) -> Iterator[str]:
+    """Yield lines until everybody has closed the other end; this process's own is closed here."""
+    os.close(pipe[1])
+    with open(pipe[0], encoding="ascii", errors="replace") as file:  # noqa: PTH123
+        yield from file
+
+
+def end_with(child: int, told: list[threading.Thread]) -> None:
+    """Wait for the child, and for what it still told, and end with its exit code."""
     _, status = os.waitpid(child, 0)
+    for thread in told:
+        thread.join(1)
     os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
 
