@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 import sandbox
+from sandbox.core.connection import Postgres
 from sandbox.core.errors import InvalidInput, NotFound
 from sandbox.core.ports import Actor, Context, DemoCore, Engine, Progress
 from sandbox.core.settings import ImageSettings
@@ -28,7 +29,8 @@ from sandbox.drivers.keys import FileKeys
 from sandbox.drivers.machine import own_addresses
 from sandbox.drivers.registry.store import SqlRegistry
 from sandbox.drivers.schedule import MachineSchedule
-from sandbox.drivers.sources.postgres import PostgresReader
+from sandbox.drivers.sources.crossing import BorderReader
+from sandbox.drivers.sources.reader import CoreReader
 from sandbox.usecases.desk import answer
 from sandbox.usecases.homes import InitRequest
 from sandbox.usecases.recording import last_reading
@@ -113,8 +115,8 @@ def _package_index() -> str:
         ) from None
 
 
-def _keys(folder: Path) -> FileKeys:
-    return FileKeys(folder / STATE / "keys", folder, os.environ)
+def _keys(folder: Path, master_secret: str | None = None) -> FileKeys:
+    return FileKeys(folder / STATE / "keys", folder, os.environ, master_secret)
 
 
 @contextmanager
@@ -140,9 +142,10 @@ def opened(folder: Path, progress: Progress) -> Iterator[Context]:
             gateway=CaddyGateway(
                 engine, catalogue.gateway_image, settings.gateway, registry.installation
             ),
-            reader=PostgresReader(),
+            reader=CoreReader(folder),
+            border=BorderReader(),
             demo=_Demo(folder, engine, catalogue, registry) if settings.demo else None,
-            keys=_keys(folder),
+            keys=_keys(folder, settings.keys.master_secret),
             schedule=MachineSchedule(os.environ, getpass.getuser(), superuser=os.geteuid() == 0),
             archives=KeptFolder(folder / STATE / "kept"),
             settings=settings,
@@ -171,6 +174,12 @@ class _Demo:
         from sandbox.drivers.demo_core import PostgresDemo
 
         source = self._catalogue.source(_DEMO_SOURCE)
+        if not isinstance(source.connection, Postgres):
+            raise InvalidInput(
+                "The demo's core system is a PostgreSQL server; its source file says another type.",
+                subject=f"sources/{_DEMO_SOURCE}.yaml",
+                hint="Set the type to postgres again, or demo: false in sandbox.yaml.",
+            )
         return PostgresDemo(
             self._engine,
             self._registry.installation(),

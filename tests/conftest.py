@@ -20,7 +20,7 @@ from sandbox.drivers.keys import FileKeys
 from sandbox.drivers.registry.store import FILE, SqlRegistry
 from sandbox.drivers.schedule import MachineSchedule
 from sandbox.usecases.snapshots import BuildSnapshotRequest, build
-from tests.fakes import Clock, FakeEngine, FakeGateway, FakeReader, Ids, Said
+from tests.fakes import Clock, FakeBorder, FakeEngine, FakeGateway, FakeReader, Ids, Said
 
 
 def pytest_configure() -> None:
@@ -94,6 +94,11 @@ def reader() -> FakeReader:
 
 
 @pytest.fixture
+def border() -> FakeBorder:
+    return FakeBorder()
+
+
+@pytest.fixture
 def said() -> Said:
     return Said()
 
@@ -107,6 +112,7 @@ def ctx(
     registry: SqlRegistry,
     gateway: FakeGateway,
     reader: FakeReader,
+    border: FakeBorder,
     said: Said,
 ) -> Context:
     catalogue = HomeCatalogue(home)
@@ -122,6 +128,7 @@ def ctx(
         engine=engine,
         gateway=gateway,
         reader=reader,
+        border=border,
         demo=None,
         keys=FileKeys(home / STATE / "keys", home, {}),
         schedule=MachineSchedule(

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.core.clock import Reading
+from sandbox.core.crossing import Masked, Seen
+from sandbox.core.drift import LiveTypes
 from sandbox.core.errors import SandboxError
 from sandbox.core.leaks import GateReport
 from sandbox.core.objects import INSTALLATION, ROLE, Container, Route
 from sandbox.core.ports import Built, GatewayState, Progress
 from sandbox.core.relations import Relations
 from sandbox.core.snapshot import ColumnCopy, TableCopy
-from sandbox.core.source import Source, Table
+from sandbox.core.source import Column, Source, Table
+from sandbox.core.survey import Survey
 from tests.fake_engine import DeadEngine as DeadEngine
 from tests.fake_engine import FakeEngine as FakeEngine
 from tests.fake_engine import Trap as Trap
@@ -151,20 +154,33 @@ class FakeReader:
     """A core system with exactly the columns that its file lists, but for `live`."""
 
     def __init__(self) -> None:
-        self.live: dict[str, list[str]] | None = None
+        self.live: LiveTypes | None = None
         self.error: BaseException | None = None
         self.gate = GateReport(places=3, detectors={"mail": 1}, real_values=7, canaries=0)
+        self.keys: list[bytes] = []
         self.judged: tuple[list[str], list[str], bytes] | None = None
+        self.sight = Survey(tables=())
+        self.examples: dict[str, tuple[str, ...]] = {}
+        self.surveyed: tuple[Source, str, tuple[str, ...]] | None = None
 
-    def columns(self, source: Source, password: str) -> dict[str, list[str]]:
+    def columns(self, source: Source, password: str) -> LiveTypes:
         if self.live is not None:
             return self.live
-        return {name: list(table.columns) for name, table in source.tables.items()}
+        return {n: dict.fromkeys(table.columns, "VARCHAR") for n, table in source.tables.items()}
+
+    def survey(
+        self, source: Source, password: str, tables: Sequence[str], progress: Progress
+    ) -> Survey:
+        if self.error:
+            raise self.error
+        self.surveyed = (source, password, tuple(tables))
+        return self.sight
 
     def copy(
         self, source: Source, password: str, key: bytes, target: Path, progress: Progress
     ) -> Built:
         target.write_bytes(b"DUCK" * 1000)
+        self.keys.append(key)
         if self.error:
             raise self.error
         tables = tuple(
@@ -172,7 +188,13 @@ class FakeReader:
                 name=name,
                 rows=10,
                 columns=tuple(
-                    ColumnCopy(name=c, type="VARCHAR", data_class=r.data_class, mask=r.mask.method)
+                    ColumnCopy(
+                        name=c,
+                        type="VARCHAR",
+                        data_class=r.data_class,
+                        mask=r.mask.method,
+                        examples=self.examples.get(c, ()),
+                    )
                     for c, r in table.columns.items()
                     if r.mask.method != "drop"
                 ),
@@ -192,3 +214,30 @@ class FakeReader:
     ) -> GateReport:
         self.judged = (sorted(tables), list(canaries), file.read_bytes())
         return self.gate
+
+
+class FakeBorder:
+    """Sees in every file what a test says; masks every cell of a column to `masked`."""
+
+    def __init__(self) -> None:
+        self.seen = Seen(
+            format="csv",
+            tabular=True,
+            rows=6,
+            columns=("segment", "customers"),
+            smallest_group=600,
+            found=(),
+        )
+        self.looked: list[tuple[str, bytes, tuple[str, ...]]] = []
+        self.masked: list[tuple[str, Column, str, bytes]] = []
+        self.identities = 60
+
+    def look(
+        self, name: str, content: bytes, forms: Sequence[str], *, leaving: bool = False
+    ) -> Seen:
+        self.looked.append((name, content, tuple(forms)))
+        return self.seen.model_copy(update={"leaves": content if leaving else b""})
+
+    def mask(self, content: bytes, column: str, rule: Column, type_: str, key: bytes) -> Masked:
+        self.masked.append((column, rule, type_, key))
+        return Masked(content=b"masked " + content, rows=60, identities=self.identities)

@@ -34,6 +34,7 @@ HOMES = {
     ),
     "alembic": ("sandbox/drivers/registry/upgrading.py", "sandbox/drivers/registry/migrations/"),
     "duckdb": ("sandbox/drivers/sources/",),
+    "fsspec": ("sandbox/drivers/sources/decoding.py",),
     "pyrage": ("sandbox/drivers/archives.py", "sandbox/drivers/keys.py"),
 }
 DOORS = ("cli", "server")

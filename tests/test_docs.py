@@ -19,7 +19,9 @@ from pydantic import BaseModel
 from sandbox.cli.app import EXIT, app
 from sandbox.core.idle import IdleInput
 from sandbox.core.judged import CreateInput, ExtendInput, StartInput
+from sandbox.core.judged_crossing import ExportInput, ImportInput
 from sandbox.core.operators import OPERATORS
+from sandbox.core.publishing import SnapshotInput
 from sandbox.core.settings import Settings
 from sandbox.core.source import DataClass, Method, Source
 from sandbox.core.template import Template
@@ -227,7 +229,10 @@ def test_every_rule_is_documented(name: str) -> None:
 
 def test_every_operator_and_field_of_a_policy_is_documented() -> None:
     assert not missing(
-        [*OPERATORS, *keys(CreateInput), *keys(ExtendInput), *keys(StartInput), *keys(IdleInput)],
+        [
+            *(*OPERATORS, *keys(CreateInput), *keys(ExtendInput), *keys(StartInput)),
+            *(*keys(IdleInput), *keys(SnapshotInput), *keys(ExportInput), *keys(ImportInput)),
+        ],
         doc("policies.md"),
     )
 

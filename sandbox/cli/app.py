@@ -12,7 +12,20 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
-from sandbox.cli import audit, catalogue, homes, kept, leases, reaping, sandboxes, verifying
+from sandbox.cli import (
+    audit,
+    catalogue,
+    crossing,
+    homes,
+    kept,
+    leases,
+    reaping,
+    requests,
+    sandboxes,
+    shelf,
+    sources,
+    verifying,
+)
 from sandbox.cli.asking import Asked, Output
 from sandbox.core.errors import InvalidInput, SandboxError
 from sandbox.core.text import clean
@@ -56,7 +69,20 @@ def _root(
     context.obj = home
 
 
-for part in (sandboxes, leases, homes, catalogue, audit, reaping, kept, verifying):
+for part in (
+    sandboxes,
+    crossing,
+    shelf,
+    leases,
+    homes,
+    sources,
+    catalogue,
+    audit,
+    reaping,
+    kept,
+    requests,
+    verifying,
+):
     part.add_to(app)
 
 
@@ -100,7 +126,8 @@ def _answer_once(asked: Asked) -> int:
 
     with beside.new_file(asked.into) as file, render.screen(file) as progress:
         result = bootstrap.ask(asked.request, progress, asked.home)
-    render.show(result, asked.output, one_of_many=bool(asked.every))
+    many = bool(asked.every)
+    render.show(result, asked.output, aside=asked.aside, one_of_many=many)
     try:
         if asked.then:
             asked.then(result)

@@ -42,9 +42,9 @@ class Asked:
     """A request on its way to the use cases, and how its result is wanted.
 
     `then` runs in the door, after the result was printed. With `every`, the door asks again after
-    so many seconds, until Ctrl-C. `into` names a new file for what comes beside the result. The
-    command's own function may set these; `output` and `home` are filled in from what every command
-    shares.
+    so many seconds, until Ctrl-C. `into` names a new file for what comes beside the result; with
+    `aside`, that has stdout, and the result goes to stderr. The command's own function may set
+    these; `output` and `home` are filled in from what every command shares.
     """
 
     request: "Request[Any]"
@@ -53,6 +53,7 @@ class Asked:
     home: str = ""
     every: int = 0
     into: Path | None = None
+    aside: bool = False
 
 
 Returned = Union["Request[Any]", Asked]

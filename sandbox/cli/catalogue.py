@@ -25,6 +25,7 @@ def add_to(app: typer.Typer) -> None:
     command(snapshot, "verify", verify_snapshot)
     command(snapshot, "attest", attest_snapshot)
     command(snapshot, "rm", remove_snapshot)
+    command(snapshot, "prune", prune_snapshots)
     app.add_typer(template, name="template", rich_help_panel="For IT")
     app.add_typer(snapshot, name="snapshot", rich_help_panel="For IT")
 
@@ -59,11 +60,14 @@ def check_template(name: TemplateName) -> Returned:
 
 def build_snapshot(
     source: Annotated[str, typer.Argument(help="The source's name: sources/NAME.yaml.")],
+    experiment: Annotated[
+        str, typer.Option("--experiment", help="For this experiment alone, with a key of its own.")
+    ] = "",
 ) -> Returned:
     """Copy a source into a new snapshot, masking every value on its way."""
     from sandbox.usecases.snapshots import BuildSnapshotRequest
 
-    return BuildSnapshotRequest(source=source)
+    return BuildSnapshotRequest(source=source, experiment=experiment)
 
 
 def list_snapshots(everything: Everything = False) -> Returned:
@@ -104,3 +108,14 @@ def remove_snapshot(id: SnapshotId) -> Returned:
     from sandbox.usecases.snapshots import RemoveSnapshotRequest
 
     return RemoveSnapshotRequest(id=id)
+
+
+def prune_snapshots(
+    act: Annotated[
+        bool, typer.Option("--apply", help="Do it; without this nothing is changed.")
+    ] = False,
+) -> Returned:
+    """Show the snapshots that are kept no longer, or remove them; never one that is needed."""
+    from sandbox.usecases.retaining import PruneRequest
+
+    return PruneRequest(apply=act)

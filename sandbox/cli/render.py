@@ -87,15 +87,18 @@ def screen(file: BinaryIO | None = None) -> Iterator[Screen]:
         yield Screen(console, status, file)
 
 
-def show(result: Result, output: str, *, one_of_many: bool = False) -> None:
-    """Print a result as asked; tables by `cli/tables.py`. JSON is a line where more may follow."""
+def show(result: Result, output: str, *, aside: bool = False, one_of_many: bool = False) -> None:
+    """Print a result as asked, `aside` on stderr; tables by `cli/tables.py`.
+
+    JSON is a line where more may follow.
+    """
     cut = False
     if output == Output.JSON:
         sys.stdout.write(result.model_dump_json(indent=None if one_of_many else 2) + "\n")
     elif output == SqlOutput.CSV:
         _write_csv(result)
     else:
-        cut = _print(blocks(result))
+        cut = _print(blocks(result), stderr=aside)
     for hint in _hints(result, cut=cut):
         _print([Line(hint, style="dim")], stderr=True)
 
@@ -132,9 +135,11 @@ def exit_code(result: Any) -> int:
             return 0 if result.held else _FOUND
         case "AuditVerifyResult":
             return 0 if result.holds else _FOUND
+        case "SourceCheckResult":
+            return 0 if result.clean else _FOUND
         case "TemplateCheckResult":
             return 0 if result.passed else _FOUND
-        case "ReapResult":
+        case "ReapResult" | "PruneResult":
             return _CANNOT_WORK if result.failed else 0
         case "DoctorResult":
             return 0 if result.works else _CANNOT_WORK

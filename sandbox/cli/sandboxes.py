@@ -1,9 +1,8 @@
-"""plan, up, list, show, open, sql, import, exec, logs, down.
+"""plan, up, list, show, open, sql, exec, logs, down.
 
 Each command imports its use case itself: `--help` and completion need none of them.
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -51,6 +50,9 @@ Egress = Annotated[
 SnapshotId = Annotated[
     str, typer.Option("--snapshot", help="A certain snapshot. [default: the newest]")
 ]
+Experiment = Annotated[
+    str, typer.Option("--experiment", help="See the snapshots that are for this experiment alone.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -61,9 +63,9 @@ def add_to(app: typer.Typer) -> None:
     command(app, "list", list_sandboxes, rich_help_panel=first)
     command(app, "show", show, rich_help_panel=first)
     command(app, "open", open_link, rich_help_panel=first)
+    command(app, "reset", reset, rich_help_panel=first)
     command(app, "down", down, rich_help_panel=first)
     command(app, "sql", sql, rich_help_panel=inside)
-    command(app, "import", import_csv, rich_help_panel=inside)
     passing = {"allow_interspersed_args": False}
     command(app, "exec", execute, rich_help_panel=inside, context_settings=passing)
     command(app, "logs", logs, rich_help_panel=inside)
@@ -78,11 +80,12 @@ def plan(
     owners: Owners = None,
     snapshot: SnapshotId = "",
     egress: Egress = None,
+    experiment: Experiment = "",
 ) -> Returned:
     """Show everything `up` would do, touching nothing."""
     from sandbox.usecases.planning import PlanRequest
 
-    wish = _wish(name, template, purpose, ttl, parameters, owners, snapshot, egress)
+    wish = _wish(name, template, purpose, ttl, parameters, owners, snapshot, egress, experiment)
     return PlanRequest(wish=wish)
 
 
@@ -95,11 +98,12 @@ def up(
     owners: Owners = None,
     snapshot: SnapshotId = "",
     egress: Egress = None,
+    experiment: Experiment = "",
 ) -> Returned:
     """Make a sandbox. Asked again the same way, it returns the one that runs."""
     from sandbox.usecases.provisioning import UpRequest
 
-    wish = _wish(name, template, purpose, ttl, parameters, owners, snapshot, egress)
+    wish = _wish(name, template, purpose, ttl, parameters, owners, snapshot, egress, experiment)
     return UpRequest(wish=wish)
 
 
@@ -130,6 +134,19 @@ def open_link(
     return Asked(request, then=_open_in_browser) if browse else request
 
 
+def reset(
+    name: Name,
+    latest: Annotated[
+        bool, typer.Option("--latest", help="Show it the newest snapshot, not the one it has.")
+    ] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept in the record.")] = "",
+) -> Returned:
+    """Make the tool of a sandbox anew; its tables, work files, link and end stay."""
+    from sandbox.usecases.resetting import ResetRequest
+
+    return ResetRequest(name=name, latest=latest, reason=reason)
+
+
 def down(
     name: Name,
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in the record.")] = "",
@@ -158,17 +175,6 @@ def sql(
 
     text = typer.get_text_stream("stdin").read() if statement == "-" else statement
     return SqlRequest(name=name, sql=text, limit=limit)
-
-
-def import_csv(
-    name: Name,
-    file: Annotated[Path, typer.Argument(help="A CSV file with a header line, in UTF-8.")],
-    table: Annotated[str, typer.Option("--table", help="[default: the file's name]")] = "",
-) -> Returned:
-    """Load a CSV file into a new table of the lab."""
-    from sandbox.usecases.inside import ImportRequest
-
-    return ImportRequest(name=name, file=file.name, content=_read(file), table=table)
 
 
 def execute(
@@ -216,6 +222,7 @@ def _wish(
     owners: list[str] | None,
     snapshot: str,
     egress: list[str] | None,
+    experiment: str,
 ) -> "Wish":
     from sandbox.core.resolving import Wish
 
@@ -228,6 +235,7 @@ def _wish(
         owners=_pairs(owners, "--owner analyse=hanako"),
         snapshot=snapshot,
         egress=tuple(egress or ()),
+        experiment=experiment,
     )
 
 
@@ -243,18 +251,6 @@ def _pairs(given: list[str] | None, example: str) -> dict[str, str]:
             raise InvalidInput("This is said twice.", subject=key, hint="Say it once.")
         found[key] = value
     return found
-
-
-def _read(file: Path) -> bytes:
-    from sandbox.usecases.inside import IMPORT_LIMIT
-
-    try:
-        with file.open("rb") as stream:
-            return stream.read(IMPORT_LIMIT + 1)
-    except OSError as error:
-        raise InvalidInput(
-            f"The file cannot be read: {error.strerror}.", subject=str(file)
-        ) from error
 
 
 def _open_in_browser(result: "Result") -> None:

@@ -5,14 +5,20 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cli import (
+    tables_crossing,
     tables_egress,
+    tables_fresh,
     tables_kept,
     tables_leases,
     tables_pool,
     tables_quotas,
     tables_reaping,
+    tables_replica,
+    tables_requests,
+    tables_shelf,
     tables_show,
     tables_snapshots,
+    tables_sources,
     tables_verifying,
 )
 from sandbox.cli.blocks import Block, Grid, Line
@@ -27,7 +33,7 @@ if TYPE_CHECKING:
     from sandbox.core.values import Result
     from sandbox.usecases.audit import AuditListResult, AuditVerifyResult
     from sandbox.usecases.homes import DoctorResult, InitResult, UninstallResult
-    from sandbox.usecases.inside import ExecResult, ImportResult, LogsResult, SqlResult
+    from sandbox.usecases.inside import ExecResult, LogsResult, SqlResult
     from sandbox.usecases.planning import PlanResult
     from sandbox.usecases.provisioning import UpResult
     from sandbox.usecases.sandboxes import DownResult, ListResult, OpenResult
@@ -55,7 +61,8 @@ def _plan(result: "PlanResult") -> list[Block]:
         _named("purpose", result.spec.purpose or "(none)"),
         policy(decision, result.spec.steps),
         *findings(decision),
-        replica(result.replica),
+        replica(result.replica, result.age),
+        *tables_replica.foreseen(result.postgres),
         _named(
             "lives", f"{spoken(timedelta(minutes=result.spec.ttl_minutes))} from when it is ready"
         ),
@@ -102,7 +109,7 @@ def _up(result: "UpResult") -> list[Block]:
     return [
         policy(result.decision, view.steps),
         *findings(result.decision),
-        replica(result.replica),
+        replica(result.replica, result.age),
         *tables_egress.reached(view.egress),
         _named("ready", f"{known}{view.url}   {until(view)}", style="green"),
         _named("open", f"sandbox open {view.name}"),
@@ -117,6 +124,7 @@ def _list(result: "ListResult") -> list[Block]:
             *stopped,
             Line("No sandboxes. Make one with: sandbox up NAME --template T --purpose WHY"),
         ]
+    stopped += tables_fresh.listed(result.sandboxes)
     columns = ("name", "state", "left", "owner", "template", "purpose")
     grid = Grid(columns, cut=frozenset({"purpose"}))
     for s in result.sandboxes:
@@ -144,12 +152,6 @@ def _down(result: "DownResult") -> list[Block]:
 
 def _sql(result: "SqlResult") -> list[Block]:
     return [Grid(result.columns, list(result.rows), cut=frozenset(result.columns))]
-
-
-def _import(result: "ImportResult") -> list[Block]:
-    grid = Grid(("column", "type"), [(c.name, c.type) for c in result.columns])
-    imported = _named("imported", f"lab.{result.table}, {result.rows:,} rows")
-    return [imported, *(_named("note", each) for each in result.notes), grid]
 
 
 def _nothing(result: "ExecResult") -> list[Block]:
@@ -251,7 +253,6 @@ _SHOWN: dict[str, Callable[[Any], list[Block]]] = {
     "OpenResult": _open,
     "DownResult": _down,
     "SqlResult": _sql,
-    "ImportResult": _import,
     "ExecResult": _nothing,
     "LogsResult": _logs,
     "TemplateListResult": _templates,
@@ -263,10 +264,15 @@ _SHOWN: dict[str, Callable[[Any], list[Block]]] = {
     "InitResult": _init,
     "DoctorResult": _doctor,
     "UninstallResult": _uninstalled,
+    **tables_crossing.SHOWN,
+    **tables_fresh.SHOWN,
     **tables_kept.SHOWN,
     **tables_leases.SHOWN,
     **tables_reaping.SHOWN,
+    **tables_requests.SHOWN,
+    **tables_shelf.SHOWN,
     **tables_show.SHOWN,
     **tables_snapshots.SHOWN,
+    **tables_sources.SHOWN,
     **tables_verifying.SHOWN,
 }

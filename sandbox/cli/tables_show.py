@@ -3,15 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sandbox.cli import tables_egress, tables_kept, tables_quotas
+from sandbox.cli import tables_egress, tables_fresh, tables_kept, tables_quotas, tables_replica
 from sandbox.cli.blocks import Block, Grid, Line, cell
 from sandbox.cli.blocks import named as _named
 from sandbox.cli.tables_leases import standing, until
 from sandbox.core.text import clean
 
 if TYPE_CHECKING:
+    from sandbox.core.freshness import Freshness
     from sandbox.core.policy import Decision
     from sandbox.core.snapshot import Snapshot
+    from sandbox.usecases.resetting import ResetResult
     from sandbox.usecases.sandboxes import Part, ShowResult
     from sandbox.usecases.views import SandboxView
 
@@ -24,8 +26,10 @@ def findings(decision: "Decision") -> list[Block]:
     for found in decision.findings:
         title = f"{clean(found.title.en)} / {clean(found.title.ja)}"
         waiver = f"  waiver by: {found.waived_by} (role)" if found.waived_by else ""
+        waiver += f"  approval by: {', '.join(found.approval)} (role)" if found.approval else ""
+        mode = "approve" if found.approval else found.mode
         shown += [
-            Line(f" {title}", label=f"  {found.mode:<8}{found.rule}"),
+            Line(f" {title}", label=f"  {mode:<8}{found.rule}"),
             Line(clean(found.sentence.en), label=_INDENT),
             Line(clean(found.sentence.ja), label=_INDENT),
             Line(f"fix: {clean(found.fix.en)}{waiver}", label=_INDENT),
@@ -39,14 +43,14 @@ def parameters(values: Mapping[str, object]) -> str:
     return ", ".join(f"{name}={value}" for name, value in values.items() if value != "")
 
 
-def replica(snapshot: "Snapshot") -> Line:
-    """Return the line about the replica; its snapshot must be built."""
+def replica(snapshot: "Snapshot", age: "Freshness | None" = None) -> Line:
+    """Return the line about the replica, with the age of its data; its snapshot must be built."""
     manifest = snapshot.manifest
     assert manifest is not None
     return _named(
         "replica",
         f"{snapshot.id}, {len(manifest.tables)} tables, {manifest.rows:,} rows, masked, read-only, "
-        f"data as of {cell(manifest.data_as_of)}",
+        f"data as of {cell(manifest.data_as_of)}{f', {age.words}' if age else ''}",
     )
 
 
@@ -75,7 +79,9 @@ def _show(result: "ShowResult") -> list[Block]:
     if result.decision:
         shown += [policy(result.decision, s.steps), *findings(result.decision)]
     if result.replica and result.replica.manifest:
-        shown.append(replica(result.replica))
+        shown.append(replica(result.replica, result.age))
+    shown += tables_fresh.newer(s)
+    shown += tables_replica.lent(s, result.replica)
     if s.parameters:
         shown.append(_named("set", parameters(s.parameters)))
     shown += tables_egress.reached(s.egress)
@@ -114,10 +120,27 @@ def _parts(parts: "Sequence[Part]") -> Grid:
 
 def _commands(view: "SandboxView") -> list[str]:
     """Return the commands that make sense now, as people type them."""
-    inside = ["open", "sql", "import", "exec", "logs"] if view.state == "ready" else []
+    inside = ["open", "sql", "import", "export", "exec", "logs"] if view.state == "ready" else []
     inside += ["logs"] if view.state in ("frozen", "expired") else []
-    leases = [a for a in ("extend", "restore", "freeze", "resume") if a in view.allowed_actions]
+    leases = [
+        a for a in ("extend", "restore", "reset", "freeze", "resume") if a in view.allowed_actions
+    ]
     return [*inside, *leases, "down" if "down" in view.allowed_actions else "up"]
 
 
-SHOWN: dict[str, Callable[[Any], list[Block]]] = {"ShowResult": _show}
+def _reset(result: "ResetResult") -> list[Block]:
+    view, same = result.sandbox, result.before == result.replica.id
+    said = "its tool was made anew" if same else f"from {result.before} to {result.replica.id}"
+    shown: list[Block] = [
+        policy(result.decision, view.steps),
+        *findings(result.decision),
+        replica(result.replica, result.age),
+        _named("reset", f"{view.name}: {said}, in {result.seconds:.1f} s"),
+        _named("kept", "lab and work" if result.lab else "work"),
+    ]
+    if view.url:
+        shown.append(_named("ready", f"{view.url}   {until(view)}", style="green"))
+    return shown
+
+
+SHOWN: dict[str, Callable[[Any], list[Block]]] = {"ShowResult": _show, "ResetResult": _reset}

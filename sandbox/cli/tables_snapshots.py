@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from sandbox.cli import tables_fresh, tables_replica
 from sandbox.cli.blocks import Block, Grid, Line, cell, named, size
 
 if TYPE_CHECKING:
+    from sandbox.core.anonymity import Anonymity
     from sandbox.core.leaks import GateReport
     from sandbox.core.snapshot import Manifest
     from sandbox.usecases.attesting import AttestResult, VerifySnapshotResult
@@ -28,10 +30,12 @@ def _snapshot(result: "SnapshotResult") -> list[Block]:
     return [
         *shown,
         named("data", f"as of {cell(m.data_as_of)}, {m.rows:,} rows, {size(m.bytes)}"),
+        *tables_fresh.aged(result.age),
         named("built", f"{cell(m.built_at)} by {snapshot.built_by}, tool {m.tool_version}"),
         named("rules", f"{m.rules_digest[:16]}…, key {m.key_id}"),
         named("file", f"sha256 {m.file_digest[:16]}…"),
         *_judged(m),
+        *tables_replica.held(snapshot),
         named("used by", ", ".join(result.used_by) or "nobody"),
         grid,
     ]
@@ -40,11 +44,13 @@ def _snapshot(result: "SnapshotResult") -> list[Block]:
 def _snapshots(result: "SnapshotListResult") -> list[Block]:
     if not result.snapshots:
         return [Line("No snapshots. IT makes one with: sandbox snapshot build SOURCE")]
-    grid = Grid(("snapshot", "state", "data as of", "rows", "size"))
+    apart = ("experiment",) if any(s.experiment for s in result.snapshots) else ()
+    grid = Grid(("snapshot", "state", "data as of", "age", "rows", "size", *apart))
     for s in result.snapshots:
-        m = s.manifest
-        known = (m.data_as_of, f"{m.rows:,}", size(m.bytes)) if m else (None, None, None)
-        grid.rows.append((s.id, s.state, *known))
+        m, age = s.manifest, result.ages.get(s.id)
+        old = age.words if age else None
+        known = (m.data_as_of, old, f"{m.rows:,}", size(m.bytes)) if m else (None,) * 4
+        grid.rows.append((s.id, s.state, *known, *([s.experiment] if apart else [])))
     return [grid]
 
 
@@ -53,6 +59,8 @@ def _judged(manifest: "Manifest") -> list[Block]:
     if gate is None:
         return [named("leak gate", "none: it was built before there was one")]
     found: list[Block] = [named("label", manifest.label)]
+    if manifest.experiment:
+        found.append(named("for", f"experiment {manifest.experiment}, by a key of its own"))
     looked = f"passed: {gate.places} places, {len(gate.detectors)} detectors"
     if gate.real_values:
         looked += f", {gate.real_values:,} real values and {gate.canaries} canaries looked for"
@@ -60,7 +68,37 @@ def _judged(manifest: "Manifest") -> list[Block]:
     kept = len(gate.relations.unique) + len(gate.relations.references)
     found += [named("keys", f"{kept} hold")] if kept else []
     found += [named("given up", each) for each in gate.relations.given_up]
+    found += [*_stayed_behind(manifest), *_people(manifest)]
     return [*found, *(named("accepted", f"{a.leak}: {a.reason}") for a in gate.accepted)]
+
+
+def _stayed_behind(manifest: "Manifest") -> list[Block]:
+    lost = [(table, left) for table in manifest.tables for left in table.left_out if left.rows]
+    return [
+        named("left out", f"{left.rows:,} rows of {table.name}: not copied is what they lead to "
+              f"by {left.because}")
+        for table, left in lost
+    ]  # fmt: skip
+
+
+def _people(manifest: "Manifest") -> list[Block]:
+    suppressed = {table.name: table.suppressed for table in manifest.tables}
+    shown = [
+        named("k", _hidden(each, suppressed.get(each.table, 0)))
+        for each in (manifest.gate.anonymity if manifest.gate else ())
+    ]
+    findings = (manifest.decision or {}).get("findings", ())
+    return [*shown, *(named("policy", f"{f['mode']}: {f['sentence']['en']}") for f in findings)]
+
+
+def _hidden(found: "Anonymity", suppressed: int) -> str:
+    """Say how well people hide among each other in one table."""
+    from sandbox.core.anonymity import FEW
+
+    what = "people" if found.subject else "rows"
+    told = f"{found.k} {what} in {found.table}, by {', '.join(found.columns)}"
+    told += f"; {found.few:,} rows in groups of fewer than {FEW}" if found.few else ""
+    return told + (f"; {suppressed:,} rows of small groups left out" if suppressed else "")
 
 
 def _leaks(gate: "GateReport") -> list[Block]:
@@ -78,6 +116,7 @@ def _verified(result: "VerifySnapshotResult") -> list[Block]:
         named("snapshot", result.snapshot),
         named("file", "is the one attested" if result.same_file else "IS NOT the one attested"),
         named("signature", words[result.signature_holds]),
+        *([named("k", words[result.k_holds])] if result.gate.anonymity else []),
         named("leak gate", f"{found}: {result.gate.places} places, without the source"),
         *_leaks(result.gate),
     ]

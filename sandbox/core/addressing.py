@@ -8,6 +8,7 @@ The plan of a /28, by offset:
     6       lab
     7       gateway
     8       egress proxy
+    9       PostgreSQL replica
     15      broadcast
 """
 
@@ -23,6 +24,7 @@ _SERVICES = range(2, 6)
 _LAB = 6
 _GATEWAY = 7
 _PROXY = 8
+_REPLICA = 9
 
 
 class Addresses(Value):
@@ -33,6 +35,7 @@ class Addresses(Value):
     lab: str
     gateway: str
     proxy: str
+    replica: str
 
 
 def addresses(network_range: IPv4Network, index: int) -> Addresses:
@@ -44,12 +47,18 @@ def addresses(network_range: IPv4Network, index: int) -> Addresses:
         lab=str(own[_LAB]),
         gateway=str(own[_GATEWAY]),
         proxy=str(own[_PROXY]),
+        replica=str(own[_REPLICA]),
     )
 
 
 def gateway_beside(address: str) -> str:
     """Return where the gateway is in the /28 of `address`, whatever the range is by now."""
     return str(IPv4Network((address, _PREFIX), strict=False)[_GATEWAY])
+
+
+def replica_beside(address: str) -> str:
+    """Return where the PostgreSQL replica is in the /28 of `address`."""
+    return str(IPv4Network((address, _PREFIX), strict=False)[_REPLICA])
 
 
 def subnet(network_range: IPv4Network, index: int) -> IPv4Network:

@@ -4,7 +4,7 @@ Everything a template could loosen is decided here, and nothing here asks the te
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sandbox.core.addressing import addresses, subnet
@@ -22,6 +22,7 @@ from sandbox.core.objects import (
     Mount,
     Network,
 )
+from sandbox.core.replica import REPLICA, own_standby
 from sandbox.core.settings import NetworkSettings
 from sandbox.core.template import PROXY_LIMITS, Service, Template
 
@@ -37,6 +38,8 @@ HOLDER = "lease"
 PROXY = "proxy"
 # Another one, made while a sandbox is removed: through it a volume is read that nobody else has.
 KEEPER = "keep"
+# What stands beside the services of a template.
+_BESIDE = frozenset({"lab", PROXY, REPLICA})
 # The Python of every image of ours, with the programs of sandbox/images/base.
 PYTHON = "/opt/venv/bin/python"
 # Whoever starts a sandbox and dies half-way leaves containers that end by themselves after this.
@@ -59,11 +62,12 @@ class Images:
     services: dict[str, Image]
     lab: Image | None
     proxy: Image | None = None
+    replica: Image | None = None
 
     def all(self) -> list[Image]:
         """Return every image, each once, what others start from first."""
         found: dict[str, Image] = {}
-        beside = [image for image in (self.lab, self.proxy) if image]
+        beside = [image for image in (self.lab, self.proxy, self.replica) if image]
         for image in [self.base, *self.services.values(), *beside]:
             for each in (*image.needs, image):
                 found.setdefault(each.tag, each)
@@ -75,6 +79,7 @@ class Anatomy:
     """All engine objects of one sandbox, in the order in which they can be made.
 
     A proxy is made on the network outside, then joined to the sandbox's own at `proxy_address`.
+    `replica` is its own standby; a shared one is joined to its network at `replica_address`.
     """
 
     network: Network
@@ -85,12 +90,14 @@ class Anatomy:
     outside: Network | None
     proxy: Container | None
     proxy_address: str
+    replica: Container | None
+    replica_address: str
     gateway_address: str
     endpoint: Endpoint
 
     def journal(self) -> list[tuple[Kind, str]]:
         """Return (kind, name) of every object, in the order of making."""
-        beside = [part for part in (self.lab, self.proxy) if part]
+        beside = [part for part in (self.lab, self.proxy, self.replica) if part]
         containers = [self.holder, *self.services.values(), *beside]
         networks = [self.network, *([self.outside] if self.outside else [])]
         names: list[tuple[Kind, str]] = [("network", network.name) for network in networks]
@@ -111,9 +118,14 @@ def compose(
     installation: str,
     networks: NetworkSettings,
     replica_volume: str,
+    postgres_volume: str = "",
 ) -> Anatomy:
-    """Return the anatomy of `sandbox`, which must have its subnet already."""
-    maker = _Maker(sandbox, template, images, installation, networks, replica_volume)
+    """Return the anatomy of `sandbox`, which must have its subnet already.
+
+    `postgres_volume` is the snapshot's frozen cluster, if it has one.
+    """
+    volumes = (replica_volume, postgres_volume)
+    maker = _Maker(sandbox, template, images, installation, networks, volumes)
     service = template.services[template.answers]
     services = {name: maker.service(name, each) for name, each in template.services.items()}
     return Anatomy(
@@ -125,6 +137,8 @@ def compose(
         outside=maker.outside(),
         proxy=maker.proxy(),
         proxy_address=maker.addresses.proxy,
+        replica=maker.replica(),
+        replica_address=maker.addresses.replica,
         gateway_address=maker.addresses.gateway,
         endpoint=Endpoint(
             part=template.answers,
@@ -140,6 +154,18 @@ def compose(
 def container_name(sandbox_id: str, part: str) -> str:
     """Return the name of one container of a sandbox: a service's name, `lab` or `lease`."""
     return f"sandbox-{sandbox_id}-{part}"
+
+
+def service_names(sandbox: Sandbox) -> list[str]:
+    """Return the names of the containers that run its template's services, in its order."""
+    return [container_name(sandbox.id, part) for part in sandbox.parts if part not in _BESIDE]
+
+
+def remade(sandbox: Sandbox) -> set[tuple[str, str]]:
+    """Return (kind, name) of what a reset makes anew: services, its own standby with its data."""
+    standby = container_name(sandbox.id, REPLICA)
+    own = {("container", standby), ("volume", standby)} if REPLICA in sandbox.parts else set()
+    return own | {("container", name) for name in service_names(sandbox)}
 
 
 def never_started(
@@ -168,7 +194,10 @@ def confined(*command: str) -> tuple[str, ...]:
 
 
 def lease_files(
-    sandbox: Sandbox, anatomy: Anatomy, deadline: File, lab_password: str
+    sandbox: Sandbox,
+    anatomy: Anatomy,
+    deadline: File,
+    lab_password: str,
 ) -> list[File]:
     """Return what the containers of a new sandbox find in /run/sandbox, read-only for them."""
     parameters = json.dumps(sandbox.spec.parameters, ensure_ascii=False).encode()
@@ -201,11 +230,12 @@ class _Maker:
         images: Images,
         installation: str,
         networks: NetworkSettings,
-        replica_volume: str,
+        snapshot_volumes: tuple[str, str],
     ) -> None:
         assert sandbox.subnet is not None
         self.sandbox, self.template, self.images = sandbox, template, images
-        self.installation, self.replica_volume = installation, replica_volume
+        self.installation = installation
+        self.replica_volume, self.postgres_volume = snapshot_volumes
         self.addresses = addresses(networks.range, sandbox.subnet)
         self._outside = subnet(networks.outside, sandbox.subnet)
         self._network = f"sandbox-{sandbox.id}"
@@ -230,6 +260,7 @@ class _Maker:
     def volumes(self) -> dict[str, dict[str, str]]:
         """Names and labels of its own volumes; the replica's belongs to the snapshot."""
         parts = ["lease", "work"] + (["lab"] if self.template.lab else [])
+        parts += [REPLICA] if self._clones else []
         return {self._name(part): self._labels(part) for part in parts}
 
     def holder(self) -> Container:
@@ -253,7 +284,8 @@ class _Maker:
             pids=service.limits.pids,
             network=self._network,
             address=self.addresses.services[position],
-            env={"HOME": "/tmp"} | self._outward(),  # noqa: S108 - a tmpfs of the container's own
+            # A tmpfs of the container's own.
+            env={"HOME": "/tmp"} | self._outward() | self._service_file(service),  # noqa: S108
             mounts=(
                 self._lease(read_only=True),
                 Mount(self._name("work"), WORK_FOLDER),
@@ -283,6 +315,25 @@ class _Maker:
             tmpfs=_scratch(LAB_UID, 16),
             resolver=self.addresses.gateway,
         )
+
+    def replica(self) -> Container | None:
+        """Its own standby: a clone, by reflink, of the snapshot's frozen cluster."""
+        if not self._clones or self.images.replica is None:
+            return None
+        name, labels = self._name(REPLICA), self._labels(REPLICA)
+        standby = own_standby(name, self.images.replica, labels, self.postgres_volume)
+        return replace(
+            standby,
+            command=(GUARD, "-s", "INT", "--", *standby.command),
+            mounts=(self._lease(read_only=True), *standby.mounts),
+            network=self._network,
+            address=self.addresses.replica,
+            resolver=self.addresses.gateway,
+        )
+
+    @property
+    def _clones(self) -> bool:
+        return self.sandbox.replica is not None and self.sandbox.replica.kind == "clone"
 
     def outside(self) -> Network | None:
         """The network through which the proxy alone gets out."""
@@ -317,6 +368,11 @@ class _Maker:
             sysctls={"net.ipv4.ip_forward": "0", "net.ipv4.ip_unprivileged_port_start": "53"},
         )
 
+    def _service_file(self, service: Service) -> dict[str, str]:
+        """Return where libpq finds the login: the file holds the secret, not the environment."""
+        asked = service.replica == "postgres"
+        return {"PGSERVICEFILE": f"{LEASE_FOLDER}/pg_service.conf"} if asked else {}
+
     def _outward(self) -> dict[str, str]:
         if not self.template.egress:
             return {}
@@ -326,7 +382,8 @@ class _Maker:
     def _hosts(self) -> dict[str, str]:
         """Nothing inside needs DNS: the names of its own parts stand in /etc/hosts."""
         named = dict(zip(self.template.services, self.addresses.services, strict=False))
-        return named | ({"lab": self.addresses.lab} if self.template.lab else {})
+        named |= {"lab": self.addresses.lab} if self.template.lab else {}
+        return named | ({REPLICA: self.addresses.replica} if self.template.postgres else {})
 
 
 def _scratch(uid: int, size_mb: int) -> dict[str, str]:

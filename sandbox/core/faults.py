@@ -2,14 +2,29 @@
 
 from collections.abc import Iterator
 
+from sandbox.core.anonymity import anonymity_problems
 from sandbox.core.masking import SHORTEST_REASON, problems
 from sandbox.core.relations import reference_problems
 from sandbox.core.source import Column, Source
+from sandbox.core.typed import type_problems
 
 
 def source_faults(source: Source) -> list[str]:
-    """Return what is wrong with a source's masks, rows, accepted findings and references."""
-    return [*problems(source), *accept_problems(source), *reference_problems(source)]
+    """Return what is wrong with a source: masks, rows, accepted findings, references, k."""
+    people = (
+        f"{name}: {fault}"
+        for name, table in source.tables.items()
+        for fault in anonymity_problems(table)
+    )
+    none = [] if source.tables else ["tables: none is listed, so nothing could be copied"]
+    return [
+        *none,
+        *problems(source),
+        *accept_problems(source),
+        *reference_problems(source),
+        *people,
+        *type_problems(source),
+    ]
 
 
 def accept_problems(source: Source) -> Iterator[str]:

@@ -15,7 +15,7 @@ from sandbox.core.source import CLASSES, HIDDEN
 
 # What has a name of its own beside the detectors; a source file may accept all but canaries.
 UNCHANGED, FORM, EQUAL, REAL, CANARY = "unchanged", "form", "equal", "real-value", "canary"
-UNIQUE, REFERENCE = "unique", "reference"
+UNIQUE, REFERENCE, TOO_FEW = "unique", "reference", "k"
 ACCEPTABLE = frozenset(
     {*(d.id for d in DETECTORS), UNCHANGED, FORM, EQUAL, REAL, UNIQUE, REFERENCE}
 )

@@ -77,6 +77,12 @@ class HomeFiles(Protocol):
         Raises Unavailable when the disk refuses.
         """
 
+    def add(self, path: str, text: str) -> None:
+        """Write a new file of the home, for people: whole or not at all, never over another.
+
+        Raises Conflict when there is one, Unavailable when the disk refuses.
+        """
+
     def free_bytes(self, place: str = "") -> int | None:
         """Return what is free where a folder of this machine lies, by default the home's state.
 

@@ -50,7 +50,16 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "steps.analyse": ("the person for the step analyse", "分析工程の担当者"),
     "template.name": ("the template", "テンプレート"),
     "host": ("the host", "ホスト"),
+    "k": ("the smallest group (k)", "最小グループの人数（k）"),
     "idle_hours": ("the time without use (hours)", "使われていない時間（時間）"),
+    "format": ("the format", "形式"),
+    "tabular": ("whether it is a table", "表であるかどうか"),
+    "rows": ("the number of rows", "行数"),
+    "smallest_group": ("the smallest group", "最小グループの人数"),
+    "count": ("the number of values found", "検出された値の数"),
+    "label": ("the replica", "複製データ"),
+    "identities": ("the number of different identities", "照合する人の数"),
+    "matched_with": ("the column that people are matched with", "照合先の列"),
 }
 # The part of a sum that this request asks for: a denial tells it beside what is held already.
 ASKED: Mapping[str, str] = {

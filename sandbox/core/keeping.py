@@ -44,15 +44,16 @@ def archive_name(sandbox: Sandbox) -> str:
     return f"{sandbox.name}-{sandbox.id}"
 
 
-def highest_class(snapshot: Snapshot | None) -> str:
-    """Return the highest class among the columns of a snapshot, "" if that is not on record.
+def highest_class(*snapshots: Snapshot | None) -> str:
+    """Return the highest class among the columns of all snapshots, "" if any is not on record.
 
     A class that this version does not know counts as the highest.
     """
-    if snapshot is None or snapshot.manifest is None:
+    manifests = [snapshot.manifest if snapshot else None for snapshot in snapshots]
+    if not all(manifests):
         return ""
     order: tuple[str, ...] = CLASSES
-    found = {c.data_class for t in snapshot.manifest.tables for c in t.columns}
+    found = {c.data_class for m in manifests if m for t in m.tables for c in t.columns}
     if found - set(order):
         return order[-1]
     return max(found, key=order.index, default=order[0])

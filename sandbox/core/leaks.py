@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from sandbox.core.anonymity import Anonymity
 from sandbox.core.errors import Denied
 from sandbox.core.relations import Relations
 from sandbox.core.text import clean
@@ -34,7 +35,8 @@ class GateReport(Value):
     """What was looked at, by what, and what was found. Without `leaks` the snapshot may leave.
 
     `real_values` and `canaries` are how many of each were looked for; 0 where there was no source.
-    `relations` are the keys that were checked, and those that masks or missing rows give up.
+    `relations` are the keys that were checked, and those that masks or missing rows give up,
+    `anonymity` how well people hide among each other, by table.
     """
 
     places: int
@@ -44,6 +46,7 @@ class GateReport(Value):
     leaks: tuple[Leak, ...] = ()
     accepted: tuple[Accepted, ...] = ()
     relations: Relations = Relations()
+    anonymity: tuple[Anonymity, ...] = ()
     seconds: float = 0.0
 
     @property

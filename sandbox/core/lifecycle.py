@@ -20,6 +20,7 @@ from sandbox.core.phases import (
     allowed_actions,
     transition,
 )
+from sandbox.core.replica import ReplicaUse
 from sandbox.core.template import ParameterValue
 from sandbox.core.use import Use
 from sandbox.core.values import Value
@@ -49,6 +50,7 @@ class Spec(Value):
     steps: Steps
     snapshot: str
     egress: tuple[str, ...] = ()
+    experiment: str = ""
 
 
 class Endpoint(Value):
@@ -66,12 +68,22 @@ class Endpoint(Value):
     ignore: tuple[str, ...] = ()
 
 
+class Reset(Value):
+    """A reset that has begun: the tool is being made anew, and saw snapshot `before` until then."""
+
+    since: AwareDatetime
+    by: str
+    reason: str = ""
+    before: str
+
+
 class Sandbox(Value):
     """The registry's record of one sandbox. Times are UTC.
 
     `disk_mb` is what its work and lab may hold (0: not watched), `used_mb` what they held when the
     reaper last measured them; both in MiB. `claim` names the claim by which one of the pool became
-    its owner's, "" if it was made for them.
+    its owner's, "" if it was made for them. With `reset`, its tool must still be made anew: whoever
+    finds it so, with no process at work, does that. `former` are the snapshots that it saw before.
     """
 
     id: str
@@ -87,14 +99,22 @@ class Sandbox(Value):
     used_mb: int | None = None
     subnet: int | None = None
     parts: tuple[str, ...] = ()
+    replica: ReplicaUse | None = None
     endpoint: Endpoint | None = None
     claim: str = ""
     use: Use = Use()
+    reset: Reset | None = None
+    former: tuple[str, ...] = ()
 
     @property
     def state(self) -> State:
         """The state on record; see `state_at` for what the clock adds."""
         return self.phase.state
+
+    @property
+    def snapshots(self) -> frozenset[str]:
+        """The snapshots that it needs: the one it sees, and the one that it may go back to."""
+        return frozenset({self.spec.snapshot, *([self.reset.before] if self.reset else [])})
 
     @property
     def reason(self) -> str:

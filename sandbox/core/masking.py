@@ -78,6 +78,8 @@ PART_METHODS: frozenset[Method] = _FAKES | {
     "redact",
     "preserve",
 }
+# The types of DuckDB that masks of dates can change.
+DATES = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 SHORTEST_REASON = 20
 SHIFT_DAYS = 183
 # Either `.name`, `."any name"` or `[*]`, one after the other.

@@ -157,7 +157,10 @@ class Ran:
 
 @dataclass(frozen=True)
 class EngineFacts:
-    """What the engine says of itself. `free_bytes` is None where its disk cannot be seen."""
+    """What the engine says of itself. `free_bytes` is None where its disk cannot be seen.
+
+    `id` is its own name for itself, which no other engine has.
+    """
 
     version: str
     api: str
@@ -166,3 +169,4 @@ class EngineFacts:
     os: str
     root: str
     free_bytes: int | None
+    id: str = ""

@@ -42,6 +42,7 @@ class Action(StrEnum):
     CLAIM = "claim"
     FAIL = "fail"
     EXTEND = "extend"
+    RESET = "reset"
     EXPIRE = "expire"
     RESTORE = "restore"
     FREEZE = "freeze"
@@ -53,6 +54,7 @@ class Action(StrEnum):
 # What a person can ask for, by the name of its command.
 _COMMANDS: Mapping[Action, str] = {
     Action.EXTEND: "extend",
+    Action.RESET: "reset",
     Action.RESTORE: "restore",
     Action.FREEZE: "freeze",
     Action.RESUME: "resume",
@@ -66,6 +68,7 @@ _DONE: Mapping[Action, str] = {
     Action.CLAIM: "claimed",
     Action.FAIL: "given up",
     Action.EXTEND: "extended",
+    Action.RESET: "reset",
     Action.EXPIRE: "expired",
     Action.RESTORE: "restored",
     Action.FREEZE: "frozen",
@@ -181,6 +184,7 @@ _TABLE: Mapping[State, Mapping[Action, State]] = {
     },
     State.READY: {
         Action.EXTEND: State.READY,
+        Action.RESET: State.READY,
         Action.FREEZE: State.FROZEN,
         Action.EXPIRE: State.EXPIRED,
         Action.REMOVE: State.REMOVING,

@@ -36,7 +36,7 @@ from sandbox.core.text import clean, closest
 from sandbox.core.values import Value
 
 Mode = Literal["enforce", "warn", "audit"]
-Verdict = Literal["allow", "warn", "deny"]
+Verdict = Literal["allow", "warn", "needs-approval", "deny"]
 Point = Literal[
     "create", "extend", "idle", "egress", "import", "export", "snapshot", "start", "promote",
     "release", "scan",
@@ -48,11 +48,15 @@ _SUMMARY: Mapping[tuple[Verdict, Language], str] = {
     ("allow", "ja"): "{count} 件の規則を満たしています。",
     ("warn", "en"): "Policy warns: {sentence}.",
     ("warn", "ja"): "ポリシーの警告: {sentence}。",
+    ("needs-approval", "en"): "Policy asks for an approval: {sentence}.",
+    ("needs-approval", "ja"): "ポリシーにより承認が必要: {sentence}。",
     ("deny", "en"): "Policy says no: {sentence}.",
     ("deny", "ja"): "ポリシーにより拒否: {sentence}。",
 }
 _REST: Mapping[Language, str] = {"en": " And {count} more.", "ja": " ほか {count} 件。"}
 _POINTS = frozenset(get_args(Point))
+# Where somebody's yes can stand in for what a rule wants.
+_APPROVABLE = frozenset({"export", "import"})
 # What an item of a list is called in a sentence: the first of these that it has.
 _LABELS = ("name", "id", "host", "snapshot", "source")
 
@@ -120,7 +124,10 @@ class Waivable(Value):
 
 
 class Rule(Value):
-    """One rule. `effective_from` defaults to that of its set."""
+    """One rule. `effective_from` defaults to that of its set.
+
+    With `approval`, what does not hold is not denied but waits for a yes of one of these roles.
+    """
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$")]
     title: Words
@@ -131,7 +138,15 @@ class Rule(Value):
     when: tuple[Condition, ...] = ()
     asserts: Annotated[tuple[Condition, ...], Field(alias="assert", min_length=1)]
     fix: Words
+    approval: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     exceptions: Literal["never"] | Waivable = "never"
+
+    @model_validator(mode="after")
+    def _approvable(self) -> "Rule":
+        if self.approval is not None and (self.mode != "enforce" or {*self.at} - _APPROVABLE):
+            where = ", ".join(sorted(_APPROVABLE))
+            raise ValueError(f"approval goes with mode enforce, at no other points than {where}")
+        return self
 
     @field_validator("when", "asserts", mode="before")
     @classmethod
@@ -184,8 +199,9 @@ class PolicySet(Value):
 class Finding(Value):
     """One way in which one rule does not hold, with all that is needed to tell why.
 
-    `operator` is empty where the rule could not be judged at all. `item` names the item of a
-    `for_each`. `waived_by` is the role that can exempt (empty: nobody), for `waiver_max_days`.
+    `approval` are the roles whose yes stands in for it; without any, `enforce` denies. `operator`
+    is empty where the rule could not be judged at all. `item` names the item of a `for_each`.
+    `waived_by` is the role that can exempt (empty: nobody), for `waiver_max_days`.
     """
 
     rule: str
@@ -198,6 +214,7 @@ class Finding(Value):
     actual: Any = None
     sentence: Words
     fix: Words
+    approval: tuple[str, ...] = ()
     waived_by: str = ""
     waiver_max_days: int = 0
 
@@ -220,6 +237,10 @@ class Decision(Value):
     findings: tuple[Finding, ...]
     document: dict[str, Any]
 
+    def to_approve(self) -> tuple[Finding, ...]:
+        """Return the findings for which somebody's yes stands in."""
+        return tuple(finding for finding in self.findings if finding.approval)
+
     def joined(self, other: "Decision") -> "Decision":
         """Return both as one: the stricter verdict, the findings of both, the other's document
         under the name of its point."""
@@ -238,7 +259,7 @@ class Decision(Value):
         if not (said := [f for f in self.findings if f.mode != "audit"]):
             return _SUMMARY["allow", language].format(count=self.evaluated)
         # What denies comes first, whatever order the rules stand in.
-        first = min(said, key=lambda f: f.mode != "enforce")
+        first = min(said, key=lambda f: (f.mode != "enforce", bool(f.approval)))
         sentence = getattr(first.sentence, language)
         rest = _REST[language].format(count=len(said) - 1) if len(said) > 1 else ""
         return _SUMMARY[self.verdict, language].format(sentence=sentence) + rest
@@ -286,8 +307,10 @@ def evaluate(
 
 
 def _verdict(findings: list[Finding]) -> Verdict:
-    modes = {finding.mode for finding in findings}
-    return "deny" if "enforce" in modes else "warn" if "warn" in modes else "allow"
+    modes = {"needs-approval" if finding.approval else finding.mode for finding in findings}
+    if "enforce" in modes:
+        return "deny"
+    return "needs-approval" if "needs-approval" in modes else "warn" if "warn" in modes else "allow"
 
 
 def _judge(rule: Rule, document: Mapping[str, Any]) -> list[Miss]:
@@ -349,6 +372,8 @@ def _finding(rule: Rule, miss: Miss) -> Finding:
         actual=miss.actual,
         sentence=Words(en=miss.en, ja=miss.ja),
         fix=rule.fix,
+        # What nobody could judge, nobody can approve: it denies.
+        approval=() if miss.unclear else rule.approval or (),
         waived_by=waivable.approver_role if waivable else "",
         waiver_max_days=waivable.max_days if waivable else 0,
     )

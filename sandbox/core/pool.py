@@ -13,7 +13,8 @@ from sandbox.core.lease import spoken
 from sandbox.core.lifecycle import Sandbox, Spec
 from sandbox.core.pattern import PartPattern, Pattern
 from sandbox.core.phases import Pooled, State
-from sandbox.core.template import Template
+from sandbox.core.replica import REPLICA
+from sandbox.core.template import REPLICA_LIMITS, Template
 from sandbox.core.version import VERSION
 
 # After this its guards end a pooled sandbox.
@@ -30,13 +31,15 @@ _ONE = frozenset({"template", "snapshot", "egress", "version"})
 class Want:
     """How many of a template are to be ready, and after which pattern.
 
-    `trouble` says why nothing can be made of the template now; the pattern is None then.
+    `trouble` says why nothing can be made of the template now; the pattern is None then, unless
+    the data is `too_old` for a new sandbox: that says why, and what is pooled serves nobody either.
     """
 
     template: str
     count: int
     pattern: Pattern | None
     trouble: str = ""
+    too_old: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ def pattern_of(spec: Spec, template: Template, images: Images, rules: str) -> Pa
     tags = {name: image.tag for name, image in images.services.items()}
     if template.lab and images.lab:
         limits["lab"], tags["lab"] = template.lab, images.lab.tag
+    if template.postgres and images.replica:
+        limits[REPLICA], tags[REPLICA] = REPLICA_LIMITS, images.replica.tag
     parts = {
         name: PartPattern(image=tags[name], memory_mb=m.memory_mb, cpus=m.cpus, pids=m.pids)
         for name, m in limits.items()
@@ -171,6 +176,8 @@ def _counts(sandbox: Sandbox, want: Want, now: datetime) -> bool:
 def _stale(sandbox: Sandbox, want: Want, now: datetime) -> str:
     if is_over(sandbox, now):
         return f"it is older than {spoken(LIFETIME - MARGIN)}"
+    if want.too_old:
+        return want.too_old
     made = pattern_made(sandbox)
     if made is None or want.pattern is None:
         return ""

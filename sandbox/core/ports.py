@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from sandbox.core.amending import Lines
+from sandbox.core.asks import Ask
 from sandbox.core.audit import AuditEvent, Head, NewEvent
 from sandbox.core.clock import Reading
 from sandbox.core.home import Exposed as Exposed
 from sandbox.core.home import HomeAccess as HomeAccess
 from sandbox.core.home import HomeFiles as HomeFiles
-from sandbox.core.leaks import GateReport
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import (
     BigFile,
@@ -28,14 +28,19 @@ from sandbox.core.objects import (
 )
 from sandbox.core.phases import State
 from sandbox.core.policy import PolicySet
-from sandbox.core.relations import Relations
+from sandbox.core.reading import Built as Built
+from sandbox.core.reading import SourceReader as SourceReader
 from sandbox.core.schedule import Schedule as Schedule
 from sandbox.core.sealing import Archives as Archives
 from sandbox.core.sealing import Keys as Keys
 from sandbox.core.settings import Settings
-from sandbox.core.snapshot import Snapshot, TableCopy
-from sandbox.core.source import Source, Table
+from sandbox.core.snapshot import Snapshot
+from sandbox.core.source import Source
 from sandbox.core.template import Template
+
+# Late: what it is made of takes a while to load, and few commands ask for one.
+if TYPE_CHECKING:
+    from sandbox.core.crossing import FileReader
 
 
 class Progress(Protocol):
@@ -206,7 +211,19 @@ class Transaction(Protocol):
     def snapshot(self, id: str) -> Snapshot | None:
         """Return one snapshot or None."""
 
+    def newest(self) -> dict[tuple[str, str], str]:
+        """Return the id of the newest ready snapshot of each series, source and experiment."""
+
     def save_snapshot(self, snapshot: Snapshot) -> None:
+        """Insert or replace by id."""
+
+    def asks(self, subject: str | None = None) -> list[Ask]:
+        """Return asks, oldest first: of one subject, if given."""
+
+    def ask(self, id: str) -> Ask | None:
+        """Return one ask or None."""
+
+    def save_ask(self, ask: Ask) -> None:
         """Insert or replace by id."""
 
     def journal(self, subject: str, kind: str, name: str) -> None:
@@ -277,6 +294,12 @@ class Catalogue(Protocol):
     def source(self, name: str) -> Source:
         """Return one source; raises NotFound with the nearest name."""
 
+    def amended_source(self, name: str, wanted: Lines, said: Sequence[str]) -> str:
+        """Return the text of a source's file with the wanted columns in it; changes no file.
+
+        `said` begins it, as comments. Raises InvalidInput if that would be no source file.
+        """
+
     def policies(self) -> PolicySet:
         """Return the policies in force as one set."""
 
@@ -292,54 +315,11 @@ class Catalogue(Protocol):
     def proxy_image(self) -> Image:
         """Return the image of the egress proxy."""
 
+    def replica_image(self) -> Image:
+        """Return the image of the PostgreSQL replica."""
+
     def service_image(self, template: str, service: str) -> Image:
         """Return the image of one service of a template."""
-
-
-@dataclass(frozen=True)
-class Built:
-    """A snapshot file on our disk, masked and checked, before it goes into its volume."""
-
-    path: Path
-    tables: tuple[TableCopy, ...]
-    data_as_of: datetime
-    bytes: int
-    file_digest: str
-    gate: GateReport
-
-
-class SourceReader(Protocol):
-    """Reads one kind of core system. Raises Unavailable without ever naming the password."""
-
-    def columns(self, source: Source, password: str) -> dict[str, list[str]]:
-        """Return the columns of every table in the source's schema.
-
-        Raises Denied when the login could write anything there.
-        """
-
-    def copy(
-        self, source: Source, password: str, key: bytes, target: Path, progress: Progress
-    ) -> Built:
-        """Stream the listed columns, masked with `key`, into a new file `target`.
-
-        One consistent state of the source. Masked plain text never reaches the disk. On any
-        failure the file is gone. Raises Conflict when the file exists, InvalidInput when masks or
-        columns do not fit the live source, Denied when the login could write anything, or when the
-        leak gate found something (then `details["gate"]` is its report).
-        """
-
-    def judge(
-        self,
-        tables: Mapping[str, Table],
-        canaries: Sequence[str],
-        relations: Relations,
-        file: Path,
-        progress: Progress,
-    ) -> GateReport:
-        """Judge a snapshot's file again by the rules it was built with, without the source.
-
-        Raises Unavailable when the file cannot be read.
-        """
 
 
 class DemoCore(Protocol):
@@ -375,6 +355,7 @@ class Context:
     engine: Engine
     gateway: Gateway
     reader: SourceReader
+    border: "FileReader"
     demo: DemoCore | None
     keys: Keys
     schedule: Schedule

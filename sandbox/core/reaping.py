@@ -9,19 +9,20 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sandbox.core.anatomy import HOLDER, KEEPER
+from sandbox.core.anatomy import HOLDER, KEEPER, remade
 from sandbox.core.disk import Room, to_freeze
 from sandbox.core.lease import spoken
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import INSTALLATION, LABEL, ROLE, SANDBOX, Owned
 from sandbox.core.phases import LIVE, Action, Expired, State, transition
 from sandbox.core.pool import Pool, Want, lacking, why_retired
+from sandbox.core.replica import REPLICA
 from sandbox.core.snapshot import Snapshot, SnapshotState
 from sandbox.core.values import Value
 
 # Roles of objects that belong to the home itself, not to one sandbox.
 GATEWAY = "gateway"
-HOME_ROLES = frozenset({GATEWAY, "snapshot", "demo-core"})
+HOME_ROLES = frozenset({GATEWAY, "snapshot", "demo-core", REPLICA})
 _OUR_LABELS = frozenset({INSTALLATION, SANDBOX, ROLE})
 _COMPLETE = frozenset({State.READY, State.FROZEN, State.EXPIRED, State.POOLED})
 _HELD = frozenset({State.READY, State.FROZEN})
@@ -36,11 +37,15 @@ class ChoreKind(StrEnum):
     DESTROY = "destroy"
     RETIRE = "retire"
     CLEAR = "remove-orphan"
+    TIDY = "remove-replica"
     SETTLE_BUILD = "settle-build"
+    PRUNE = "remove-snapshot"
     EXPIRE = "expire"
     FULL = "freeze-full"
     STOP = "stop"
     GATEWAY = "mend-gateway"
+    SERVER = "mend-replica"
+    REMAKE = "finish-reset"
     RESTART = "restart"
     TELL = "tell-guards"
     KEEPER = "remove-keeper"
@@ -77,7 +82,9 @@ class Seen:
     `joins_owed` whether a new gateway may not be joined to all who are up; `deaf` whether nobody
     can reach it, although it may run;
     `room` what is free on the disks, `floor` that the engine's is below its floor ("": it is not);
-    `pool` what is wanted of the warm pool and what is there.
+    `pool` what is wanted of the warm pool and what is there; `surplus` the snapshots that go, each
+    with the reason; `replicas` what is to be done about PostgreSQL replicas that belong to no
+    sandbox, by their locks.
     """
 
     now: datetime
@@ -95,6 +102,8 @@ class Seen:
     room: Room = field(default_factory=Room)
     floor: str = ""
     pool: Pool | None = None
+    surplus: Mapping[str, str] = field(default_factory=dict)
+    replicas: Mapping[str, Found] = field(default_factory=dict)
 
 
 def chores(seen: Seen, orphan_grace: timedelta) -> tuple[Chore, ...]:
@@ -106,6 +115,11 @@ def chores(seen: Seen, orphan_grace: timedelta) -> tuple[Chore, ...]:
         for chore in _of_record(sandbox, seen)
     ]
     found += [_build(s) for s in seen.builds if s.state is SnapshotState.BUILDING]
+    prune = ChoreKind.PRUNE
+    found += [Chore(kind=prune, subject=each, why=why) for each, why in seen.surplus.items()]
+    found += [
+        Chore(kind=kind, subject=each, why=why) for each, (kind, why) in seen.replicas.items()
+    ]
     found += _fills(seen, found)
     found += [*_gateway(seen), *_orphans(seen, orphan_grace), *_unknown(seen)]
     order = list(ChoreKind)
@@ -180,12 +194,18 @@ def _ended(sandbox: Sandbox, seen: Seen, found: list[Owned]) -> Found | None:
     deadline, kept_until = sandbox.lease.deadline, sandbox.lease.grace_ends
     if deadline and kept_until and seen.now >= kept_until:
         return ChoreKind.DESTROY, f"it expired, and was kept until {_at(kept_until)}"
-    if lacking := _lacking(seen.journals.get(sandbox.id, ()), found):
+    if lacking := _lacking(_to_be_there(sandbox, seen), found):
         return ChoreKind.LOST, f"the engine lacks {lacking}"
     held = sandbox.state in _HELD
     if held and sandbox.state_at(seen.now) is State.EXPIRED and deadline:
         return ChoreKind.EXPIRE, f"its time was over at {_at(deadline)}"
     return None
+
+
+def _to_be_there(sandbox: Sandbox, seen: Seen) -> list[tuple[str, str]]:
+    """Return what the journal names; without what a reset that has begun makes anew."""
+    anew = remade(sandbox) if sandbox.reset else set()
+    return [each for each in seen.journals.get(sandbox.id, ()) if each not in anew]
 
 
 def _lacking(journal: Iterable[tuple[str, str]], found: list[Owned]) -> str:
@@ -202,13 +222,16 @@ def _running_as_it_should(sandbox: Sandbox, seen: Seen, found: list[Owned]) -> F
     told = seen.idle.get(sandbox.id)
     if told and told[0] is ChoreKind.FREEZE_IDLE:
         return told
+    running = [o.name for o in found if o.kind == "container" and o.running]
+    stops = bool(running) and sandbox.state in (State.FROZEN, State.EXPIRED)
+    if sandbox.reset and not stops:
+        return ChoreKind.REMAKE, "the process that reset it is gone"
     may_start = sandbox.state is State.READY and not seen.line_stopped
     if may_start and (stopped := _stopped(sandbox, seen, found)):
         return ChoreKind.RESTART, f"its lease holds, but {stopped} does not run"
     if sandbox.state in _HELD and sandbox.id in seen.owed:
         return ChoreKind.TELL, "its end was moved, and its guards may not know"
-    running = [o.name for o in found if o.kind == "container" and o.running]
-    if running and sandbox.state in (State.FROZEN, State.EXPIRED):
+    if stops:
         return ChoreKind.STOP, f"it is {sandbox.state}, but {', '.join(running)} runs"
     return None
 

@@ -27,6 +27,7 @@ class Wish(Value):
     owners: dict[str, str] = Field(default_factory=dict)
     snapshot: str = ""
     egress: tuple[str, ...] = ()
+    experiment: str = ""
 
 
 def resolve(
@@ -57,6 +58,7 @@ def resolve(
         steps=_steps(wish.owners, source, actor),
         snapshot=snapshot.id,
         egress=template.egress,
+        experiment=wish.experiment,
     )
 
 
@@ -86,10 +88,35 @@ def _steps(given: Mapping[str, str], source: Source, actor: str) -> Steps:
     return Steps(**(filled | {step: person.strip() for step, person in given.items()}))
 
 
-def choose_snapshot(wanted: str, source: str, known: Iterable[Snapshot]) -> Snapshot:
+def key_series(source: Source, experiment: str) -> str:
+    """Return the experiment whose key masks a snapshot of `source`, "" for the source's own.
+
+    Raises InvalidInput where the source's keys are of one experiment each and none is named, or
+    where one is named and they are not.
+    """
+    if source.keys.scope == "experiment" and not experiment:
+        raise InvalidInput(
+            "Each snapshot of this source is for one experiment.",
+            subject=source.name,
+            hint="Name it: --experiment NAME",
+        )
+    if source.keys.scope == "series" and experiment:
+        raise InvalidInput(
+            "The snapshots of this source are for everybody, not for one experiment.",
+            subject=source.name,
+            hint="Leave --experiment out, or have IT set `keys: {scope: experiment}` in "
+            f"sources/{source.name}.yaml.",
+        )
+    return check_name(experiment) if experiment else ""
+
+
+def choose_snapshot(
+    wanted: str, source: str, known: Iterable[Snapshot], experiment: str = ""
+) -> Snapshot:
     """Return the snapshot named `wanted`, else the newest ready one of `source`.
 
-    Raises NotFound (with the command that makes one) or Conflict when it is not ready.
+    One that is for another experiment, or for none, is nobody's here. Raises NotFound (with the
+    command that makes one) or Conflict when it is not ready.
     """
     ours = [s for s in known if s.source == source]
     if wanted:
@@ -104,13 +131,20 @@ def choose_snapshot(wanted: str, source: str, known: Iterable[Snapshot]) -> Snap
             raise Conflict(
                 f"The snapshot is {named.state}.", subject=wanted, hint="See: sandbox snapshot list"
             )
+        if named.experiment != experiment:
+            raise Conflict(
+                f"The snapshot is for {named.experiment or 'no single experiment'}.",
+                subject=wanted,
+                hint="Its key is for nothing else. See: sandbox snapshot list",
+            )
         return named
-    usable = [s for s in ours if s.state is SnapshotState.READY]
+    usable = [s for s in ours if s.state is SnapshotState.READY and s.experiment == experiment]
     if not usable:
+        named_too = f" --experiment {experiment}" if experiment else ""
         raise NotFound(
-            "There is no snapshot of the source yet.",
+            f"There is no snapshot of the source yet{' for the experiment' if experiment else ''}.",
             subject=source,
-            hint=f"IT makes one with: sandbox snapshot build {source}",
+            hint=f"IT makes one with: sandbox snapshot build {source}{named_too}",
         )
     return usable[-1]
 
@@ -134,6 +168,7 @@ def differences(wish: Wish, old: Spec, new: Spec) -> list[str]:
         "ttl": "ttl_minutes",
         "owners": "steps",
         "egress": "egress",
+        "experiment": "experiment",
     }
     compared |= {"snapshot": "snapshot"} if wish.snapshot else {}
     return [said for said, field in compared.items() if getattr(old, field) != getattr(new, field)]

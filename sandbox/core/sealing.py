@@ -10,10 +10,10 @@ from sandbox.core.source import Source
 class Keys(Protocol):
     """Secrets of the home. Nothing here is ever printed, logged or put into an event."""
 
-    def mask_key(self, source: str) -> bytes:
-        """Return the masking key of a source (32 bytes)."""
+    def mask_key(self, source: str, experiment: str = "") -> bytes:
+        """Return the masking key of a source (32 bytes), or of one experiment with it."""
 
-    def key_id(self, source: str) -> str:
+    def key_id(self, source: str, experiment: str = "") -> str:
         """Return the public name of that key."""
 
     def derive(self, purpose: str) -> str:

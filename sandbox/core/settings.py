@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from sandbox.core.connection import SecretName
 from sandbox.core.errors import InvalidInput
 from sandbox.core.lease import LeaseLimits, parse_ttl
+from sandbox.core.retention import Retention
 from sandbox.core.values import Value
 
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[A-Za-z0-9._~%+@=/-]*)?")
@@ -163,6 +165,12 @@ class DefaultSettings(Value):
     language: Literal["en", "ja"] = "en"
 
 
+class KeySettings(Value):
+    """Where the master key is, if not in the home: a secret that Docker mounts."""
+
+    master_secret: SecretName | None = None
+
+
 class Settings(Value):
     """All settings."""
 
@@ -178,6 +186,8 @@ class Settings(Value):
     lease: LeaseSettings = LeaseSettings()
     pool: dict[str, Annotated[int, Field(ge=0, le=100)]] = Field(default_factory=dict)
     reaper: ReaperSettings = ReaperSettings()
+    snapshots: Retention = Retention()
+    keys: KeySettings = KeySettings()
 
     @model_validator(mode="after")
     def _default_fits(self) -> "Settings":

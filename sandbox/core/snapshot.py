@@ -9,8 +9,10 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, Field
 
 from sandbox.core.attestation import Envelope, Label
+from sandbox.core.drift import LiveTypes
 from sandbox.core.errors import InvalidInput
 from sandbox.core.leaks import GateReport
+from sandbox.core.replica import PostgresCopy
 from sandbox.core.text import clean
 from sandbox.core.values import Value
 
@@ -27,12 +29,16 @@ class SnapshotState(StrEnum):
 
 
 class ColumnCopy(Value):
-    """A column as it stands in the snapshot; `mask` in the words of `masking.described`."""
+    """A column as it stands in the snapshot; `mask` in the words of `masking.described`.
+
+    `examples` are a few of its values, as they stand there, of what may be shown to everybody.
+    """
 
     name: str
     type: str
     data_class: str
     mask: str
+    examples: tuple[str, ...] = ()
 
     @property
     def plain(self) -> bool:
@@ -40,20 +46,35 @@ class ColumnCopy(Value):
         return self.mask.split(" ")[0] in ("", "keep", "preserve")
 
 
+class LeftOut(Value):
+    """Rows that lead, by the reference `because` names, to a row that is not in the snapshot."""
+
+    because: str
+    rows: int
+
+
 class TableCopy(Value):
-    """A table as it stands in the snapshot; `chosen` says which rows, "" for all there were."""
+    """A table as it stands in the snapshot; `chosen` says which rows, "" for all there were.
+
+    Of those, `left_out` stayed behind with rows of other tables, and `suppressed` since too few
+    people share what singles them out.
+    """
 
     name: str
     rows: int
     columns: tuple[ColumnCopy, ...]
     chosen: str = ""
+    left_out: tuple[LeftOut, ...] = ()
+    suppressed: int = 0
 
 
 class Manifest(Value):
     """What a snapshot is: enough to judge it without opening it. Times are UTC.
 
     `rules` are the tables of the source file that it was built by; `label` says what the law makes
-    of it, "" for one built before there was a gate.
+    of it, "" for one built before there was a gate. `types` are those that the listed columns had
+    in the source. With `experiment` its key is that one's alone; `decision` is what the rules at
+    `snapshot` said, None if there were none.
     """
 
     source: str
@@ -66,19 +87,32 @@ class Manifest(Value):
     bytes: int
     file_digest: str
     label: Label | Literal[""] = ""
+    experiment: str = ""
     gate: GateReport | None = None
+    decision: dict[str, Any] | None = None
     rules: dict[str, Any] = Field(default_factory=dict)
+    types: LiveTypes = Field(default_factory=dict)
 
     @property
     def rows(self) -> int:
         """The rows of all tables together."""
         return sum(t.rows for t in self.tables)
 
+    def without_examples(self) -> "Manifest":
+        """Return it without any value of the snapshot."""
+        bare = {"examples": ()}
+        tables = tuple(
+            t.model_copy(update={"columns": tuple(c.model_copy(update=bare) for c in t.columns)})
+            for t in self.tables
+        )
+        return self.model_copy(update={"tables": tables})
+
 
 class Snapshot(Value):
     """The registry's record of one snapshot. Its file lives in `volume` only.
 
-    `refused` is what the leak gate found in one that it stopped; `attestation` the signed envelope.
+    `refused` is what the leak gate found in one that it stopped; `attestation` the signed envelope;
+    `postgres` the same data as PostgreSQL, once a sandbox needed that.
     """
 
     id: str
@@ -90,6 +124,30 @@ class Snapshot(Value):
     manifest: Manifest | None = None
     refused: GateReport | None = None
     attestation: Envelope | None = None
+    postgres: PostgresCopy | None = None
+
+    @property
+    def experiment(self) -> str:
+        """The one experiment that it is for, "" if its key is that of the whole series."""
+        return self.manifest.experiment if self.manifest else ""
+
+    @property
+    def series(self) -> tuple[str, str]:
+        """What it is one of many of: source, and experiment if it is for one alone."""
+        return self.source, self.experiment
+
+    @property
+    def build_command(self) -> str:
+        """The command that builds the next one of its series."""
+        alone = f" --experiment {self.experiment}" if self.experiment else ""
+        return f"sandbox snapshot build {self.source}{alone}"
+
+    def removed(self) -> "Snapshot":
+        """Return the record of what was removed: no value of it stays."""
+        gone: dict[str, Any] = {"state": SnapshotState.REMOVED}
+        if self.manifest:
+            gone["manifest"] = self.manifest.without_examples()
+        return self.model_copy(update=gone)
 
 
 def next_id(source: str, day: date, taken: Iterable[str]) -> str:
@@ -97,6 +155,11 @@ def next_id(source: str, day: date, taken: Iterable[str]) -> str:
     prefix = f"{source}@{day.isoformat()}."
     numbers = [int(i.removeprefix(prefix)) for i in taken if i.startswith(prefix)]
     return f"{prefix}{max(numbers, default=0) + 1}"
+
+
+def source_of(version: str) -> str:
+    """Return the name of the source that the snapshot `version` is of."""
+    return version.partition("@")[0]
 
 
 def check_id(text: str) -> str:

@@ -1,12 +1,16 @@
 """Sources: which columns of a core system may be copied, how each is masked, and who answers."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PlainSerializer, field_validator, model_validator
 
+from sandbox.core.connection import Connection as Connection
+from sandbox.core.lease import ttl_text
+from sandbox.core.retention import Retention
+from sandbox.core.settings import Span
 from sandbox.core.values import Value
 
 # From harmless to what is guarded most.
@@ -38,6 +42,8 @@ Method = Literal[
     "json",
 ]
 Form = Literal["japanese", "latin", "katakana", "hiragana", "national", "international"]
+# As it is written in the file, also where a source is passed on as JSON.
+Age = Annotated[Span, PlainSerializer(ttl_text, when_used="json")]
 CLASSES: tuple[DataClass, ...] = get_args(DataClass)
 # What may be seen as it is; what a mask must change; what must not be there at all.
 OPEN: frozenset[DataClass] = frozenset({"public", "internal"})
@@ -54,6 +60,8 @@ STRICT: Mapping[DataClass, Method] = {
     "my-number": "drop",
     "credential": "drop",
 }
+# What of a table decides which of its rows are copied.
+_CHOOSING = {"where", "since", "sample", "orphans", "quasi", "subject", "k"}
 # Words of older source files, which are still read.
 _FORMER = {"mail": "fake-mail"}
 
@@ -125,12 +133,14 @@ class Mask(PartMask):
 class Column(Value):
     """One column that may be copied; without a mask it gets the strict one of its class.
 
-    `accept` lets the leak gate pass over what a detector finds here, for a written reason.
+    `accept` lets the leak gate pass over what a detector finds here, for a written reason. `type`
+    is the one it has in the source; without it, the one it had when the last snapshot was built.
     """
 
     data_class: Annotated[DataClass, Field(alias="class")]
     mask: Mask
     meaning: str = ""
+    type: str = ""
     accept: Annotated[dict[str, str], Field(default_factory=dict)]
 
     @model_validator(mode="before")
@@ -175,11 +185,19 @@ class Table(Value):
 
     `where` keeps rows whose columns hold one of some values, `since` those of a window, `sample`
     those of some subjects. `references` names the column of another table, `table.column`, in
-    which every value of a column must be found, where the source itself does not say so.
+    which every value of a column must be found, where the source itself does not say so; rows
+    that lead to a row that is not copied stay behind, but for those of the columns in `orphans`.
+    `quasi` are columns that single a person out together (those of class quasi-identifier, if it
+    is not given), `subject` the column of the person, where one has several rows; with `k`, rows
+    stay behind that fewer people than that share.
     """
 
     meaning: str = ""
     references: Annotated[dict[str, str], Field(default_factory=dict)]
+    orphans: tuple[str, ...] = ()
+    quasi: tuple[str, ...] | None = None
+    subject: str = ""
+    k: Annotated[int, Field(ge=2, le=10_000)] | None = None
     where: Annotated[dict[str, tuple[Wanted, ...]], Field(default_factory=dict)]
     since: Window | None = None
     sample: Sample | None = None
@@ -194,30 +212,17 @@ class Table(Value):
         return {c: tuple(w) if isinstance(w, many) else (w,) for c, w in value.items()}
 
 
-class Secret(Value):
-    """Where a password is found; never the password itself."""
-
-    env: str | None = None
-    file: str | None = None
-
-
-class Connection(Value):
-    """How the source is reached, with a login that can only read."""
-
-    type: Literal["postgres"]
-    host: str
-    port: Annotated[int, Field(ge=1, le=65535)] = 5432
-    database: str
-    db_schema: Annotated[str, Field(alias="schema")] = "public"
-    user: str
-    password: Secret
-
-
 class Owners(Value):
     """Who answers for the two steps that happen before a sandbox sees the data."""
 
     extract: Annotated[str, Field(min_length=1)]
     transform: Annotated[str, Field(min_length=1)]
+
+
+class KeyScope(Value):
+    """How far a masking key reaches: all snapshots of the source (`series`), or one experiment."""
+
+    scope: Literal["series", "experiment"] = "series"
 
 
 class SourceMetadata(Value):
@@ -235,11 +240,16 @@ class Source(Value):
     metadata: SourceMetadata
     connection: Connection
     owners: Owners
-    tables: Annotated[dict[str, Table], Field(min_length=1)]
+    keys: Annotated[KeyScope, Field(default_factory=KeyScope)]
+    tables: dict[str, Table]
     # Values that IT planted in hidden columns of the source: a snapshot that holds one leaks.
     canaries: Annotated[
         tuple[Annotated[str, Field(min_length=8, max_length=200)], ...], Field(default=())
     ]
+    # How old its data may be for a new sandbox; and how long its snapshots are kept, if not as
+    # the home's settings say.
+    max_age: Age | None = None
+    snapshots: Retention | None = None
 
     @property
     def name(self) -> str:
@@ -260,29 +270,9 @@ class Source(Value):
         }
         for table, content in sorted(self.tables.items()):
             # Only where some are left out, so that the digest of what has none stays the same.
-            chosen = content.model_dump(include={"where", "since", "sample"}, exclude_defaults=True)
+            chosen = content.model_dump(include=_CHOOSING, exclude_defaults=True)
             rules |= {f"rows of {table}": chosen} if chosen else {}
             accepted = {c: rule.accept for c, rule in content.columns.items() if rule.accept}
             rules |= {f"accepted in {table}": accepted} if accepted else {}
+        rules |= {"scope of keys": self.keys.scope} if self.keys.scope != "series" else {}
         return hashlib.sha256(repr(rules).encode()).hexdigest()
-
-
-class Drift(Value):
-    """How a live source differs from its file. Any of these stops a build."""
-
-    new: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        """Say whether they differ at all."""
-        return bool(self.new or self.missing)
-
-
-def drift(source: Source, live: Mapping[str, Iterable[str]]) -> Drift:
-    """Return the columns that only one of `source` and the live tables knows, as `table.column`.
-
-    A live table that the file does not list is no drift: it is simply not copied.
-    """
-    listed = {f"{t}.{c}" for t, table in source.tables.items() for c in table.columns}
-    found = {f"{t}.{c}" for t, columns in live.items() if t in source.tables for c in columns}
-    return Drift(new=tuple(sorted(found - listed)), missing=tuple(sorted(listed - found)))

@@ -18,7 +18,7 @@ ParameterValue = int | float | bool | str
 _PART_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?")
 _PARAMETER_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 # What we put beside the services of every sandbox: containers and volumes of these names.
-_RESERVED = frozenset({"lab", "gateway", "proxy", "lease", "keep", "work"})
+_RESERVED = frozenset({"lab", "gateway", "proxy", "lease", "keep", "work", "replica"})
 
 
 class Words(Value):
@@ -38,6 +38,8 @@ class Limits(Value):
 
 # Squid with an empty cache and its resolver take 15 MB; the rest is for open connections.
 PROXY_LIMITS = Limits(memory_mb=64, cpus=0.5, pids=96)
+# A sandbox's own PostgreSQL replica; where one server is shared, its part of that.
+REPLICA_LIMITS = Limits(memory_mb=192, cpus=0.5, pids=64)
 
 
 class Probe(Value):
@@ -48,7 +50,7 @@ class Probe(Value):
 
 
 class Service(Value):
-    """One container of a sandbox."""
+    """One container of a sandbox. `replica` is what its tool reads core data by."""
 
     dockerfile: str = "Dockerfile.j2"
     command: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -56,6 +58,7 @@ class Service(Value):
     probe: Probe = Probe()
     limits: Limits
     tmpfs_mb: Annotated[int, Field(ge=1, le=512)] = 64
+    replica: Literal["duckdb", "postgres"] = "duckdb"
 
 
 class Idle(Value):
@@ -129,15 +132,21 @@ class Template(Value):
         return self.metadata.name
 
     @property
+    def postgres(self) -> bool:
+        """Whether any service reads core data from PostgreSQL."""
+        return any(service.replica == "postgres" for service in self.services.values())
+
+    @property
     def parts(self) -> tuple[str, ...]:
         """The names of all containers that run, as people name them."""
         beside = {"lab": self.lab, "proxy": self.egress}
         return (*self.services, *(name for name, there in beside.items() if there))
 
     def total(self) -> Limits:
-        """Return the sum of the limits of services, lab and proxy (MB, CPUs, processes)."""
+        """Return the sum of all parts' limits (MB, CPUs, processes)."""
         parts = [s.limits for s in self.services.values()] + ([self.lab] if self.lab else [])
         parts += [PROXY_LIMITS] if self.egress else []
+        parts += [REPLICA_LIMITS] if self.postgres else []
         return Limits.model_construct(
             memory_mb=sum(p.memory_mb for p in parts),
             cpus=round(sum(p.cpus for p in parts), 3),

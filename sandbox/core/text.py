@@ -44,6 +44,8 @@ def spreadsheet_safe(cell: str) -> str:
 
     Numbers stay numbers: `-3.5` starts no formula.
     """
+    if cell[:1].isalnum():  # most cells begin so, and nothing that begins so is a formula
+        return cell
     seen = "".join(c for c in cell if unicodedata.category(c) != "Cf").strip()
     starts = cell.startswith(_FORMULA_STARTS) or seen.startswith(_FORMULA_STARTS)
     return "'" + cell if starts and not _NUMBER.fullmatch(cell) else cell

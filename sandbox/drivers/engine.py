@@ -68,8 +68,7 @@ class DockerEngine:
         """Return version, storage driver, cgroups and free disk, as the engine says them."""
         with _translated("the engine"):
             version, about = self._api.version(), self._api.info()
-        root = about.get("DockerRootDir", "")
-        local = self._api.base_url.startswith("http+docker")
+        root, local = about.get("DockerRootDir", ""), self._api.base_url.startswith("http+docker")
         return EngineFacts(
             version=version.get("Version", "?"),
             api=version.get("ApiVersion", "?"),
@@ -78,6 +77,7 @@ class DockerEngine:
             os=about.get("OperatingSystem", "?"),
             root=root,
             free_bytes=_free_bytes(root) if local else None,
+            id=about.get("ID", ""),
         )
 
     def image_id(self, tag: str) -> str | None:

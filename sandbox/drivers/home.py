@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import os
 import pwd
+import secrets
 import shutil
 import socket
 import stat
@@ -246,6 +247,25 @@ class HomeFolder:
                 raise
             finally:
                 os.close(held)
+
+    def add(self, path: str, text: str) -> None:
+        """Write a new file of the home, for people: whole or not at all, never over another.
+
+        Raises Conflict when there is one, Unavailable when the disk refuses.
+        """
+        file = self._folder / path
+        began = file.with_name(f".{file.name}-{secrets.token_hex(6)}")
+        try:
+            began.write_text(text, "utf-8")
+            began.chmod(0o644)
+            file.hardlink_to(began)
+        except FileExistsError:
+            hint = "Rename it, or have the text written elsewhere: --to FILE"
+            raise Conflict("The file exists already.", subject=path, hint=hint) from None
+        except OSError as error:
+            raise unwritable("The file", file, error) from error
+        finally:
+            began.unlink(missing_ok=True)
 
     def drop_ballast(self) -> None:
         """Give that file up, so that a registry on a full disk can write again; gone is fine."""

@@ -2,6 +2,7 @@
 
 import base64
 from pathlib import Path
+from typing import Any
 
 from sandbox.core.archive import regular_files
 from sandbox.core.attestation import PAYLOAD, Envelope, key_name, signed, statement, to_sign
@@ -38,13 +39,15 @@ class VerifySnapshotResult(Result):
     """Whether a snapshot is still what was attested, and what the gate finds in it now.
 
     `held`: all of it. `same_file`: its SHA-256 is the one in the manifest. `signature_holds`: the
-    attestation is this home's, and of this manifest.
+    attestation is this home's, and of this manifest. `k_holds`: people hide among each other as
+    it says.
     """
 
     snapshot: str
     held: bool
     same_file: bool
     signature_holds: bool
+    k_holds: bool
     gate: GateReport
 
 
@@ -85,15 +88,18 @@ def verify(context: Context, request: VerifySnapshotRequest) -> VerifySnapshotRe
         )
     same_file = digest == manifest.file_digest
     signature_holds = _signature_holds(context, snapshot, manifest)
+    # One that was built before k was counted says nothing of it.
+    k_holds = manifest.gate.anonymity in ((), gate.anonymity)
     found = VerifySnapshotResult(
         snapshot=snapshot.id,
-        held=same_file and signature_holds and gate.passed,
+        held=same_file and signature_holds and k_holds and gate.passed,
         same_file=same_file,
         signature_holds=signature_holds,
+        k_holds=k_holds,
         gate=gate,
     )
     with context.registry.writing() as tx:
-        told = found.model_dump(mode="json", include={"same_file", "signature_holds"})
+        told = found.model_dump(mode="json", include={"same_file", "signature_holds", "k_holds"})
         leaks = [leak.model_dump(mode="json") for leak in gate.leaks]
         record(context, tx, "snapshot.verified", snapshot.id, **told, leaks=leaks)
     return found
@@ -105,24 +111,53 @@ def attested(context: Context, id: str, manifest: Manifest) -> Envelope:
 
 
 def _stated(id: str, manifest: Manifest) -> bytes:
-    told = manifest.model_dump(
-        mode="json", exclude={"rules", "tables", "gate", "bytes", "file_digest"}
-    )
+    # What is not said is left out, so that older attestations still hold when there is more to say.
+    untold = {"rules", "types", "tables", "gate", "bytes", "file_digest", "decision"}
     gate = manifest.gate
     assert gate is not None  # nothing is published without it
+    judged = gate.model_dump(mode="json", exclude={"detectors", "seconds", "anonymity"})
+    if not gate.relations.followed:
+        del judged["relations"]["followed"]
     predicate = {
-        **told,
+        **manifest.model_dump(mode="json", exclude=untold, exclude_defaults=True),
         "rows": {table.name: table.rows for table in manifest.tables},
         "columns": {
             table.name: {c.name: f"{c.data_class}: {c.mask}" for c in table.columns}
             for table in manifest.tables
         },
-        "k": None,
+        **_left_out(manifest),
+        "k": _anonymity(manifest),
         "detectors": dict(gate.detectors),
-        "gate": gate.model_dump(mode="json", exclude={"detectors", "seconds"}),
+        "gate": judged,
         "passed": gate.passed,
     }
+    if manifest.decision:
+        said = ("verdict", "policy", "policy_version", "policy_digest")
+        predicate["policy"] = {part: manifest.decision[part] for part in said}
     return statement(id, manifest.file_digest, predicate)
+
+
+def _left_out(manifest: Manifest) -> dict[str, Any]:
+    """Return by table how many rows stayed behind, by the reference that leads elsewhere."""
+    found = {
+        table.name: {left.because: left.rows for left in table.left_out}
+        for table in manifest.tables
+        if table.left_out
+    }
+    return {"left_out": found} if found else {}
+
+
+def _anonymity(manifest: Manifest) -> dict[str, Any] | None:
+    """Return k by table, with what it was counted by; None where nothing was declared."""
+    suppressed = {table.name: table.suppressed for table in manifest.tables}
+    found = manifest.gate.anonymity if manifest.gate else ()
+    return {
+        each.table: {
+            **each.model_dump(mode="json", exclude={"table"}),
+            "suppressed": suppressed.get(each.table, 0),
+        }
+        for each in found
+    } or None
 
 
 def carrier(name: str, volume: str, image: str, labels: dict[str, str]) -> Container:

@@ -16,6 +16,7 @@ from sandbox.core.pool import NONE_LEFT, candidates, why_cold
 from sandbox.core.ports import Context, Transaction
 from sandbox.usecases.gateway import join_gateway
 from sandbox.usecases.probing import lab_password, route_to, settle_lab, wait_for_tool
+from sandbox.usecases.replicas import lent_files
 from sandbox.usecases.together import together
 from sandbox.usecases.wishes import Resolved
 
@@ -110,7 +111,9 @@ def hand_over(context: Context, sandbox: Sandbox, anatomy: Anatomy, deadline: da
 
 def _write_lease(context: Context, sandbox: Sandbox, anatomy: Anatomy, deadline: datetime) -> None:
     password = lab_password(context, sandbox) if anatomy.lab else ""
-    files = lease_files(sandbox, anatomy, deadline_file(deadline, context.reading()), password)
+    until = deadline_file(deadline, context.reading())
+    files = lease_files(sandbox, anatomy, until, password)
+    files += lent_files(context, sandbox, anatomy)
     context.engine.put(anatomy.holder.name, LEASE_FOLDER, files)
 
 

@@ -18,6 +18,7 @@ from sandbox.usecases.dismantling import dismantle
 from sandbox.usecases.egress import contacts_of, record_contacts
 from sandbox.usecases.keeping import alone_removing, keep, outcome_key
 from sandbox.usecases.recording import record, still
+from sandbox.usecases.replicas import drop_unused
 from sandbox.usecases.starting import forget_guards
 
 
@@ -75,7 +76,9 @@ def _dismantled(
         _not_all(context, removing, outcome, error)
     with context.registry.writing() as tx:
         record_contacts(context, tx, removing, reached)
-        return _certify(context, tx, removing, found, outcome), found
+        certified = _certify(context, tx, removing, found, outcome)
+    drop_unused(context, certified)
+    return certified, found
 
 
 def _begin_kept(context: Context, sandbox: Sandbox, why: str, wanted: bool) -> Sandbox:
@@ -200,6 +203,7 @@ def _gone(tx: Transaction, sandbox: Sandbox, found: list[Owned]) -> tuple[Gone, 
         for who in _joined(sandbox, o.name)
     ]
     ended += [Gone(kind="credential", name="lab password")] if "lab" in sandbox.parts else []
+    ended += [Gone(kind="credential", name="replica login")] if sandbox.replica else []
     return (*objects, *ended)
 
 
@@ -207,4 +211,6 @@ def _joined(sandbox: Sandbox, network: str) -> list[str]:
     """Return who was on a network of the sandbox besides its own parts, or as its way out."""
     if network == container_name(sandbox.id, "outside"):
         return [PROXY]
-    return ["gateway", *([PROXY] if PROXY in sandbox.parts else [])]
+    shared = sandbox.replica is not None and sandbox.replica.kind == "shared"
+    others = {PROXY: PROXY in sandbox.parts, "shared replica": shared}
+    return ["gateway", *(name for name, there in others.items() if there)]

@@ -6,6 +6,7 @@ from functools import partial
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import Owned
 from sandbox.core.ports import Context
+from sandbox.usecases.replicas import leave_replica
 from sandbox.usecases.together import together
 
 
@@ -16,6 +17,7 @@ def dismantle(context: Context, sandbox: Sandbox) -> list[Owned]:
     never be reached through it again.
     """
     context.gateway.close(sandbox.name)
+    leave_replica(context, sandbox)
     found = context.engine.owned(context.registry.installation(), sandbox.id)
     take_apart(context, found)
     return found

@@ -15,7 +15,9 @@ from sandbox.core.objects import EngineFacts
 from sandbox.core.phases import LIVE
 from sandbox.core.ports import Context, Exposed, Transaction
 from sandbox.core.snapshot import SnapshotState
-from sandbox.core.values import Request, Result, Value
+from sandbox.core.values import Request, Result
+from sandbox.usecases.ages import data_checks
+from sandbox.usecases.checks import Check as Check
 from sandbox.usecases.desk import answers
 from sandbox.usecases.disk import look_at_room, take_ballast
 from sandbox.usecases.dismantling import remove_all
@@ -47,15 +49,6 @@ class InitRequest(Request[InitResult]):
     folder: str
     demo: bool = False
     gateway_port: int = 8700
-
-
-class Check(Value):
-    """One line of the doctor. `fix` says what to do when it is not ok."""
-
-    name: str
-    status: Literal["ok", "warn", "fail"]
-    said: str
-    fix: str = ""
 
 
 class DoctorResult(Result):
@@ -129,6 +122,7 @@ def doctor(context: Context, request: DoctorRequest) -> DoctorResult:
             *checks,
             *_home(context),
             _registry(context),
+            *_data(context),
             *_reaper(context),
             *_line(context),
             *(_pool(context) if works else ()),
@@ -170,7 +164,7 @@ def _give_up_snapshots(tx: Transaction) -> set[str]:
     """Write every snapshot as removed; return the sources that had any."""
     snapshots = [s for s in tx.snapshots() if s.state is not SnapshotState.REMOVED]
     for snapshot in snapshots:
-        tx.save_snapshot(snapshot.model_copy(update={"state": SnapshotState.REMOVED}))
+        tx.save_snapshot(snapshot.removed())
         tx.forget_journal(snapshot.id)
     return {s.source for s in snapshots}
 
@@ -309,6 +303,13 @@ def _registry(context: Context) -> Check:
         return Check(name="registry", status="ok", said=context.registry.check())
     except SandboxError as error:
         return Check(name="registry", status="fail", said=error.message, fix=error.hint)
+
+
+def _data(context: Context) -> list[Check]:
+    try:
+        return data_checks(context)
+    except SandboxError:
+        return []  # the registry's own line tells why
 
 
 def _reaper(context: Context) -> list[Check]:

@@ -14,6 +14,7 @@ def images_of(context: Context, template: Template) -> Images:
         services={s: catalogue.service_image(template.name, s) for s in template.services},
         lab=catalogue.lab_image() if template.lab else None,
         proxy=catalogue.proxy_image() if template.egress else None,
+        replica=catalogue.replica_image() if template.postgres else None,
     )
 
 

@@ -1,11 +1,8 @@
-"""Working inside a running sandbox: sql, import, exec, logs."""
+"""Working inside a running sandbox: sql, exec, logs."""
 
 import json
-import re
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import PurePath
 from typing import Any
 
 from sandbox.core.anatomy import PROXY, PYTHON, confined, container_name
@@ -15,21 +12,17 @@ from sandbox.core.lifecycle import Sandbox
 from sandbox.core.phases import LIVE
 from sandbox.core.ports import Context, Progress
 from sandbox.core.text import clean, closest
-from sandbox.core.values import Request, Result, Value
+from sandbox.core.values import Request, Result
 from sandbox.usecases.desk import answers
 from sandbox.usecases.egress import requests_of
 from sandbox.usecases.idling import note_command
 from sandbox.usecases.probing import read_json
-from sandbox.usecases.recording import record
 from sandbox.usecases.sandboxes import find, running
 
-IMPORT_LIMIT = 64 * 1024 * 1024
 _SQL_HINT = (
     "core is read-only, lab is yours and starts empty: open the notebook, or import a file. "
     "Tables: SELECT database_name, table_name FROM duckdb_tables()"
 )
-_TABLE = re.compile(r"[^\W\d]\w*")
-_LONGEST_TABLE = 63  # bytes; PostgreSQL cuts off the rest without a word
 _KILLED = 137
 _EXAMPLE = '"SELECT count(*) FROM core.purchases"'
 # How the guard reports, in place of the command's output, that it could not start it.
@@ -52,32 +45,6 @@ class SqlRequest(Request[SqlResult]):
     name: str
     sql: str
     limit: int = 1000
-
-
-class ImportedColumn(Value):
-    """A column of an imported table."""
-
-    name: str
-    type: str
-
-
-class ImportResult(Result):
-    """A table that was made in the lab; `notes` tell each name that differs from the file's."""
-
-    name: str
-    table: str
-    rows: int
-    columns: tuple[ImportedColumn, ...]
-    notes: tuple[str, ...] = ()
-
-
-class ImportRequest(Request[ImportResult]):
-    """Bring a CSV file into the lab. `content` is the file; nothing is opened by name."""
-
-    name: str
-    file: str
-    content: bytes
-    table: str = ""
 
 
 class ExecResult(Result):
@@ -127,42 +94,10 @@ def sql(context: Context, request: SqlRequest) -> SqlResult:
             hint=f"For example: sandbox sql {request.name} {_EXAMPLE}",
         )
     question = {"sql": request.sql, "limit": request.limit}
-    answer = _ask(context, request.name, "sandbox_query", question)
+    answer = ask_inside(context, request.name, "sandbox_query", question)
     if "error" in answer:
         raise _not_answered(request, answer)
     return SqlResult(**answer, limit=request.limit)
-
-
-@answers(ImportRequest)
-def import_csv(context: Context, request: ImportRequest) -> ImportResult:
-    """Load a CSV file into a new table of the lab."""
-    table, notes = _table_name(request)
-    if len(request.content) > IMPORT_LIMIT:
-        raise InvalidInput(
-            f"The file is larger than {IMPORT_LIMIT >> 20} MiB.",
-            subject=clean(request.file),
-            hint="Split it, or aggregate it first.",
-        )
-    question = {"table": table, "size": len(request.content)}
-    answer = _ask(context, request.name, "sandbox_import", question, request.content)
-    if "error" in answer:
-        raise _not_imported(request, table, answer)
-    with context.registry.writing() as tx:
-        record(
-            context,
-            tx,
-            "lab.imported",
-            request.name,
-            table=table,
-            rows=answer["rows"],
-            file=clean(request.file),
-            bytes=len(request.content),
-        )
-    columns = tuple(ImportedColumn(name=n, type=t) for n, t in answer["columns"])
-    notes += [clean(note) for note in answer.get("notes", [])]
-    return ImportResult(
-        name=request.name, table=table, rows=answer["rows"], columns=columns, notes=tuple(notes)
-    )
 
 
 @answers(ExecRequest)
@@ -284,47 +219,6 @@ def _too_big(name: str, memory_mb: int | None) -> InvalidInput:
     )
 
 
-def _not_imported(request: ImportRequest, table: str, answer: dict[str, Any]) -> SandboxError:
-    if answer.get("kind") == "taken":
-        return Conflict(
-            f"The lab has a table {table} already.",
-            subject=request.name,
-            hint=f"Remove it: sandbox sql {request.name} 'DROP TABLE lab.{table}'\n"
-            "Or give the new one another name: --table OTHER",
-        )
-    first, _, rest = clean(answer["error"], keep_newlines=True).partition("\n")
-    hint = "Correct the file, then import it again."
-    return InvalidInput(
-        f"The file was not imported: {first}",
-        subject=clean(request.file),
-        hint=f"{rest}\n{hint}" if rest else hint,
-    )
-
-
-def _table_name(request: ImportRequest) -> tuple[str, list[str]]:
-    """Return a name for the table, and a note where the file's name could not be taken over."""
-    if request.table:
-        return _checked(request.table), []
-    stem = unicodedata.normalize("NFKC", PurePath(request.file).stem).lower()
-    name = re.sub(r"\W+", "_", stem).strip("_") or "imported"
-    fits = name if _TABLE.fullmatch(name) else f"t_{name}"
-    fits = fits.encode()[:_LONGEST_TABLE].decode(errors="ignore")
-    note = f"The file's name is no name for a table; it is named {fits}."
-    taken_over = fits == name and name != "imported"
-    return fits, [] if taken_over else [note]
-
-
-def _checked(name: str) -> str:
-    fits = len(name.encode(errors="replace")) <= _LONGEST_TABLE and name == name.lower()
-    if fits and _TABLE.fullmatch(name):
-        return name
-    raise InvalidInput(
-        "This is not a name for a table.",
-        subject=clean(name),
-        hint="Give one with --table: lower-case letters, digits and _",
-    )
-
-
 @contextmanager
 def _named(name: str) -> Iterator[None]:
     """Let what goes wrong inside be told of the sandbox: nobody knows its containers' names."""
@@ -341,7 +235,7 @@ def _named(name: str) -> Iterator[None]:
         raise
 
 
-def _ask(
+def ask_inside(
     context: Context, name: str, program: str, question: dict[str, Any], content: bytes = b""
 ) -> dict[str, Any]:
     """Run a program of ours inside the tool's container: one JSON line in, one document out."""

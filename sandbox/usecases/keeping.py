@@ -12,10 +12,10 @@ from sandbox.core.anatomy import (
     KEEPER,
     LAB_FOLDER,
     LAB_UID,
-    PROXY,
     WORK_FOLDER,
     container_name,
     never_started,
+    service_names,
 )
 from sandbox.core.archive import TAR_END, bounded, regular_files, tar_entry
 from sandbox.core.certificate import Kept
@@ -43,8 +43,6 @@ from sandbox.usecases.recording import record
 from sandbox.usecases.starting import write_deadline
 from sandbox.usecases.waiting import alone_within
 
-# Parts that have no work folder.
-_BESIDE = ("lab", PROXY)
 # A lab that is started for its dump alone ends by itself after this, if we die half-way.
 _DUMP_ALLOWANCE = timedelta(minutes=10)
 # A removal takes a second; one that still keeps a large lab is not waited for.
@@ -75,7 +73,8 @@ def keep(context: Context, sandbox: Sandbox, *, wanted: bool) -> Outcome:
     Raises Unavailable when there should be one and it cannot be made; nothing of it stays then.
     """
     with context.registry.reading() as tx:
-        data_class = highest_class(tx.snapshot(sandbox.spec.snapshot))
+        seen = (*sandbox.former, sandbox.spec.snapshot)
+        data_class = highest_class(*(tx.snapshot(each) for each in seen))
     why = why_not(sandbox, data_class, wanted=wanted)
     if why:
         return Outcome(not_kept=why)
@@ -204,9 +203,8 @@ def _about(sandbox: Sandbox, data_class: str, until: str) -> bytes:
 
 
 def _pack_work(context: Context, sandbox: Sandbox, found: list[Owned], pack: _Pack) -> None:
-    services = [container_name(sandbox.id, part) for part in sandbox.parts if part not in _BESIDE]
     there = {o.name for o in found if o.kind == "container"}
-    carrier = next((name for name in services if name in there), None)
+    carrier = next((name for name in service_names(sandbox) if name in there), None)
     if carrier is not None:
         _pack_folder(context, carrier, WORK_FOLDER, "work", pack)
         return

@@ -23,7 +23,7 @@ from sandbox.usecases.admitting import admit_start, admit_within, refuse_overful
 from sandbox.usecases.desk import answers
 from sandbox.usecases.line import check_line, freeze_in, why
 from sandbox.usecases.recording import record, still
-from sandbox.usecases.sandboxes import find
+from sandbox.usecases.sandboxes import alone_with
 from sandbox.usecases.starting import (
     or_stopped_again,
     owe_guards,
@@ -109,7 +109,7 @@ def extend(context: Context, request: ExtendRequest) -> ExtendResult:
     given than was asked), or when policy says no; Conflict when it is neither ready nor frozen.
     """
     span, reason = parse_ttl(request.ttl), why(request.reason)
-    with _alone_with(context, request.name) as sandbox:
+    with alone_with(context, request.name) as sandbox:
         with context.registry.reading() as tx:
             _longer(context, tx, sandbox, span, reason)
         # An engine that is gone is found before anything is promised.
@@ -134,7 +134,7 @@ def restore(context: Context, request: RestoreRequest) -> RestoreResult:
     when the line is stopped. Any failure leaves it expired and stopped, its budget untouched.
     """
     asked = parse_ttl(request.ttl) if request.ttl else None
-    with _alone_with(context, request.name) as sandbox:
+    with alone_with(context, request.name) as sandbox:
         lease, decision = _restorable(context, sandbox, asked, request.reason.strip())
         if sandbox.frozen:
             sandbox = _restored(context, sandbox, lease, decision)
@@ -152,7 +152,7 @@ def freeze(context: Context, request: FreezeRequest) -> FreezeResult:
     says so where the engine does not stop them.
     """
     reason = why(request.reason)
-    with _alone_with(context, request.name) as sandbox:
+    with alone_with(context, request.name) as sandbox:
         with context.registry.writing() as tx:
             sandbox = freeze_in(context, tx, still(tx, sandbox), reason)
         _stopped(context, sandbox)
@@ -165,7 +165,7 @@ def resume(context: Context, request: ResumeRequest) -> ResumeResult:
 
     Written last: until the tool has answered it is frozen, and a failure leaves it stopped.
     """
-    with _alone_with(context, request.name) as sandbox:
+    with alone_with(context, request.name) as sandbox:
         now = context.now()
         with context.registry.reading() as tx:
             check_line(tx, sandbox.name)
@@ -203,21 +203,6 @@ def _stopped(context: Context, sandbox: Sandbox) -> None:
             hint="Once the engine is back, this stops it: sandbox reap --apply\n" + error.hint,
             details={"state": sandbox.state.value},
         ) from error
-
-
-@contextmanager
-def _alone_with(context: Context, name: str) -> Iterator[Sandbox]:
-    """Give the sandbox, held alone: no two commands move one lease, and the reaper keeps off."""
-    sandbox = find(context, name)
-    with context.files.alone_with(sandbox.id) as alone:
-        if not alone:
-            raise Conflict(
-                "Another command is at work on this sandbox.",
-                subject=name,
-                hint="Wait until it is done, then ask again.",
-                details=standing(sandbox, context.now()),
-            )
-        yield find(context, name)
 
 
 @contextmanager

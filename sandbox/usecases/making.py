@@ -24,6 +24,7 @@ from sandbox.usecases.dismantling import dismantle
 from sandbox.usecases.egress import files_for_proxy, make_outside, prove_proxy, start_proxy
 from sandbox.usecases.probing import attack, lab_password, route_to, settle_lab, wait_for_tool
 from sandbox.usecases.recording import now_of, why_it_ended, write_failed
+from sandbox.usecases.replicas import cluster_of, drop_unused, lent_files, provide_replica
 from sandbox.usecases.together import together
 from sandbox.usecases.wishes import Resolved
 
@@ -57,7 +58,7 @@ def place(
     `foreign` are subnets that others on the engine have. Raises Conflict if its snapshot was
     removed since it was chosen, or if no subnet is free.
     """
-    _still_there(tx, resolved)
+    check_snapshot(tx, resolved)
     taken = {*foreign, *(s.subnet for s in tx.sandboxes(LIVE) if s.subnet is not None)}
     index = first_free(context.settings.network.range, taken, _next_subnet(context, tx))
     sandbox = sandbox.model_copy(update={"subnet": index})
@@ -76,6 +77,7 @@ def anatomy_of(context: Context, resolved: Resolved, sandbox: Sandbox) -> Anatom
         installation=context.registry.installation(),
         networks=context.settings.network,
         replica_volume=resolved.snapshot.volume,
+        postgres_volume=cluster_of(context, resolved.snapshot).volume,
     )
 
 
@@ -87,6 +89,7 @@ def make(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
         lambda: make_outside(context, anatomy),
         lambda: _make_volumes(context, sandbox, anatomy),
     )
+    provide_replica(context, sandbox, anatomy)
     context.progress.say("up", "Starting the tool, waiting for its first answer")
     together(
         *(partial(_start, context, service) for service in anatomy.services.values()),
@@ -117,9 +120,10 @@ def unmake(context: Context, sandbox: Sandbox, error: BaseException) -> None:
         current = now_of(tx, sandbox)
         if current and current.state is State.PROVISIONING:
             write_failed(context, tx, current, why_it_ended(error))
+    drop_unused(context, sandbox)
 
 
-def _still_there(tx: Transaction, resolved: Resolved) -> None:
+def check_snapshot(tx: Transaction, resolved: Resolved) -> None:
     """Raise Conflict if the snapshot was removed since it was chosen."""
     snapshot = tx.snapshot(resolved.snapshot.id)
     if snapshot is None or snapshot.state is not SnapshotState.READY:
@@ -152,8 +156,9 @@ def _make_volumes(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
     context.engine.create_container(anatomy.holder)
     allowance = context.now() + PROVISIONING_ALLOWANCE
     password = lab_password(context, sandbox) if anatomy.lab else ""
-    files = lease_files(sandbox, anatomy, deadline_file(allowance, context.reading()), password)
-    files += files_for_proxy(context, sandbox, anatomy)
+    deadline = deadline_file(allowance, context.reading())
+    files = lease_files(sandbox, anatomy, deadline, password)
+    files += [*files_for_proxy(context, sandbox, anatomy), *lent_files(context, sandbox, anatomy)]
     context.engine.put(anatomy.holder.name, LEASE_FOLDER, files)
 
 

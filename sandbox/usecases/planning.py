@@ -6,21 +6,24 @@ from typing import Literal
 from sandbox.core.anatomy import LAB_SEED_MB, PROXY
 from sandbox.core.disk import Room
 from sandbox.core.errors import Conflict, SandboxError, Unavailable
+from sandbox.core.freshness import Freshness, freshness
 from sandbox.core.headroom import Quota, forecast
 from sandbox.core.lifecycle import Spec
 from sandbox.core.policy import Decision
 from sandbox.core.pool import CLAIMED
 from sandbox.core.ports import Context, Transaction
+from sandbox.core.replica import REPLICA, PostgresForecast
 from sandbox.core.resolving import Wish
 from sandbox.core.snapshot import Snapshot
-from sandbox.core.template import PROXY_LIMITS
+from sandbox.core.template import PROXY_LIMITS, REPLICA_LIMITS
 from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.claiming import Offer, look_into_pool, running
 from sandbox.usecases.desk import answers
 from sandbox.usecases.disk import check_room, look_at_room
+from sandbox.usecases.filling import foresee
 from sandbox.usecases.images import missing
 from sandbox.usecases.provisioning import running_already
-from sandbox.usecases.wishes import Resolved, account_of, decide, resolve_wish
+from sandbox.usecases.wishes import Resolved, account_of, decide, judge_wish, resolve_wish
 
 
 class PlannedContainer(Value):
@@ -69,6 +72,8 @@ class PlanResult(Result):
     quotas: tuple[Quota, ...]
     room: Room
     replica: Snapshot
+    age: Freshness | None = None
+    postgres: PostgresForecast | None = None
     pool: str = ""
 
 
@@ -107,6 +112,8 @@ def plan(context: Context, request: PlanRequest) -> PlanResult:
         quotas=quotas,
         room=room,
         replica=resolved.snapshot,
+        age=freshness(resolved.snapshot, resolved.max_age, context.now()),
+        postgres=foresee(context, resolved),
         pool=CLAIMED if offer.serving else offer.why,
     )
 
@@ -118,7 +125,7 @@ def _answer(
     try:
         runs = running_already(context, tx, resolved)
     except Conflict as refusal:
-        return "taken", decide(context, tx, resolved), refusal
+        return "taken", judge_wish(context, tx, resolved, context.actor.name), refusal
     if runs is not None:
         return "runs", Decision.model_validate(runs.decision), None
     decision = decide(context, tx, resolved, offer.place)
@@ -142,6 +149,8 @@ def _planned_containers(resolved: Resolved, to_build: set[str]) -> tuple[Planned
         parts.append(("lab", images.lab, resolved.template.lab))
     if images.proxy:
         parts.append((PROXY, images.proxy, PROXY_LIMITS))
+    if images.replica:
+        parts.append((REPLICA, images.replica, REPLICA_LIMITS))
     return tuple(
         PlannedContainer(
             part=name,

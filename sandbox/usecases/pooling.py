@@ -6,6 +6,7 @@ closed, and it waits. What cuts this off leaves what the reaper settles.
 
 from sandbox.core.addressing import overlapped
 from sandbox.core.errors import InvalidInput, SandboxError, Unavailable
+from sandbox.core.freshness import check_fresh, why_too_old
 from sandbox.core.headroom import forecast
 from sandbox.core.judged import CreateInput
 from sandbox.core.lease import ttl_text
@@ -19,6 +20,7 @@ from sandbox.core.resolving import Wish
 from sandbox.core.values import Value
 from sandbox.usecases.destroying import end
 from sandbox.usecases.disk import check_room, look_at_room
+from sandbox.usecases.filling import lend_replica
 from sandbox.usecases.gateway import ensure_gateway
 from sandbox.usecases.images import build_missing
 from sandbox.usecases.line import check_line
@@ -58,8 +60,18 @@ def _want(context: Context, template: str, count: int) -> Want:
     try:
         resolved = _resolved(context, template, "pool")
     except SandboxError as error:
-        return Want(template, count, None, f"{error.message} {error.hint}".strip())
+        return Want(template, count, None, _told(error))
+    snapshot, max_age = resolved.snapshot, resolved.max_age
+    try:
+        check_fresh(snapshot, max_age, context.now())
+    except SandboxError as error:
+        too_old = why_too_old(snapshot, max_age, context.now())
+        return Want(template, count, resolved.pattern(), _told(error), too_old)
     return Want(template, count, resolved.pattern())
+
+
+def _told(error: SandboxError) -> str:
+    return f"{error.message} {error.hint}".strip()
 
 
 def pool_states(context: Context) -> tuple[PoolState, ...]:
@@ -104,6 +116,7 @@ def fill(context: Context, chore: Chore) -> None:
     own = as_reaper(context)
     new_id = own.new_id()
     resolved = _resolved(own, chore.subject, f"pool-{new_id}")
+    check_fresh(resolved.snapshot, resolved.max_age, own.now())
     with own.files.working_on(new_id):
         sandbox = _reserve(own, resolved, new_id)
         if sandbox:
@@ -172,6 +185,7 @@ def _make(context: Context, resolved: Resolved, sandbox: Sandbox) -> None:
     try:
         build_missing(context, resolved.images.all())
         ensure_gateway(context)
+        sandbox = lend_replica(context, resolved, sandbox)
         make(context, sandbox, anatomy_of(context, resolved, sandbox))
         _put_in(context, resolved, sandbox)
     except BaseException as error:

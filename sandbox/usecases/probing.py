@@ -12,6 +12,7 @@ from sandbox.core.errors import Unavailable
 from sandbox.core.lifecycle import Endpoint, Sandbox
 from sandbox.core.objects import Ran, Route
 from sandbox.core.ports import Context
+from sandbox.core.replica import DATABASE, SERVER_UID
 from sandbox.core.template import Template
 from sandbox.core.text import clean
 from sandbox.usecases.together import together
@@ -21,6 +22,12 @@ PSQL = (
     "/usr/lib/postgresql/15/bin/psql",
     *("-X", "-q", "-v", "ON_ERROR_STOP=1"),
     *("-h", "/tmp", "-U", "postgres", "-d", "lab"),  # noqa: S108 - the lab's own tmpfs
+)
+
+_ASK_STANDBY = (
+    "/usr/lib/postgresql/15/bin/psql",
+    *("-X", "-q", "-A", "-t", "-h", "/tmp", "-U", "postgres", "-d", DATABASE),  # noqa: S108
+    *("-c", "SELECT pg_is_in_recovery(), pg_reload_conf()"),
 )
 
 
@@ -58,6 +65,22 @@ def settle_lab(context: Context, sandbox: Sandbox) -> None:
         return ran.code == 0
 
     _poll(context, lab, _LAB_SECONDS, set_password)
+
+
+def settle_replica(context: Context, container: str) -> None:
+    """Return when a standby answers, by the rules for logins that it finds now.
+
+    Raises Unavailable with its last words if it does not, or if it is none: then it could be
+    written.
+    """
+
+    def stands_by() -> bool:
+        ran = context.engine.run(container, _ASK_STANDBY, user=f"{SERVER_UID}:{SERVER_UID}")
+        if ran.code == 0 and ran.out.strip() not in (b"", b"t|t"):
+            raise Unavailable("The PostgreSQL replica can be written.", subject=container)
+        return ran.code == 0
+
+    _poll(context, container, _LAB_SECONDS, stands_by)
 
 
 def attack(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from sandbox.core.disk import Room
 from sandbox.core.errors import Conflict
+from sandbox.core.freshness import Freshness, freshness
 from sandbox.core.lease import Lease, whole_second
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.phases import LIVE, Action, Provisioning, Ready, State
@@ -23,6 +24,7 @@ from sandbox.usecases.claiming import Offer, claimed, hand_over, look_into_pool,
 from sandbox.usecases.desk import answers
 from sandbox.usecases.disk import check_room, look_at_room
 from sandbox.usecases.egress import subnets_of_others
+from sandbox.usecases.filling import lend_replica
 from sandbox.usecases.gateway import ensure_gateway
 from sandbox.usecases.images import build_missing
 from sandbox.usecases.line import check_line
@@ -37,12 +39,14 @@ from sandbox.usecases.wishes import Resolved, decide, raise_denial, resolve_wish
 class UpResult(Result):
     """A sandbox that runs. `created` is False when it ran already.
 
-    `pool` is `claimed` if the warm pool served it, else why it did not; empty where there is none.
+    `age` is that of the data. `pool` is `claimed` if the warm pool served it, else why it did not;
+    empty where there is none.
     """
 
     sandbox: SandboxView
     decision: Decision
     replica: Snapshot
+    age: Freshness | None = None
     created: bool
     pool: str = ""
     seconds: float
@@ -78,10 +82,12 @@ def up(context: Context, request: UpRequest) -> UpResult:
         sandbox, decision, created, pool = _reserve(context, resolved, new_id, held)
         if created:
             sandbox = _provision(context, resolved, sandbox, began)
+    replica = resolved.snapshot if created else _mounted(context, resolved, sandbox)
     return UpResult(
         sandbox=view(context, sandbox),
         decision=decision,
-        replica=resolved.snapshot if created else _mounted(context, resolved, sandbox),
+        replica=replica,
+        age=freshness(replica, resolved.max_age, context.now()),
         created=created,
         pool=pool,
         seconds=round(time.monotonic() - began, 3),
@@ -245,14 +251,14 @@ def _new_sandbox(context: Context, resolved: Resolved, decision: Decision, new_i
 
 def _provision(context: Context, resolved: Resolved, sandbox: Sandbox, began: float) -> Sandbox:
     try:
-        anatomy = anatomy_of(context, resolved, sandbox)
         if sandbox.claim:
             lease, deadline = _begun(context, sandbox)
-            hand_over(context, sandbox, anatomy, deadline)
+            hand_over(context, sandbox, anatomy_of(context, resolved, sandbox), deadline)
         else:
             build_missing(context, resolved.images.all())
             ensure_gateway(context)
-            make(context, sandbox, anatomy)
+            sandbox = lend_replica(context, resolved, sandbox)
+            make(context, sandbox, anatomy_of(context, resolved, sandbox))
             lease, deadline = _begun(context, sandbox)
             write_deadline(context, sandbox, deadline)
         return _finish(context, sandbox, lease, began)

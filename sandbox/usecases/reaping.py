@@ -20,7 +20,7 @@ from sandbox.core.ports import Context, Transaction
 from sandbox.core.reaping import Chore, ChoreKind, Seen, another_engine, chores, orphans
 from sandbox.core.snapshot import SnapshotState
 from sandbox.core.values import Request, Result
-from sandbox.usecases import idling, pooling, settling
+from sandbox.usecases import idling, pooling, settling, tidying
 from sandbox.usecases.desk import answers
 from sandbox.usecases.disk import (
     freeze_full,
@@ -34,6 +34,7 @@ from sandbox.usecases.disk import (
 from sandbox.usecases.gateway import joins_owed
 from sandbox.usecases.line import stopped_line
 from sandbox.usecases.recording import record
+from sandbox.usecases.retaining import surplus
 from sandbox.usecases.scheduling import note_run
 from sandbox.usecases.starting import guards_owed
 
@@ -47,10 +48,14 @@ _ACTS: dict[ChoreKind, Act] = {
     ChoreKind.DESTROY: settling.remove,
     ChoreKind.CLEAR: settling.clear,
     ChoreKind.SETTLE_BUILD: settling.settle_build,
+    ChoreKind.PRUNE: settling.prune,
     ChoreKind.EXPIRE: settling.expire,
     ChoreKind.FULL: freeze_full,
     ChoreKind.STOP: settling.stop,
     ChoreKind.GATEWAY: settling.mend,
+    ChoreKind.SERVER: tidying.mend,
+    ChoreKind.TIDY: tidying.tidy,
+    ChoreKind.REMAKE: settling.remake,
     ChoreKind.RESTART: settling.restart,
     ChoreKind.TELL: settling.tell,
     ChoreKind.KEEPER: settling.remove_keeper,
@@ -113,7 +118,8 @@ def reap(context: Context, request: ReapRequest) -> ReapResult:
     seen, unmeasured = measured(context, seen)
     known = idling.uses(context, seen.sandboxes)
     seen = replace(seen, idle=idling.due(context, seen.sandboxes, known))
-    seen = replace(seen, pool=pooling.look_at_pool(context))
+    seen = replace(seen, pool=pooling.look_at_pool(context), surplus=surplus(context))
+    seen = replace(seen, replicas=tidying.look_at_replicas(context, seen))
     found = chores(seen, context.settings.reaper.orphan_grace)
     if not request.apply:
         planned = (_became(chore, "to do") for chore in found)

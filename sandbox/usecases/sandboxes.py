@@ -2,12 +2,15 @@
 
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from pydantic import Field
 
 from sandbox.core.certificate import Certificate, Kept, Remains
 from sandbox.core.egress import Contact
 from sandbox.core.errors import Conflict, NotFound, Unavailable
+from sandbox.core.freshness import Freshness
 from sandbox.core.keeping import NEVER_READY, certificate_of
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import Owned
@@ -18,6 +21,7 @@ from sandbox.core.ports import Context
 from sandbox.core.snapshot import Snapshot
 from sandbox.core.text import check_name, closest
 from sandbox.core.values import Request, Result, Value
+from sandbox.usecases.ages import age_of
 from sandbox.usecases.desk import answers
 from sandbox.usecases.destroying import end
 from sandbox.usecases.egress import Told, contacts_of
@@ -60,12 +64,14 @@ class ShowResult(Result):
     There is no decision on one of the pool. `remains` could not be removed when that was last
     tried; `contacts` are hosts outside that its proxy was asked for (`contacts_whole`: all of
     them). `unseen` says why the engine could not tell how it is now: the rest is what is on record.
-    `idle` is what the rules say to one whose owner was warned that nobody uses it.
+    `idle` is what the rules say to one whose owner was warned that nobody uses it. `age` is that of
+    the data which the replica holds.
     """
 
     sandbox: SandboxView
     decision: Decision | None
     replica: Snapshot | None
+    age: Freshness | None = None
     parts: tuple[Part, ...]
     remains: tuple[Remains, ...] = ()
     certificate: Certificate | None = None
@@ -132,8 +138,8 @@ def list_sandboxes(context: Context, request: ListRequest) -> ListResult:
     """Return the sandboxes that are active or on their way; all on record if asked."""
     with context.registry.reading() as tx:
         found = tx.sandboxes(None if request.everything else LIVE)
-        line = stopped_line(tx)
-    views = (view(context, s) for s in found if request.everything or not unclaimed(s))
+        line, newest = stopped_line(tx), tx.newest()
+    views = (view(context, s, newest) for s in found if request.everything or not unclaimed(s))
     wanted = tuple(v for v in views if request.everything or v.state is not State.EXPIRED)
     pooled = Counter(s.spec.template for s in found if s.state is State.POOLED)
     return ListResult(sandboxes=wanted, pooled=dict(pooled), line=line)
@@ -154,7 +160,7 @@ def show(context: Context, request: ShowRequest) -> ShowResult:
     """
     sandbox = find(context, request.name)
     with context.registry.reading() as tx:
-        replica = tx.snapshot(sandbox.spec.snapshot)
+        replica, newest = tx.snapshot(sandbox.spec.snapshot), tx.newest()
     parts: tuple[Part, ...] = ()
     unseen = ""
     if sandbox.state in LIVE:
@@ -165,9 +171,10 @@ def show(context: Context, request: ShowRequest) -> ShowResult:
             unseen = error.message
     told = contacts_of(context, sandbox) if sandbox.state in LIVE else Told()
     return ShowResult(
-        sandbox=view(context, sandbox),
+        sandbox=view(context, sandbox, newest),
         decision=Decision.model_validate(sandbox.decision) if sandbox.decision else None,
         replica=replica,
+        age=age_of(context, replica),
         parts=parts,
         remains=sandbox.phase.remains if isinstance(sandbox.phase, Removing) else (),
         certificate=certificate_of(sandbox),
@@ -236,7 +243,29 @@ def running(context: Context, name: str) -> Sandbox:
             hint=sandbox.next_step(now),
             details=standing(sandbox, now),
         )
+    if sandbox.reset:
+        raise Conflict(
+            f"{sandbox.reset.by} is resetting the sandbox.",
+            subject=name,
+            hint=f"Wait until that is done; if it was cut off: sandbox reset {name}",
+            details=standing(sandbox, now),
+        )
     return sandbox
+
+
+@contextmanager
+def alone_with(context: Context, name: str) -> Iterator[Sandbox]:
+    """Give the sandbox, held alone: no two commands move one lease, and the reaper keeps off."""
+    sandbox = find(context, name)
+    with context.files.alone_with(sandbox.id) as alone:
+        if not alone:
+            raise Conflict(
+                "Another command is at work on this sandbox.",
+                subject=name,
+                hint="Wait until it is done, then ask again.",
+                details=standing(sandbox, context.now()),
+            )
+        yield find(context, name)
 
 
 def _parts(context: Context, sandbox: Sandbox) -> tuple[Part, ...]:

@@ -17,7 +17,9 @@ from sandbox.usecases.gateway import mend_gateway
 from sandbox.usecases.keeping import sweep
 from sandbox.usecases.line import check_line
 from sandbox.usecases.recording import record, still, write_failed
-from sandbox.usecases.snapshots import end_killed
+from sandbox.usecases.replicas import drop_unused, leave_all
+from sandbox.usecases.resetting import finish_reset
+from sandbox.usecases.snapshots import end_killed, take_away
 from sandbox.usecases.starting import or_stopped_again, start_all, stop_all, tell_guards
 
 # An engine may still finish what a killed process had asked for.
@@ -35,6 +37,7 @@ def settle(context: Context, chore: Chore) -> None:
         raise Unavailable("New parts of it keep coming.", subject=sandbox.name, hint="Try again.")
     with context.registry.writing() as tx:
         write_failed(context, tx, _live(tx, chore), chore.why)
+    drop_unused(context, sandbox)
 
 
 def finish_removal(context: Context, chore: Chore) -> None:
@@ -77,6 +80,19 @@ def restart(context: Context, chore: Chore) -> None:
                 raise Conflict(f"It is {current.state} meanwhile.", subject=sandbox.name)
             why = chore.why
             record(context, tx, "sandbox.restarted", sandbox.name, reason=why, id=sandbox.id)
+
+
+def remake(context: Context, chore: Chore) -> None:
+    """Finish a reset that was cut off; it tells of itself."""
+    finish_reset(context, _current(context, chore))
+
+
+def prune(context: Context, chore: Chore) -> None:
+    """Remove a snapshot that is kept no longer; raises Conflict where somebody needs it by now."""
+    with context.registry.reading() as tx:
+        snapshot = tx.snapshot(chore.subject)
+    if snapshot is not None:
+        take_away(context, snapshot, chore.why)
 
 
 def mend(context: Context, chore: Chore) -> None:
@@ -123,6 +139,7 @@ def clear(context: Context, chore: Chore) -> None:
     """Remove what is left of a sandbox that no live record accounts for."""
     found = context.engine.owned(context.registry.installation(), chore.sandbox)
     known = [one for one in found if ours(one)]
+    leave_all(context, [one.name for one in known if one.kind == "network"])
     take_apart(context, known)
     with context.registry.writing() as tx:
         record(

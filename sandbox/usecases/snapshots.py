@@ -1,15 +1,26 @@
 """Snapshots: build, list, show, rm. From a source to a masked file in a read-only volume."""
 
-from sandbox.core.errors import Conflict, InvalidInput, SandboxError
+from typing import Any
+
+from pydantic import Field
+
+from sandbox.core.drift import LiveTypes, drift, refuse_drift
+from sandbox.core.errors import Conflict, Denied, SandboxError
+from sandbox.core.freshness import Freshness
 from sandbox.core.leaks import GateReport, refusal
 from sandbox.core.objects import INSTALLATION, ROLE, BigFile
 from sandbox.core.phases import LIVE
 from sandbox.core.places import label
+from sandbox.core.pool import LIFETIME
 from sandbox.core.ports import Built, Context
+from sandbox.core.publishing import SnapshotInput, judge_snapshot
+from sandbox.core.resolving import key_series
+from sandbox.core.retention import Holder, holders
 from sandbox.core.snapshot import Manifest, Snapshot, SnapshotState, next_id
-from sandbox.core.source import Source, drift
+from sandbox.core.source import Source
 from sandbox.core.values import Request, Result
 from sandbox.core.version import VERSION
+from sandbox.usecases.ages import age_of, ages
 from sandbox.usecases.attesting import (
     REPLICA_FOLDER,
     attested,
@@ -20,26 +31,42 @@ from sandbox.usecases.attesting import (
 from sandbox.usecases.desk import answers
 from sandbox.usecases.disk import check_room_for_build
 from sandbox.usecases.images import build_missing
+from sandbox.usecases.live import asking_live, types_before
 from sandbox.usecases.recording import record, why_it_ended
+from sandbox.usecases.replicas import remove_cluster
+from sandbox.usecases.wishes import raise_denial
+
+# What the rules are is told by their digest; values belong into no record that stays for ever.
+_UNTOLD: dict[str, Any] = {
+    "rules": True,
+    "types": True,
+    "tables": {"__all__": {"columns": {"__all__": {"examples": True}}}},
+}
 
 
 class SnapshotResult(Result):
-    """One snapshot; `used_by` are the names of sandboxes that have it mounted."""
+    """One snapshot; `used_by` are the names of sandboxes that have it mounted.
+
+    `age` is None of one that was never built, or is gone.
+    """
 
     snapshot: Snapshot
     used_by: tuple[str, ...] = ()
+    age: Freshness | None = None
 
 
 class SnapshotListResult(Result):
-    """Snapshots, oldest first."""
+    """Snapshots, oldest first, and by id how old the data of those is that can be used."""
 
     snapshots: tuple[Snapshot, ...]
+    ages: dict[str, Freshness] = Field(default_factory=dict)
 
 
 class BuildSnapshotRequest(Request[SnapshotResult]):
-    """Ask for a fresh snapshot of a source."""
+    """Ask for a fresh snapshot of a source, or of one for `experiment` alone."""
 
     source: str
+    experiment: str = ""
 
 
 class ListSnapshotsRequest(Request[SnapshotListResult]):
@@ -64,22 +91,25 @@ class RemoveSnapshotRequest(Request[SnapshotResult]):
 def build(context: Context, request: BuildSnapshotRequest) -> SnapshotResult:
     """Copy, mask and publish; on any failure nothing is published and nothing is left."""
     source = context.catalogue.source(request.source)
+    experiment = key_series(source, request.experiment)
     password = context.keys.password(source)
     with context.files.workshop(source.name) as folder:
         end_killed(context, source.name)
         check_room_for_build(context, source.name)
-        _check_source(context, source, password)
+        types = _check_source(context, source, password)
         snapshot = _reserve(context, source)
         try:
-            key = context.keys.mask_key(source.name)
+            key = context.keys.mask_key(source.name, experiment)
             target = folder / f"{snapshot.volume}.duckdb"
             built = context.reader.copy(source, password, key, target, context.progress)
+            manifest = _manifest(context, source, experiment, built, types)
             _publish(context, source, snapshot, built)
-            return SnapshotResult(snapshot=_settle(context, source, snapshot, built))
+            return SnapshotResult(snapshot=_settle(context, snapshot, manifest))
         except BaseException as error:
             # Ctrl-C may come right after `ready` was committed, and is then too late.
             if _state(context, snapshot) is not SnapshotState.READY:
-                _unmake(context, snapshot, why_it_ended(error), refusal(error))
+                told = error.details.get("decision") if isinstance(error, Denied) else None
+                _unmake(context, snapshot, why_it_ended(error), refusal(error), told)
             raise
 
 
@@ -90,7 +120,8 @@ def list_snapshots(context: Context, request: ListSnapshotsRequest) -> SnapshotL
         found = tx.snapshots()
     shown = (SnapshotState.READY, SnapshotState.BUILDING)
     return SnapshotListResult(
-        snapshots=tuple(s for s in found if request.everything or s.state in shown)
+        snapshots=tuple(s for s in found if request.everything or s.state in shown),
+        ages=ages(context, (s for s in found if s.state is SnapshotState.READY)),
     )
 
 
@@ -98,7 +129,12 @@ def list_snapshots(context: Context, request: ListSnapshotsRequest) -> SnapshotL
 def show(context: Context, request: ShowSnapshotRequest) -> SnapshotResult:
     """Return one snapshot with its manifest and who uses it."""
     snapshot = find(context, request.id)
-    return SnapshotResult(snapshot=snapshot, used_by=_used_by(context, snapshot))
+    usable = snapshot.state is SnapshotState.READY
+    return SnapshotResult(
+        snapshot=snapshot,
+        used_by=tuple(holder.name for holder in held_by(context, snapshot)),
+        age=age_of(context, snapshot) if usable else None,
+    )
 
 
 @answers(RemoveSnapshotRequest)
@@ -107,32 +143,35 @@ def remove(context: Context, request: RemoveSnapshotRequest) -> SnapshotResult:
 
     Repeatable: a removal that the engine refused, or a build that was killed, ends here.
     """
-    snapshot = find(context, request.id)
-    used_by = _used_by(context, snapshot)
-    if used_by:
-        raise Conflict(
-            f"The snapshot is used by {', '.join(used_by)}.",
-            subject=snapshot.id,
-            hint=f"End them first: sandbox down {used_by[0]}",
-            details={"used_by": list(used_by)},
-        )
+    return SnapshotResult(snapshot=take_away(context, find(context, request.id)))
+
+
+def take_away(context: Context, snapshot: Snapshot, why: str = "") -> Snapshot:
+    """Remove a snapshot that nobody needs; raises Conflict, naming them, while anybody does.
+
+    The record goes first, and its journal holds the volume until that is gone: what was cut off
+    in between is finished by asking again, or by the reaper.
+    """
+    if held := held_by(context, snapshot):
+        raise _in_use(snapshot, held)
     # The record goes first: from here on no `up` chooses it. The engine refuses the volume's
     # removal while a container has it, should one have been made in between.
     with context.registry.writing() as tx:
-        if any(s.spec.snapshot == snapshot.id for s in tx.sandboxes(LIVE)):
+        if any(snapshot.id in s.snapshots for s in tx.sandboxes(LIVE)):
             raise Conflict("The snapshot was taken into use just now.", subject=snapshot.id)
         current = tx.snapshot(snapshot.id) or snapshot
-        removed = current.model_copy(update={"state": SnapshotState.REMOVED})
+        removed = current.removed()
         if current.state is not SnapshotState.REMOVED:
             tx.save_snapshot(removed)
-            record(context, tx, "snapshot.removed", removed.id)
+            tx.journal(removed.id, "volume", removed.volume)
+            record(context, tx, "snapshot.removed", removed.id, reason=why)
     sweep_verification(context, removed)
     _take_apart(context, removed)
     if removed.manifest is None:  # it was never ready: its build may have been killed
         context.files.sweep(removed.source)
     with context.registry.writing() as tx:
         tx.forget_journal(removed.id)
-    return SnapshotResult(snapshot=removed)
+    return removed
 
 
 def end_killed(context: Context, source: str) -> None:
@@ -147,31 +186,13 @@ def end_killed(context: Context, source: str) -> None:
             _unmake(context, snapshot, "its process was killed")
 
 
-def _check_source(context: Context, source: Source, password: str) -> None:
+def _check_source(context: Context, source: Source, password: str) -> LiveTypes:
+    """Return the listed columns with their types; raises InvalidInput where the file differs."""
     context.progress.say("snapshot", f"Reading the tables of {source.name}")
-    try:
-        _refuse_drift(source, context.reader.columns(source, password))
-    except SandboxError as error:
-        lacking = context.demo.lacking() if context.demo else ""
-        if lacking:
-            again = f"sandbox init --demo {context.files.access().path}"
-            error.hint += f" If this is the demo's core: {lacking}. Have it made again: {again}"
-        raise
-
-
-def _refuse_drift(source: Source, live: dict[str, list[str]]) -> None:
-    found = drift(source, live)
-    if not found:
-        return
-    parts = [f"not in the file: {', '.join(found.new)}"] if found.new else []
-    parts += [f"not in the source: {', '.join(found.missing)}"] if found.missing else []
-    raise InvalidInput(
-        "The source and its file do not list the same columns; " + "; ".join(parts) + ".",
-        subject=f"sources/{source.name}.yaml",
-        hint="Add each new column with class and mask (mask: drop keeps it out); "
-        "take out what is gone.",
-        details={"new": list(found.new), "missing": list(found.missing)},
-    )
+    with asking_live(context):
+        live = context.reader.columns(source, password)
+        refuse_drift(source, drift(source, live, types_before(context, source.name)))
+    return {name: live[name] for name in source.tables}
 
 
 def _reserve(context: Context, source: Source) -> Snapshot:
@@ -207,21 +228,35 @@ def _publish(context: Context, source: Source, snapshot: Snapshot, built: Built)
     context.engine.remove("container", snapshot.volume)
 
 
-def _settle(context: Context, source: Source, snapshot: Snapshot, built: Built) -> Snapshot:
-    manifest = Manifest(
+def _manifest(
+    context: Context, source: Source, experiment: str, built: Built, types: LiveTypes
+) -> Manifest:
+    """Return what a snapshot that has been built is; raises Denied if policy says no to it."""
+    marked = label(source)
+    document = SnapshotInput.of(source, context.actor.name, marked, built.tables, built.gate)
+    decision = judge_snapshot(document, context.catalogue.policies(), context.now())
+    if decision:
+        raise_denial(source.name, decision)
+    return Manifest(
         source=source.name,
         data_as_of=built.data_as_of,
         built_at=context.now(),
         tool_version=VERSION,
         rules_digest=source.rules_digest(),
-        key_id=context.keys.key_id(source.name),
+        key_id=context.keys.key_id(source.name, experiment),
         tables=built.tables,
         bytes=built.bytes,
         file_digest=built.file_digest,
-        label=label(source),
+        label=marked,
+        experiment=experiment,
         gate=built.gate,
+        decision=decision.model_dump(mode="json") if decision else None,
         rules=source.model_dump(mode="json", by_alias=True, include={"tables"}),
+        types=types,
     )
+
+
+def _settle(context: Context, snapshot: Snapshot, manifest: Manifest) -> Snapshot:
     attestation = attested(context, snapshot.id, manifest)
     ready = snapshot.model_copy(
         update={
@@ -236,18 +271,21 @@ def _settle(context: Context, source: Source, snapshot: Snapshot, built: Built) 
             raise Conflict(
                 "The snapshot was taken away while it was built.",
                 subject=snapshot.id,
-                hint=f"Build another: sandbox snapshot build {source.name}",
+                hint=f"Build another: sandbox snapshot build {snapshot.source}",
             )
         tx.save_snapshot(ready)
         tx.forget_journal(ready.id)
-        # What the rules are is told by their digest.
-        told = manifest.model_dump(mode="json", exclude={"rules"})
+        told = manifest.model_dump(mode="json", exclude=_UNTOLD)
         record(context, tx, "snapshot.built", ready.id, manifest=told)
     return ready
 
 
 def _unmake(
-    context: Context, snapshot: Snapshot, why: str, refused: GateReport | None = None
+    context: Context,
+    snapshot: Snapshot,
+    why: str,
+    refused: GateReport | None = None,
+    decision: dict[str, Any] | None = None,
 ) -> None:
     try:
         _take_apart(context, snapshot)
@@ -263,7 +301,8 @@ def _unmake(
         tx.save_snapshot(current.model_copy(update=ended))
         tx.forget_journal(snapshot.id)
         if refused is None:
-            record(context, tx, "snapshot.failed", snapshot.id, reason=why)
+            said = {"decision": decision} if decision else {}
+            record(context, tx, "snapshot.failed", snapshot.id, reason=why, **said)
         else:
             leaks = [leak.model_dump(mode="json") for leak in refused.leaks]
             record(context, tx, "snapshot.refused", snapshot.id, leaks=leaks)
@@ -271,6 +310,8 @@ def _unmake(
 
 def _take_apart(context: Context, snapshot: Snapshot) -> None:
     """Remove a snapshot from the engine; what is gone already is success."""
+    if snapshot.postgres:
+        remove_cluster(context, snapshot)
     context.engine.remove("container", snapshot.volume)
     context.engine.remove("volume", snapshot.volume)
 
@@ -281,6 +322,19 @@ def _state(context: Context, snapshot: Snapshot) -> SnapshotState | None:
     return current.state if current else None
 
 
-def _used_by(context: Context, snapshot: Snapshot) -> tuple[str, ...]:
+def held_by(context: Context, snapshot: Snapshot) -> tuple[Holder, ...]:
+    """Return who needs a snapshot: sandboxes that run, stand still, wait or can be restored."""
     with context.registry.reading() as tx:
-        return tuple(s.name for s in tx.sandboxes(LIVE) if s.spec.snapshot == snapshot.id)
+        return holders(snapshot, tx.sandboxes(LIVE), context.now(), LIFETIME)
+
+
+def _in_use(snapshot: Snapshot, held: tuple[Holder, ...]) -> Conflict:
+    names = [holder.name for holder in held]
+    return Conflict(
+        f"The snapshot is used by {', '.join(names)}.",
+        subject=snapshot.id,
+        hint="\n".join(f"{holder.words}." for holder in held)
+        + f"\nWhat runs can move to newer data: sandbox reset {names[0]} --latest"
+        + f"\nEnd what nobody needs: sandbox down {names[0]}",
+        details={"used_by": names, "held": [h.model_dump(mode="json") for h in held]},
+    )

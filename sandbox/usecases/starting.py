@@ -15,6 +15,7 @@ from sandbox.core.ports import Context, Transaction
 from sandbox.usecases.gateway import ensure_gateway, join_gateway
 from sandbox.usecases.probing import settle_lab, wait_for_tool
 from sandbox.usecases.recording import still
+from sandbox.usecases.replicas import serve_replica
 from sandbox.usecases.together import together
 
 # A lab writes its last pages in less; what takes longer is ended.
@@ -43,11 +44,14 @@ def start_all(context: Context, sandbox: Sandbox) -> None:
         raise Unavailable(
             f"Parts of the sandbox are gone: {', '.join(sorted(lacking)) or 'its address'}.",
             subject=sandbox.name,
-            hint=f"It cannot be started again. Remove it: sandbox down {sandbox.name}",
+            hint="A reset of it was cut off; this finishes it: sandbox reap --apply"
+            if sandbox.reset
+            else f"It cannot be started again. Remove it: sandbox down {sandbox.name}",
         )
     ensure_gateway(context)
     # First: the reaper sees by containers that do not run that this was cut off.
     join_gateway(context, sandbox)
+    serve_replica(context, sandbox)
     together(*(partial(context.engine.start, o.name) for o in found))
     if "lab" in sandbox.parts:
         settle_lab(context, sandbox)

@@ -8,6 +8,7 @@ from sandbox.core.resolving import Wish
 from sandbox.core.template import Template
 from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.desk import answers
+from sandbox.usecases.filling import learn_kind
 from sandbox.usecases.images import build_missing, images_of, missing
 from sandbox.usecases.probing import smoke
 from sandbox.usecases.provisioning import UpRequest, up
@@ -119,6 +120,8 @@ def build(context: Context, request: BuildTemplateRequest) -> TemplateBuildResul
     template = context.catalogue.template(request.name)
     images = [*images_of(context, template).all(), context.catalogue.gateway_image()]
     built = build_missing(context, images)
+    if template.postgres:  # so that `plan` can say which kind it will be
+        learn_kind(context, context.catalogue.replica_image())
     return TemplateBuildResult(
         name=template.name, built=tuple(built), images=tuple(i.tag for i in images)
     )

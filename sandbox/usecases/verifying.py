@@ -14,6 +14,7 @@ from sandbox.core.errors import Unavailable
 from sandbox.core.lifecycle import Endpoint, Sandbox
 from sandbox.core.phases import LIVE, State
 from sandbox.core.ports import Context
+from sandbox.core.replica import REPLICA
 from sandbox.core.text import clean
 from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.desk import answers
@@ -33,6 +34,7 @@ _PHASES = {
     "quiet": "Attacking core data, network, gateway, container and guard",
     "proxy": "Attacking the proxy",
     "lab": "Attacking the lab's PostgreSQL",
+    "replica": "Attacking the PostgreSQL replica",
     "limits": "Filling memory and processes",
 }
 # Each costs a second or two of time-outs: more would show nothing new.
@@ -137,6 +139,7 @@ def _attacked(context: Context, sandbox: Sandbox, others: list[Sandbox]) -> list
     }
     parted = {PROXY: _proxy(context, sandbox, others), "lab": {"phase": "lab"}}
     beside = [question for part, question in parted.items() if part in sandbox.parts]
+    beside += [{"phase": "replica"}] if sandbox.replica else []
     limits = {"phase": "limits"}
     tool = _endpoint(sandbox).part
     checks = _asked(context, sandbox, tool, [quiet, *beside, limits])
@@ -172,7 +175,7 @@ def _check(said: dict[str, Any]) -> Check:
 
 def _services(sandbox: Sandbox) -> list[str]:
     """Return the services of its template, all of them made by the same rules."""
-    return [part for part in sandbox.parts if part not in ("lab", PROXY)]
+    return [part for part in sandbox.parts if part not in ("lab", PROXY, REPLICA)]
 
 
 def _others(context: Context, sandbox: Sandbox) -> list[Sandbox]:
@@ -224,7 +227,9 @@ def _targets(other: Sandbox) -> list[tuple[str, int]]:
     lab = [(own.lab, _LAB_PORT)] if "lab" in other.parts else []
     endpoint = _endpoint(other)
     proxy = [(own.proxy, PROXY_PORT)] if PROXY in other.parts else []
-    return [(endpoint.address, endpoint.port), *lab, *proxy, (own.gateway, _GATEWAY_PORT)]
+    replica = [(own.replica, _LAB_PORT)] if other.replica else []
+    tool, gateway = (endpoint.address, endpoint.port), (own.gateway, _GATEWAY_PORT)
+    return [tool, *lab, *proxy, *replica, gateway]
 
 
 def _unused(sandbox: Sandbox) -> list[str]:
@@ -233,6 +238,7 @@ def _unused(sandbox: Sandbox) -> list[str]:
     services = len(_services(sandbox))
     used = {*own.services[:services], own.lab, own.gateway}
     used |= {own.proxy} if PROXY in sandbox.parts else set()
+    used |= {own.replica} if sandbox.replica else set()
     return [str(host) for host in subnet.hosts() if str(host) not in used]
 
 

@@ -1,5 +1,6 @@
 """What people and programs see of a sandbox: one view for `up`, `list`, `show` and `down`."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from sandbox.core import disk
@@ -8,23 +9,31 @@ from sandbox.core.lease import spoken
 from sandbox.core.lifecycle import Sandbox, Steps
 from sandbox.core.phases import State
 from sandbox.core.ports import Context
+from sandbox.core.replica import ReplicaKind
+from sandbox.core.snapshot import source_of
 from sandbox.core.template import ParameterValue
 from sandbox.core.values import Value
 
 # States in which the lease runs.
 _HELD = (State.READY, State.FROZEN)
+# The id of the newest snapshot by source and experiment.
+Newest = Mapping[tuple[str, str], str]
+NOT_ASKED: Newest = {}
 
 
 class SandboxView(Value):
     """A sandbox as it stands now. Times are UTC; `minutes_left` is 0 once it has expired.
 
+    `postgres` is by what its tool reads PostgreSQL, None if it does not.
     `warning` says that its end is near, once that is due. `last_used` is when a person last used
     it, as far as was read; `idle_warning` that this is long ago, once that was told.
     `extensions_left` counts how often it can be given more time, `minutes_to_ask` how much at most
     the next time. `kept_until` is when an expired one can no longer be restored. `disk_mb` is what
     its work and lab may hold, `used_mb` what they held when last measured, `disk_warning` that this
     is nearly all. `frozen_by` and `frozen_since` tell of the last freeze of one that is frozen, or
-    was when it expired; `resume_command` starts one that is frozen again.
+    was when it expired; `resume_command` starts one that is frozen again. `newer_snapshot` is the
+    one that `reset --latest` would show it, where the newest was looked up; `resetting` says that
+    its tool is being made anew.
     """
 
     id: str
@@ -37,6 +46,9 @@ class SandboxView(Value):
     steps: Steps
     parameters: dict[str, ParameterValue]
     snapshot: str
+    postgres: ReplicaKind | None
+    newer_snapshot: str = ""
+    resetting: bool = False
     created: datetime
     ready: datetime | None
     deadline: datetime | None
@@ -61,8 +73,8 @@ class SandboxView(Value):
     allowed_actions: tuple[str, ...]
 
 
-def view(context: Context, sandbox: Sandbox) -> SandboxView:
-    """Return the view of `sandbox` at this moment."""
+def view(context: Context, sandbox: Sandbox, newest: Newest = NOT_ASKED) -> SandboxView:
+    """Return the view of `sandbox` at this moment; `newest` is the last snapshot of each series."""
     now = context.now()
     state = sandbox.state_at(now)
     deadline = sandbox.lease.deadline
@@ -79,6 +91,9 @@ def view(context: Context, sandbox: Sandbox) -> SandboxView:
         steps=sandbox.spec.steps,
         parameters=sandbox.spec.parameters,
         snapshot=sandbox.spec.snapshot,
+        postgres=sandbox.replica.kind if sandbox.replica else None,
+        newer_snapshot=_newer(sandbox, newest) if state is State.READY else "",
+        resetting=sandbox.reset is not None,
         created=sandbox.created,
         ready=sandbox.lease.started,
         deadline=deadline,
@@ -108,6 +123,13 @@ def standing(sandbox: Sandbox, now: datetime) -> dict[str, object]:
     """Return, as details of an error, what state `sandbox` is in and what can be asked for."""
     state, actions = sandbox.state_at(now), sandbox.actions_at(now)
     return {"state": state.value, "allowed_actions": list(actions)}
+
+
+def _newer(sandbox: Sandbox, newest: Newest) -> str:
+    """Return the newest snapshot of what it sees, if that is another; nothing for the pool."""
+    series = (source_of(sandbox.spec.snapshot), sandbox.spec.experiment)
+    last = newest.get(series, sandbox.spec.snapshot) if sandbox.lease.owner else ""
+    return "" if last == sandbox.spec.snapshot else last
 
 
 def _warning(sandbox: Sandbox, now: datetime) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sandbox.core.anatomy import Images
 from sandbox.core.errors import Denied, InvalidInput
+from sandbox.core.freshness import check_fresh
 from sandbox.core.judged import CreateInput, EgressInput, StartInput, StartKind
 from sandbox.core.lifecycle import Sandbox, Spec
 from sandbox.core.pattern import Pattern
@@ -14,7 +15,14 @@ from sandbox.core.policy import Decision, evaluate
 from sandbox.core.pool import pattern_of
 from sandbox.core.ports import Context, Transaction
 from sandbox.core.quotas import Account, Amounts, account, starting
-from sandbox.core.resolving import Wish, choose_snapshot, lacking_tables, reaching, resolve
+from sandbox.core.resolving import (
+    Wish,
+    choose_snapshot,
+    key_series,
+    lacking_tables,
+    reaching,
+    resolve,
+)
 from sandbox.core.snapshot import Snapshot
 from sandbox.core.template import Template
 from sandbox.core.text import check_name
@@ -26,7 +34,8 @@ from sandbox.usecases.images import images_of
 class Resolved:
     """Everything that a wish leads to, before anything is made.
 
-    `rules` is the digest of the source's rules as they stand in the home.
+    `rules` is the digest of the source's rules as they stand in the home, `max_age` how old its
+    data may be.
     """
 
     wish: Wish
@@ -35,6 +44,7 @@ class Resolved:
     images: Images
     spec: Spec
     rules: str
+    max_age: timedelta | None = None
 
     def pattern(self) -> Pattern:
         """Return what a sandbox of the pool must be equal in to serve the wish."""
@@ -48,14 +58,10 @@ def resolve_wish(context: Context, wish: Wish) -> Resolved:
     template = reaching(template, wish, context.settings.gateway.domain)
     source = context.catalogue.source(template.needs.source)
     with context.registry.reading() as tx:
-        snapshot = choose_snapshot(wish.snapshot, source.name, tx.snapshots(source.name))
-    lacking = lacking_tables(template, snapshot)
-    if lacking:
-        raise InvalidInput(
-            f"The snapshot lacks what the template needs: {', '.join(lacking)}.",
-            subject=snapshot.id,
-            hint=f"Add the tables to sources/{source.name}.yaml and build a new snapshot.",
-        )
+        known = tx.snapshots(source.name)
+    experiment = key_series(source, wish.experiment)
+    snapshot = choose_snapshot(wish.snapshot, source.name, known, experiment)
+    check_tables(template, snapshot)
     images = images_of(context, template)
     spec = resolve(
         wish,
@@ -67,41 +73,73 @@ def resolve_wish(context: Context, wish: Wish) -> Resolved:
         actor=context.actor.name,
         defaults=context.settings.defaults,
     )
-    return Resolved(wish, template, snapshot, images, spec, source.rules_digest())
+    rules = source.rules_digest()
+    return Resolved(wish, template, snapshot, images, spec, rules, source.max_age)
 
 
-def account_of(context: Context, tx: Transaction, template: Template, besides: str = "") -> Account:
-    """Return what the caller and the home hold at this moment, and what `template` asks for.
+def check_tables(template: Template, snapshot: Snapshot) -> None:
+    """Raise InvalidInput, naming them, if `snapshot` lacks tables that `template` needs."""
+    lacking = lacking_tables(template, snapshot)
+    if lacking:
+        raise InvalidInput(
+            f"The snapshot lacks what the template needs: {', '.join(lacking)}.",
+            subject=snapshot.id,
+            hint=f"Add the tables to sources/{snapshot.source}.yaml and build a new snapshot.",
+        )
 
-    `besides` is the id of a sandbox whose place the new one takes.
+
+def account_of(
+    context: Context, tx: Transaction, template: Template, besides: str = "", owner: str = ""
+) -> Account:
+    """Return what `owner` and the home hold at this moment, and what `template` asks for.
+
+    Without an owner it is the caller's account. `besides` is the id of a sandbox whose place the
+    new one takes.
     """
     total = template.total()
     asked = Amounts(
         sandboxes=1, memory_mb=total.memory_mb, cpus=total.cpus, disk_mb=template.disk_mb
     )
-    held, now, owner = tx.sandboxes(LIVE), context.now(), context.actor.name
+    held, now, owner = tx.sandboxes(LIVE), context.now(), owner or context.actor.name
     return account(held, now, owner=owner, asked=asked, besides=besides)
+
+
+def decide_anew(context: Context, tx: Transaction, resolved: Resolved, again: Sandbox) -> Decision:
+    """Return what policy says to `again`, which there is, if it were asked for as `resolved` now.
+
+    Its lease is its own, and stays as it is.
+    """
+    return judge_wish(context, tx, resolved, again.lease.owner, again.id)
 
 
 def decide(context: Context, tx: Transaction, resolved: Resolved, besides: str = "") -> Decision:
     """Return what policy says, counting what owner and home hold at this moment.
 
     `besides` is the id of a sandbox whose place the new one takes. Raises Denied, whatever the
-    rules say, for a time to live that no lease has here.
+    rules say, for data that is too old, and for a time to live that no lease has here.
     """
+    decision = judge_wish(context, tx, resolved, context.actor.name, besides)
+    if decision.verdict != "deny":  # what a rule says to it tells more
+        check_fresh(resolved.snapshot, resolved.max_age, context.now())
+        _check_lease(context, resolved)
+    return decision
+
+
+def judge_wish(
+    context: Context, tx: Transaction, resolved: Resolved, owner: str, besides: str = ""
+) -> Decision:
+    """Return what policy alone says to the wish, asked by `owner`; `besides` as in `decide`."""
     document = CreateInput.of(
         resolved.spec,
         resolved.snapshot,
-        owner=context.actor.name,
-        account=account_of(context, tx, resolved.template, besides),
+        owner=owner,
+        account=account_of(context, tx, resolved.template, besides, owner),
         services=len(resolved.template.services),
     )
     decision = judge(context, "create", document.as_document())
     if resolved.spec.egress:
-        outward = EgressInput.of(resolved.spec, resolved.snapshot, owner=context.actor.name)
+        outward = EgressInput.of(resolved.spec, resolved.snapshot, owner=owner)
         decision = decision.joined(judge(context, "egress", outward.as_document()))
-    if decision.verdict != "deny":  # what a rule says to it tells more
-        _check_lease(context, resolved)
     return decision
 
 

@@ -7,7 +7,7 @@ from sandbox.core.audit import NewEvent, first_break
 from sandbox.core.lease import Lease
 from sandbox.core.lifecycle import Sandbox, Spec, Steps
 from sandbox.core.phases import Ready
-from sandbox.core.snapshot import Snapshot, SnapshotState
+from sandbox.core.snapshot import Manifest, Snapshot, SnapshotState
 from sandbox.drivers.registry.store import SqlRegistry
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -49,6 +49,21 @@ def a_snapshot(id: str = "core@2026-11-23.1", **changes: Any) -> Snapshot:
         "built_by": "it",
     }
     return Snapshot.model_validate(values | changes)
+
+
+def a_manifest(**changes: Any) -> Manifest:
+    values = {
+        "source": "core",
+        "data_as_of": NOON,
+        "built_at": NOON,
+        "tool_version": "0.1.0",
+        "rules_digest": "r" * 64,
+        "key_id": "k",
+        "tables": (),
+        "bytes": 0,
+        "file_digest": "f" * 64,
+    }
+    return Manifest.model_validate(values | changes)
 
 
 def an_event(subject: str = "a1", **changes: Any) -> NewEvent:

@@ -9,6 +9,7 @@ import pytest
 
 from sandbox.core.judged import CreateInput, EgressInput, ExtendInput, StartInput
 from sandbox.core.policy import Decision, PolicySet, evaluate
+from sandbox.core.publishing import SnapshotInput, TableInput
 from sandbox.core.text import count_words
 from sandbox.drivers.catalogue.reading import load_as
 
@@ -221,6 +222,23 @@ def test_every_field_of_the_baseline_has_words_in_both_languages() -> None:
 def test_every_rule_is_tested() -> None:
     assert {rule for rule, *_ in BREAKS} == set(at("create"))
     assert at("extend") == ["whole-time-max"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "k", "verdict"), [(40, 5, "allow"), (40, 4, "warn"), (0, 0, "allow")]
+)
+def test_small_groups_of_a_snapshot_are_warned_of(groups: int, k: int, verdict: str) -> None:
+    table = TableInput(
+        name="customers", rows=9, quasi=("birth_date",), groups=groups, k=k, few=0, suppressed=0,
+        left_out=0,
+    )  # fmt: skip
+    document = SnapshotInput(
+        source="core", by="it", label="pseudonymised", classes=(), tables=(table,)
+    ).as_document()
+    decision = decide(document, "snapshot")
+    assert decision.verdict == verdict
+    assert [f.rule for f in decision.findings] == (["k-min"] if verdict == "warn" else [])
+    assert all("k: 5" in f.fix.ja for f in decision.findings)
 
 
 @pytest.mark.parametrize("rule", POLICIES.rules, ids=lambda rule: rule.id)

@@ -415,3 +415,6 @@ def test_what_we_ship_is_sound(home: Path) -> None:
             assert image.needs == (catalogue.base_image(),)
     for image in (catalogue.lab_image(), catalogue.gateway_image(), catalogue.proxy_image()):
         assert f"FROM {catalogue.base_image().tag}" in contents(image)["Dockerfile"]
+    lab, replica = catalogue.lab_image(), catalogue.replica_image()
+    assert f"FROM {lab.tag}" in contents(replica)["Dockerfile"]
+    assert replica.needs == (catalogue.base_image(), lab)

@@ -13,11 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox.core.asks import AskState
 from sandbox.core.errors import Conflict, Unavailable
 from sandbox.core.phases import LIVE, State
 from sandbox.core.snapshot import SnapshotState
 from sandbox.drivers.registry.store import FILE, SqlRegistry
-from tests.contract.registry_samples import NOON, a_sandbox, a_snapshot, an_event, append, verified
+from tests.contract.registry_samples import (
+    NOON,
+    a_manifest,
+    a_sandbox,
+    a_snapshot,
+    an_event,
+    append,
+    verified,
+)
+from tests.core.test_asks import DATA, an_ask
 from tests.phases import phase
 
 if TYPE_CHECKING:
@@ -134,6 +144,43 @@ def test_snapshots(registry: SqlRegistry) -> None:
         assert transaction.snapshots() == [a_snapshot(), other, second]
         assert transaction.snapshot("shop@2026-11-23.1") == other
         assert transaction.snapshot("shop@2026-11-23.2") is None
+        assert transaction.newest() == {
+            ("core", ""): "core@2026-11-23.2",
+            ("shop", ""): "shop@2026-11-23.1",
+        }
+
+
+def test_the_newest_of_each_series_that_is_ready(registry: SqlRegistry) -> None:
+    def save(number: int, experiment: str = "", state: str = "ready") -> None:
+        made = a_snapshot(f"core@2026-11-23.{number}", created=NOON + timedelta(hours=number))
+        manifest = a_manifest(experiment=experiment)
+        changes = {"state": SnapshotState(state), "manifest": manifest}
+        with registry.writing() as transaction:
+            transaction.save_snapshot(made.model_copy(update=changes))
+
+    save(1)
+    save(2, "coupons")
+    save(3, state="removed")
+    save(4, "coupons", state="failed")
+    with registry.reading() as transaction:
+        assert transaction.newest() == {
+            ("core", ""): "core@2026-11-23.1",
+            ("core", "coupons"): "core@2026-11-23.2",
+        }
+
+
+def test_asks(registry: SqlRegistry) -> None:
+    later = an_ask().model_copy(update={"id": "r2", "asked_at": NOON + timedelta(hours=1)})
+    other = an_ask(content=DATA).model_copy(update={"id": "r3", "subject": "core"})
+    used = an_ask(AskState.USED)
+    with registry.writing() as transaction:
+        for each in (later, an_ask(), other, used):
+            transaction.save_ask(each)
+    with registry.reading() as transaction:
+        assert transaction.asks("spring-coupon") == [used, later]
+        assert transaction.asks() == [used, other, later]
+        assert transaction.ask("r3") == other
+        assert transaction.ask("r4") is None
 
 
 def test_the_journal_keeps_its_order_and_forgets_one_subject(registry: SqlRegistry) -> None:

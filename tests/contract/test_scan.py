@@ -7,10 +7,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from sandbox.core.detecting import counted, suspicions
+from sandbox.core.detecting import FOLD_FROM, counted, folded, suspicions
 from sandbox.core.detectors import DETECTORS
 from sandbox.drivers.sources import scan
-from sandbox.drivers.sources.scan import scanned
+from sandbox.drivers.sources.scan import plainer, scanned
 from tests.core.detector_samples import SEEN, SILENT
 
 
@@ -119,3 +119,12 @@ def test_what_is_found_holds_no_value(con: duckdb.DuckDBPyConnection) -> None:
     assert told[0].model_dump() == {
         "detector": "mail", "version": 1, "count": 1, "because": "values",
     }  # fmt: skip
+
+
+def test_texts_are_made_plain_as_python_does() -> None:
+    draw = random.Random(20261123)
+    signs = FOLD_FROM + "abc佐藤 -19ー@"
+    texts = [*FOLD_FROM, *("".join(draw.choices(signs, k=draw.randrange(6))) for _ in range(500))]
+    with duckdb.connect(":memory:") as con:
+        made = con.execute(f"SELECT {plainer()} FROM (SELECT unnest(?) AS v)", [texts]).fetchall()
+    assert [row[0] for row in made] == [folded(text) for text in texts]

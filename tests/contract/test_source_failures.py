@@ -1,13 +1,22 @@
 """What a connection that failed means: refused by the server, or not answered at all."""
 
+from pathlib import Path
+
 import pytest
 
+from sandbox.core.errors import Unavailable
 from sandbox.core.source import Source
 from sandbox.drivers.catalogue.new_home import demo_source
 from sandbox.drivers.catalogue.reading import load_as
+from sandbox.drivers.sources.connection import connected
 from sandbox.drivers.sources.failures import login_error
+from sandbox.drivers.sources.gate import Known
+from sandbox.drivers.sources.kinds import dialect_of
+from sandbox.drivers.sources.stream import Meter
+from sandbox.drivers.sources.worker import judged
 
 SOURCE = load_as(Source, "sources/core.yaml", demo_source(5432).encode())
+WHERE = dialect_of(SOURCE, Path()).place()
 CALLED = 'IO Error: Unable to connect to Postgres at "dbname=core": '
 AT = 'connection to server at "127.0.0.1", port 5432 failed: '
 
@@ -27,7 +36,7 @@ AT = 'connection to server at "127.0.0.1", port 5432 failed: '
     ],
 )
 def test_a_server_that_answered_and_refused_is_told_as_that(said: str, words: str) -> None:
-    error = login_error(SOURCE, CALLED + AT + said, "secret")
+    error = login_error(SOURCE.name, WHERE, CALLED + AT + said, "secret")
     assert error.message.startswith("The source refuses the connection")
     assert words in error.message
     for place in ("database", "user", "pg_hba.conf"):
@@ -48,14 +57,23 @@ def test_a_server_that_answered_and_refused_is_told_as_that(said: str, words: st
     ],
 )
 def test_a_server_that_does_not_serve_is_told_as_that(said: str) -> None:
-    error = login_error(SOURCE, CALLED + AT + said, "secret")
+    error = login_error(SOURCE.name, WHERE, CALLED + AT + said, "secret")
     assert error.message.startswith("The source does not answer")
     assert "running and reachable" in error.hint
 
 
 def test_a_wrong_password_is_told_without_it() -> None:
     said = CALLED + AT + 'FATAL:  password authentication failed for user "core_reader"'
-    error = login_error(SOURCE, said, "secret")
+    error = login_error(SOURCE.name, WHERE, said, "secret")
     assert "user or password is wrong" in error.message
     leaking = CALLED + AT + 'FATAL:  database "secret" does not exist'
-    assert "secret" not in login_error(SOURCE, leaking, "secret").message
+    assert "secret" not in login_error(SOURCE.name, WHERE, leaking, "secret").message
+
+
+def test_a_gate_that_fails_is_not_told_as_the_sources_fault(tmp_path: Path) -> None:
+    broken = tmp_path / "core.duckdb"
+    broken.write_bytes(b"no database at all" * 1000)
+    with pytest.raises(Unavailable, match="leak gate failed") as raised:
+        judged(connected(), broken, SOURCE, Known(), Meter(lambda *_: None))
+    assert raised.value.subject == "core"
+    assert "Nothing was published" in raised.value.hint

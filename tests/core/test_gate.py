@@ -10,7 +10,7 @@ from sandbox.core.gate import sorted_out, tolerated
 from sandbox.core.leaks import Leak
 from sandbox.core.masking import FORMS
 from sandbox.core.places import label, places
-from sandbox.core.relations import Key, Reference, reference_problems, relations
+from sandbox.core.relations import Key, Reference, keys_first, reference_problems, relations
 from sandbox.core.source import Mask, PartMask, Source, Table
 from tests.core.test_source import demo_source
 
@@ -106,14 +106,45 @@ def test_keys_hold_where_masks_are_one_to_one() -> None:
     assert found.given_up == ("far(id, born) is unique no longer: mask null of born",)
 
 
-def test_a_reference_into_a_part_of_the_rows_is_given_up() -> None:
+def test_a_reference_into_a_part_of_the_rows_is_followed() -> None:
+    sample = {"by": "id", "percent": 10}
+    ways = ({"sample": sample}, {"k": 5, "quasi": ["id"]}, {"where": {"id": "7"}})
+    for chosen in ways:
+        far = {"columns": {"id": TOKEN}, **chosen}
+        near = {"columns": {"far_id": TOKEN, "id": TOKEN}}
+        last = {"columns": {"near_id": TOKEN}, "references": {"near_id": "near.id"}}
+        made = demo_source(tables={"far": far, "near": near, "last": last})
+        found = relations(made, (), (NEAR,))
+        # What is left out of one table leaves rows out of the next.
+        assert found.followed == found.references
+        assert [r.table for r in found.followed] == ["near", "last"]
+        assert found.given_up == ()
+        alone = made.tables["near"].model_copy(update={"orphans": ("far_id",)})
+        loose = relations(demo_source(tables={**made.tables, "near": alone}), (), (NEAR,))
+        assert [str(r) for r in loose.references] == ["last(near_id) in near(id)"]
+        assert loose.followed == ()
+        assert loose.given_up == (
+            "near(far_id) in far(id) holds no longer: only some rows of far are copied",
+        )
+
+
+def test_a_mask_that_gives_a_reference_up_is_not_followed() -> None:
     far = {"columns": {"id": TOKEN}, "sample": {"by": "id", "percent": 10}}
-    made = demo_source(tables={"far": far, "near": {"columns": {"far_id": TOKEN}}})
-    found = relations(made, (), (NEAR,))
-    assert found.references == ()
-    assert found.given_up == (
-        "near(far_id) in far(id) holds no longer: only some rows of far are copied",
-    )
+    near = {"columns": {"far_id": {"class": "personal", "mask": "null"}}}
+    found = relations(demo_source(tables={"far": far, "near": near}), (), (NEAR,))
+    assert (found.references, found.followed) == ((), ())
+    assert found.given_up == ("near(far_id) in far(id) holds no longer: mask null of far_id",)
+
+
+def test_keys_come_before_what_leads_to_them() -> None:
+    def leads(one: str, other: str) -> Reference:
+        return Reference(table=one, columns=("x",), key=Key(table=other, columns=("id",)))
+
+    assert keys_first([leads("c", "b"), leads("b", "a"), leads("d", "c"), leads("a", "a")]) == (
+        "a", "b", "c",
+    )  # fmt: skip
+    assert keys_first([leads("a", "b"), leads("b", "a"), leads("z", "b")]) == ("a", "b")
+    assert keys_first([]) == ()
 
 
 def test_a_source_file_may_declare_references() -> None:

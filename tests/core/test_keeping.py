@@ -64,6 +64,8 @@ def test_the_highest_class_of_all_columns_counts(classes: tuple[str, ...], highe
 
 
 def test_a_class_that_is_not_on_record_is_none() -> None:
+    assert highest_class(snapshot("internal"), snapshot("contact")) == "contact"
+    assert highest_class(snapshot("internal"), None) == ""
     assert highest_class(None) == ""
     assert highest_class(snapshot("public", manifest=False)) == ""
 

@@ -26,6 +26,7 @@ LEADS_TO = {
     ("provisioning", "fail"): "failed",
     ("provisioning", "remove"): "removing",
     ("ready", "extend"): "ready",
+    ("ready", "reset"): "ready",
     ("ready", "freeze"): "frozen",
     ("ready", "expire"): "expired",
     ("ready", "remove"): "removing",
@@ -64,7 +65,7 @@ def test_an_action_leads_to_its_own_state_only() -> None:
 
 
 def test_what_is_allowed_is_named_by_the_commands_of_people() -> None:
-    assert allowed_actions(State.READY) == ("extend", "freeze", "down")
+    assert allowed_actions(State.READY) == ("extend", "reset", "freeze", "down")
     assert allowed_actions(State.FROZEN) == ("extend", "resume", "down")
     assert allowed_actions(State.POOLED) == ("down",)
 

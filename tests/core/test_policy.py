@@ -357,3 +357,43 @@ def test_sixty_rules_take_at_most_a_millisecond() -> None:
     assert (decision.verdict, decision.held) == ("allow", 60)
     # The best of many: what the machine does beside us is not ours to measure.
     assert min(times) <= 0.001
+
+
+APPROVED = {"at": ["export"], "approval": ["data-owner"], "assert": {"field": "x", "max": 1}}
+
+
+@pytest.mark.parametrize(
+    ("others", "x", "verdict"),
+    [
+        ([], 1, "allow"),
+        ([], 2, "needs-approval"),
+        # What nobody could judge, nobody can approve.
+        ([], "two", "deny"),
+        ([], None, "deny"),
+        ([{"mode": "warn"}], 2, "needs-approval"),
+        ([{}], 2, "deny"),
+    ],
+)
+def test_a_yes_can_stand_in_for_a_rule(others: list[dict[str, Any]], x: Any, verdict: str) -> None:
+    more = [rule(id=f"o{n}", **{**APPROVED, "approval": None, **o}) for n, o in enumerate(others)]
+    decision = decide(policy_set(rule(**APPROVED), *more), {"x": x}, "export")
+    assert decision.verdict == verdict
+    approvals = [f.approval for f in decision.to_approve()]
+    assert approvals == ([("data-owner",)] if x == 2 else [])
+
+
+def test_what_denies_is_told_before_what_waits() -> None:
+    denying = rule(id="z", at=["export"], **{"assert": {"field": "y", "max": 1}})
+    decision = decide(policy_set(rule(**APPROVED), denying), {"x": 2, "y": 3}, "export")
+    assert decision.summary() == "Policy says no: y is 3, the limit is 1. And 1 more."
+    waiting = decide(policy_set(rule(**APPROVED)), {"x": 2}, "export")
+    assert waiting.summary() == "Policy asks for an approval: x is 2, the limit is 1."
+    assert "承認が必要" in waiting.summary("ja")
+
+
+@pytest.mark.parametrize(
+    "change", [{"mode": "warn"}, {"at": ["create"]}, {"at": ["export", "scan"]}, {"approval": []}]
+)
+def test_a_yes_stands_in_at_few_points_and_only_for_enforced_rules(change: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        policy_set(rule(**{**APPROVED, **change}))

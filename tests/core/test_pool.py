@@ -200,3 +200,10 @@ def test_whose_a_sandbox_is() -> None:
     assert not unclaimed(a_sandbox())
     assert a_sandbox(claim="").secret("lab") == "lab a1"
     assert a_sandbox(claim="b2").secret("lab") == "lab a1 b2"
+
+
+def test_data_that_is_too_old_retires_all_and_none_counts() -> None:
+    old = Want("segment-rfm", 1, a_pattern(), "Too old.", "its data is 26 h old")
+    one = pooled("a1")
+    assert why_retired(one, Pool((old,), (one,)), NOON) == "its data is 26 h old"
+    assert lacking([old], [one], NOON) == {"segment-rfm": 1}

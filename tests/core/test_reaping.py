@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.core.errors import Conflict
 from sandbox.core.lease import Lease, LeaseLimits, Warned
-from sandbox.core.lifecycle import Sandbox
+from sandbox.core.lifecycle import Reset, Sandbox
 from sandbox.core.objects import INSTALLATION, LABEL, ROLE, SANDBOX, Kind, Owned
 from sandbox.core.phases import LIVE, State
 from sandbox.core.reaping import Seen, another_engine, chores, expired, orphans
@@ -374,3 +374,43 @@ def test_one_over_its_limit_is_frozen_and_still_warned_of_its_end() -> None:
 def test_one_over_its_limit_whose_time_is_over_expires() -> None:
     full = held(State.READY).model_copy(update={"disk_mb": 10, "used_mb": 11})
     assert kinds(seen(full, whole(), now=NOON + HOUR)) == ["expire"]
+
+
+def resetting(state: State = State.READY, **more: Any) -> Sandbox:
+    begun = Reset(since=NOON, by="anna", before="core@2026-11-22.1")
+    return held(state, **more).model_copy(update={"reset": begun, "parts": ("tool",)})
+
+
+LATE = NOON + HOUR
+
+
+@pytest.mark.parametrize(
+    ("look", "expected"),
+    [
+        (seen(resetting(), whole()), ["finish-reset"]),
+        (seen(resetting(), whole(lacking="-tool")), ["finish-reset"]),
+        (seen(resetting(), whole(running=False)), ["finish-reset"]),  # not only started again
+        (seen(resetting(), whole(lacking="-work")), ["lost"]),
+        (seen(resetting(), whole(lacking="-lease")), ["lost"]),
+        (seen(resetting(), whole(lacking="-tool"), LATE), ["expire"]),
+        (seen(resetting(State.EXPIRED), whole(lacking="-tool"), LATE), ["finish-reset"]),
+        (seen(resetting(State.FROZEN), whole(lacking="-tool")), ["finish-reset"]),
+        (seen(resetting(State.FROZEN), whole()), ["stop"]),
+        (seen(resetting(), whole(lacking="-tool"), busy=frozenset({ID})), []),
+        (seen(resetting(), whole(lacking="-tool"), line_stopped=True), ["finish-reset"]),
+        (seen(held(State.READY), whole(lacking="-tool")), ["lost"]),
+    ],
+)
+def test_a_reset_that_was_cut_off_is_finished(look: Seen, expected: list[str]) -> None:
+    assert kinds(look) == expected
+
+
+def test_snapshots_that_go_are_named_with_the_reason() -> None:
+    look = seen(held(State.READY), whole(), surplus={"core@2026-11-23.1": "older than kept"})
+    (chore,) = chores(look, HOUR)
+    assert (chore.kind, chore.subject, chore.sandbox, chore.why) == (
+        "remove-snapshot",
+        "core@2026-11-23.1",
+        "",
+        "older than kept",
+    )

@@ -139,7 +139,7 @@ def test_problems_between_fields(fields: dict[str, Any], problem: str) -> None:
     assert found.startswith(problem)
 
 
-@pytest.mark.parametrize("name", ["lab", "gateway", "proxy", HOLDER, KEEPER, "work"])
+@pytest.mark.parametrize("name", ["lab", "gateway", "proxy", HOLDER, KEEPER, "work", "replica"])
 def test_no_service_is_named_as_a_part_of_every_sandbox(name: str) -> None:
     (found,) = check_template(template(services={name: SERVICE}, answers=name))
     assert found == f"services: {name} is a name that every sandbox uses already."

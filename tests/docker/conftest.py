@@ -16,6 +16,7 @@ from typing import Any
 import docker
 import pytest
 
+from sandbox.core.connection import Postgres
 from sandbox.core.objects import INSTALLATION
 from sandbox.drivers.catalogue.home import HomeCatalogue
 from sandbox.drivers.engine import DockerEngine
@@ -261,6 +262,7 @@ def lab_image(home: Home) -> str:
 @pytest.fixture(scope="session")
 def demo_core(home: Home) -> Core:
     source = HomeCatalogue(home.folder).source("core").connection
+    assert isinstance(source, Postgres)
     password = (home.folder / ".sandbox/secrets/core-password").read_text().strip()
     container = home.client.containers.get(f"sbx-{home.installation}-demo-core")
     return Core(source.host, source.port, source.database, source.user, password, container)

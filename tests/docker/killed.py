@@ -1,6 +1,6 @@
-"""`python -m tests.docker.killed HOME LAST up|down NAME TEMPLATE`: one command, killed right after
-its step number LAST: a call of the engine, or a commit. Without a kill it prints how many there
-were."""
+"""`python -m tests.docker.killed HOME LAST up|down|reset NAME TEMPLATE`: one command, killed right
+after its step number LAST: a call of the engine, or a commit. Without a kill it prints how many
+there were. For `reset`, `latest` stands in the place of TEMPLATE, or anything else."""
 
 import os
 import signal
@@ -20,6 +20,7 @@ from sandbox.core.resolving import Wish
 from sandbox.core.values import Request
 from sandbox.usecases.desk import answer
 from sandbox.usecases.provisioning import UpRequest
+from sandbox.usecases.resetting import ResetRequest
 from sandbox.usecases.sandboxes import DownRequest
 
 PURPOSE = "What stays behind when a command is killed?"
@@ -87,6 +88,8 @@ def mortal(context: Context, steps: Steps) -> Context:
 def request(command: str, name: str, template: str) -> Request[Any]:
     if command == "down":
         return DownRequest(name=name, reason="killed")
+    if command == "reset":
+        return ResetRequest(name=name, latest=template == "latest")
     return UpRequest(wish=Wish(name=name, template=template, purpose=PURPOSE, ttl="3h"))
 
 

@@ -1,13 +1,14 @@
 """A template of the tests' own: a tool of a few lines, where many sandboxes are needed, or one
 often. It goes the way of every template; only the home's policies are changed to let it."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-NAME = "slim"
+NAME, SPEAKING = "slim", "speaking"
 PURPOSE = "How many sandboxes does one machine carry?"
 SLIM = ("--template", NAME, "--purpose", PURPOSE)
 _TEMPLATE = """\
@@ -73,6 +74,15 @@ def add_slim(home: Path) -> None:
     _change_rules(home, _lift)
 
 
+def add_speaking(home: Path) -> None:
+    """Add the same, which is there, under another name, with a tool that speaks PostgreSQL."""
+    folder = home / "templates" / SPEAKING
+    shutil.copytree(home / "templates" / NAME, folder, dirs_exist_ok=True)
+    text = _TEMPLATE.replace(f"name: {NAME}", f"name: {SPEAKING}")
+    speaks = text.replace("    tmpfs_mb: 16\n", "    tmpfs_mb: 16\n    replica: postgres\n")
+    (folder / "template.yaml").write_text(speaks)
+
+
 def limit_totals(home: Path, field: str, most: int) -> None:
     """Have the home's policies allow at most so much of a total."""
 
@@ -87,7 +97,7 @@ def _lift(asserted: dict[str, Any]) -> None:
     if "_totals." in asserted["field"]:
         asserted["max"] = 1_000_000
     if asserted["field"] == "template.name":
-        asserted["one_of"].append(NAME)
+        asserted["one_of"] += [NAME, SPEAKING]
 
 
 def _change_rules(home: Path, change: Callable[[dict[str, Any]], None]) -> None:

@@ -13,7 +13,7 @@ from jinja2.sandbox import SandboxedEnvironment
 import sandbox
 from sandbox.core.ports import Built
 from sandbox.core.source import Source
-from sandbox.drivers.sources.postgres import PostgresReader
+from sandbox.drivers.sources.reader import CoreReader
 
 KEY, OTHER_KEY = bytes(range(32)), bytes(range(1, 33))
 SHIPPED = Path(sandbox.__file__).parent / "demo" / "core.yaml"
@@ -53,7 +53,7 @@ def source_of(core: Any, tables: dict[str, Any] | None = None, **connection: Any
 
 
 def build(core: Any, target: Path, source: Source | None = None, key: bytes = KEY) -> Built:
-    return PostgresReader().copy(source or source_of(core), core.password, key, target, Told())
+    return CoreReader(Path()).copy(source or source_of(core), core.password, key, target, Told())
 
 
 @contextmanager

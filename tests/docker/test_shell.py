@@ -44,7 +44,7 @@ def test_wide_results_fit_a_terminal(home: Home, shell: str) -> None:
 
 def test_show_and_plan_fit_a_terminal(home: Home, shell: str) -> None:
     shown = "\n".join(seen(home, "show", shell))
-    assert "you can   open, sql, import, exec, logs, extend, freeze, down" in shown
+    assert "you can   open, sql, import, export, exec, logs, extend, reset, freeze, down" in shown
     seen(home, "plan", "another", *UP)
     actions = home.json("show", shell)["sandbox"]["allowed_actions"]
     assert {"extend", "freeze", "down"} <= set(actions)

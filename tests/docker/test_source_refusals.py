@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from sandbox.core.errors import Conflict, Denied, InvalidInput, Unavailable
-from sandbox.drivers.sources.postgres import PostgresReader
+from sandbox.drivers.sources.reader import CoreReader
 from tests.docker.source_samples import KEY, NAP, SHIPPED, Told, build, changed, source_of
 
 pytestmark = pytest.mark.docker
@@ -68,7 +68,7 @@ def test_login_that_could_write_is_denied(
     source = source_of(demo_core)
     with changed(demo_core, there, back):
         for attempt in (
-            lambda: PostgresReader().columns(source, demo_core.password),
+            lambda: CoreReader(Path()).columns(source, demo_core.password),
             lambda: build(demo_core, tmp_path / "x.duckdb"),
         ):
             with pytest.raises(Denied) as caught:
@@ -77,13 +77,13 @@ def test_login_that_could_write_is_denied(
             assert undo in caught.value.hint
             assert undo in caught.value.details["undo"]
     assert list(tmp_path.iterdir()) == []
-    assert "customers" in PostgresReader().columns(source, demo_core.password)
+    assert "customers" in CoreReader(Path()).columns(source, demo_core.password)
 
 
 def test_wrong_password_says_where_and_never_what(demo_core: Any, tmp_path: Path) -> None:
     password = "geheim'\"\\ 秘密"
     with pytest.raises(Unavailable) as caught:
-        PostgresReader().copy(source_of(demo_core), password, KEY, tmp_path / "x.duckdb", Told())
+        CoreReader(Path()).copy(source_of(demo_core), password, KEY, tmp_path / "x.duckdb", Told())
     error = caught.value
     place = f"{demo_core.user}@{demo_core.host}:{demo_core.port}/{demo_core.database}"
     assert place in error.subject
@@ -107,7 +107,7 @@ def test_source_that_is_not_there_is_unavailable(
     demo_core: Any, change: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(Unavailable, match=says) as caught:
-        PostgresReader().columns(source_of(demo_core, **change), demo_core.password)
+        CoreReader(Path()).columns(source_of(demo_core, **change), demo_core.password)
     assert next(iter(change.values())) in caught.value.subject
     assert caught.value.hint
 
@@ -123,7 +123,7 @@ def test_port_that_refuses_or_never_answers_is_unavailable_soon(
         source = source_of(demo_core, host="127.0.0.1", port=silent.getsockname()[1])
         started = time.monotonic()
         with pytest.raises(Unavailable, match="timeout expired" if listens else "refused"):
-            PostgresReader().columns(source, "pw")
+            CoreReader(Path()).columns(source, "pw")
         assert time.monotonic() - started < 9
 
 
@@ -167,7 +167,9 @@ def test_interrupt_ends_the_build_at_once_and_leaves_nothing(
         watcher.start()
         try:
             with pytest.raises(KeyboardInterrupt):
-                PostgresReader().copy(source, demo_core.password, KEY, tmp_path / "x.duckdb", told)
+                CoreReader(Path()).copy(
+                    source, demo_core.password, KEY, tmp_path / "x.duckdb", told
+                )
             ended = time.monotonic()
         finally:
             watcher.join()
@@ -204,11 +206,11 @@ KILLED = """
 import sys
 from pathlib import Path
 from sandbox.core.source import Source
-from sandbox.drivers.sources.postgres import PostgresReader
+from sandbox.drivers.sources.reader import CoreReader
 class Quiet:
     def say(self, *told): print(*told, flush=True)
 source = Source.model_validate_json(sys.argv[1])
-PostgresReader().copy(source, sys.argv[2], bytes(32), Path(sys.argv[3]), Quiet())
+CoreReader(Path()).copy(source, sys.argv[2], bytes(32), Path(sys.argv[3]), Quiet())
 """
 
 

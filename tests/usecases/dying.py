@@ -93,3 +93,23 @@ def killed_after(context: Context, act: Act, last: int) -> None:
     """Do `act` in a process that is killed right after its step `last`."""
     with pytest.raises(Killed):
         act(mortal(context, Life(last)))
+
+
+def killed_at(context: Context, act: Act, method: str) -> None:
+    """Do `act` in a process that is killed just before it first asks its engine for `method`."""
+    life = Life(_NEVER)
+    mine = mortal(context, life)
+    engine: Any = _DyingAt(context.engine, life, method)
+    with pytest.raises(Killed):
+        act(replace(mine, engine=engine))
+
+
+class _DyingAt(Dying):
+    def __init__(self, real: Any, life: Life, method: str) -> None:
+        super().__init__(real, life)
+        self._method = method
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._method:
+            self._life.last = self._life.steps
+        return super().__getattr__(name)

@@ -13,13 +13,12 @@ from sandbox.core.ports import Context
 from sandbox.core.snapshot import Snapshot
 from sandbox.usecases.homes import InitRequest, init
 from sandbox.usecases.idling import LAB_WORK, not_counted
+from sandbox.usecases.importing import ImportRequest, import_csv
 from sandbox.usecases.inside import (
     ExecRequest,
-    ImportRequest,
     LogsRequest,
     SqlRequest,
     execute,
-    import_csv,
     logs,
     sql,
 )

@@ -11,19 +11,16 @@ from sandbox.core.objects import Ran
 from sandbox.core.ports import Context
 from sandbox.usecases.homes import DoctorRequest, UninstallRequest, doctor, uninstall
 from sandbox.usecases.inside import (
-    IMPORT_LIMIT,
     ExecRequest,
-    ImportRequest,
     LogsRequest,
     SqlRequest,
     execute,
-    import_csv,
     logs,
     sql,
 )
 from sandbox.usecases.sandboxes import DownRequest, down
 from tests.fakes import DeadEngine, FakeEngine, Said
-from tests.usecases.asking_up import codes, events, make
+from tests.usecases.asking_up import codes, make
 
 pytestmark = pytest.mark.usefixtures("snapshot")
 NAME = "spring-coupon"
@@ -86,83 +83,6 @@ def test_nothing_runs_in_a_sandbox_that_is_gone(ctx: Context) -> None:
     down(ctx, DownRequest(name=NAME))
     with pytest.raises(Conflict, match="destroyed"):
         sql(ctx, SqlRequest(name=NAME, sql="SELECT 1"))
-
-
-@pytest.mark.parametrize(
-    ("file", "table", "expected"),
-    [
-        ("budgets.csv", "", "budgets"),
-        ("Budget 2026 (final).csv", "", "budget_2026_final"),
-        ("x.csv", "my_table", "my_table"),
-        ("../../etc/passwd.csv", "", "passwd"),
-        ("2026.csv", "", "t_2026"),
-        ("!!.csv", "", "imported"),
-        ("予算.csv", "", "予算"),
-        ("予算 2026.csv", "", "予算_2026"),
-        ("\u4e88\u7b97" * 30 + ".csv", "", "予算" * 10 + "予"),
-        ("x.csv", "予算", "予算"),
-        ("x.csv", "Bad", None),
-        ("x.csv", "a; DROP TABLE b", None),
-        ("x.csv", 'a"b', None),
-        ("x.csv", "t" * 64, None),
-        ("x.csv", "t" * 63, "t" * 63),
-        ("x.csv", "a\n", None),
-    ],
-)
-def test_table_names(
-    ctx: Context, engine: FakeEngine, file: str, table: str, expected: str | None
-) -> None:
-    make(ctx)
-    engine.programs["sandbox_import"] = said({"rows": 2, "columns": [["a", "text"]]})
-    request = ImportRequest(name=NAME, file=file, content=b"a\n1\n2\n", table=table)
-    if expected is None:
-        with pytest.raises(InvalidInput, match="not a name for a table"):
-            import_csv(ctx, request)
-        assert "lab.imported" not in codes(ctx)
-        return
-    result = import_csv(ctx, request)
-    assert result.table == expected
-    assert bool(result.notes) == (expected in ("t_2026", "imported", "予算" * 10 + "予"))
-    question, _, content = (engine.asked[-1][2] or b"").partition(b"\n")
-    assert json.loads(question) == {"table": expected, "size": 6}
-    assert content == b"a\n1\n2\n"
-    told = events(ctx)[-1]
-    assert (told.code, told.details["table"], told.details["rows"]) == ("lab.imported", expected, 2)
-
-
-def test_a_file_above_the_bound_never_reaches_the_engine(ctx: Context, engine: FakeEngine) -> None:
-    make(ctx)
-    engine.forget_calls()
-    content = bytes(IMPORT_LIMIT + 1)
-    with pytest.raises(InvalidInput, match="64 MiB"):
-        import_csv(ctx, ImportRequest(name=NAME, file="big.csv", content=content))
-    assert engine.calls == []
-
-
-def test_an_import_that_fails_is_told_and_not_recorded(ctx: Context, engine: FakeEngine) -> None:
-    make(ctx)
-    engine.programs["sandbox_import"] = said({"error": "line 3 has 4 cells"})
-    with pytest.raises(InvalidInput, match="line 3 has 4 cells"):
-        import_csv(ctx, ImportRequest(name=NAME, file="x.csv", content=b"a"))
-    assert "lab.imported" not in codes(ctx)
-
-
-def test_a_column_that_was_renamed_is_told(ctx: Context, engine: FakeEngine) -> None:
-    make(ctx)
-    note = "Column 2 is named a_1.\x1b"
-    engine.programs["sandbox_import"] = said({"rows": 1, "columns": [], "notes": [note]})
-    result = import_csv(ctx, ImportRequest(name=NAME, file="x.csv", content=b"a,a\n1,2\n"))
-    assert result.notes == ("Column 2 is named a_1.\ufffd",)
-
-
-def test_a_table_that_is_there_already_is_a_conflict(ctx: Context, engine: FakeEngine) -> None:
-    make(ctx)
-    engine.programs["sandbox_import"] = said({"error": "taken", "kind": "taken"})
-    with pytest.raises(Conflict) as raised:
-        import_csv(ctx, ImportRequest(name=NAME, file="bom.csv", content=b"a\n1\n"))
-    assert raised.value.subject == NAME
-    assert f"sandbox sql {NAME} 'DROP TABLE lab.bom'" in raised.value.hint
-    assert "--table OTHER" in raised.value.hint
 
 
 @pytest.mark.parametrize(

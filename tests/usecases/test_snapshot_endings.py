@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.core.drift import LiveTypes
 from sandbox.core.errors import Conflict, SandboxError, Unavailable
 from sandbox.core.objects import INSTALLATION
 from sandbox.core.ports import Built, Context, Progress
@@ -171,7 +172,7 @@ def test_two_builds_of_one_source_are_a_conflict(ctx: Context, home: Path) -> No
 
 @pytest.mark.parametrize("live", [None, {}], ids=["no answer", "no tables"])
 def test_a_build_without_the_demo_core_says_how_to_get_it(
-    ctx: Context, reader: FakeReader, home: Path, live: dict[str, list[str]] | None
+    ctx: Context, reader: FakeReader, home: Path, live: LiveTypes | None
 ) -> None:
     reader.live = live
     broken = _Silent() if live is None else reader
@@ -187,5 +188,5 @@ def test_a_build_without_the_demo_core_says_how_to_get_it(
 class _Silent(FakeReader):
     """A core system that does not answer."""
 
-    def columns(self, source: Source, password: str) -> dict[str, list[str]]:
+    def columns(self, source: Source, password: str) -> LiveTypes:
         raise Unavailable("The source does not answer.", subject="core", hint="Check host.")

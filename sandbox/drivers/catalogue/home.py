@@ -1,11 +1,12 @@
 """The files of a home: settings, templates, sources and policies, read strictly each time."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from pydantic import BaseModel
 
+from sandbox.core.amending import DRAFT, Lines, amended
 from sandbox.core.errors import InvalidInput, NotFound
 from sandbox.core.objects import Image
 from sandbox.core.policy import PolicyMetadata, PolicySet, Rule
@@ -70,8 +71,9 @@ class HomeCatalogue:
         return digest(self._template_files(name).items())
 
     def sources(self) -> list[str]:
-        """Return the names of the sources, sorted."""
-        return [Path(n).stem for n in self._yaml_files("sources")]
+        """Return the names of the sources, sorted; a draft is none."""
+        names = self._yaml_files("sources")
+        return [Path(n).stem for n in names if not n.endswith(DRAFT)]
 
     def source(self, name: str) -> Source:
         """Return one source; raises NotFound with the nearest name, InvalidInput if it is wrong."""
@@ -84,6 +86,22 @@ class HomeCatalogue:
         _same_name(file, document, source.name, name)
         _raise_first(file, document, source_faults(source), source=True)
         return source
+
+    def amended_source(self, name: str, wanted: Lines, said: Sequence[str]) -> str:
+        """Return the text of a source's file with the wanted columns in it; changes no file.
+
+        `said` begins it, as comments. Raises InvalidInput if that would be no source file.
+        """
+        from sandbox.core.faults import source_faults
+
+        self._known("source", name, self.sources)
+        file = f"sources/{name}.yaml"
+        raw = read_file(self._home / file, file, MAX_BYTES + 1)
+        _, document = load_placed(Source, file, raw)
+        text = amended(raw.decode("utf-8-sig"), document.positions, wanted, said)
+        made, document = load_placed(Source, f"{file}, amended", text.encode())
+        _raise_first(f"{file}, amended", document, source_faults(made), source=True)
+        return text
 
     def policies(self) -> PolicySet:
         """Return all files of `policies/` as one set; `digest()` of it names what was in force.
@@ -117,6 +135,10 @@ class HomeCatalogue:
     def proxy_image(self) -> Image:
         """Return the image of the egress proxy."""
         return self._contexts().proxy()
+
+    def replica_image(self) -> Image:
+        """Return the image of the PostgreSQL replica."""
+        return self._contexts().replica()
 
     def service_image(self, template: str, service: str) -> Image:
         """Return the image of one service; raises NotFound for an unknown template or service."""

@@ -45,6 +45,11 @@ class ImageContexts:
         """Return the image of the egress proxy."""
         return self._on_base("proxy")
 
+    def replica(self) -> Image:
+        """Return the image of the PostgreSQL replica, which stands on the lab's."""
+        lab = self.lab()
+        return self._own("replica", lab.tag, (*lab.needs, lab))
+
     def service(self, template: Template, service: str, files: dict[str, bytes]) -> Image:
         """Return the image of one service; `files` are all files of the template's folder.
 

@@ -93,6 +93,12 @@ def _told(model: type[BaseModel], problem: ErrorDetails, name: str) -> str:
         return f"the key `{name}` is missing."
     if kind == "literal_error":
         return f"`{name}` must be {context['expected']}.{_nearest(problem)}"
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        known = [tag.strip("' ") for tag in context.get("expected_tags", "").split(",")]
+        tag = f"{name}.{context['discriminator'].strip(chr(39))}"
+        if kind == "union_tag_not_found":
+            return f"the key `{tag}` is missing."
+        return f"`{tag}` must be one of {', '.join(known)}.{closest(context['tag'], known)}"
     if kind == "value_error":
         return f"`{name}`: {clean(str(context['error']))}." if name else f"{context['error']}."
     if kind in _MUST_BE:
@@ -125,12 +131,20 @@ def _known_keys(model: type[BaseModel], path: Path) -> list[str]:
 
 def _inside(kind: Any, part: str | int) -> Iterator[Any]:
     for one in _unwrapped(kind):
-        if _is_model(one):
+        if _is_model(one) and part in _tags(one):
+            yield one
+        elif _is_model(one):
             yield from (f.annotation for n, f in one.model_fields.items() if (f.alias or n) == part)
         elif get_origin(one) is dict:
             yield get_args(one)[1]
         elif get_origin(one) is tuple and isinstance(part, int):
             yield get_args(one)[0]
+
+
+def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
+    """Return the words by which a union tells a model from the others: those of its `type`."""
+    field = model.model_fields.get("type")
+    return get_args(field.annotation) if field else ()
 
 
 def _unwrapped(kind: Any) -> Iterator[Any]:

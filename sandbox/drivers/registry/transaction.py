@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from sandbox.core.asks import Ask
 from sandbox.core.audit import AuditEvent, Head, NewEvent, chained
 from sandbox.core.errors import Conflict
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.phases import LIVE, State
-from sandbox.core.snapshot import Snapshot
+from sandbox.core.snapshot import Snapshot, SnapshotState
 
 _HEAD = "head"
 _EVENT_FIELDS = ("seq", "prev", "hash", "body")
@@ -34,12 +35,21 @@ _ADD_SANDBOX = (
 )
 _SNAPSHOTS = "SELECT body FROM snapshot ORDER BY created, id"
 _SNAPSHOTS_OF = "SELECT body FROM snapshot WHERE source = :source ORDER BY created, id"
+_READY = (
+    "SELECT source, json_extract(body, '$.manifest.experiment'), id FROM snapshot"
+    " WHERE json_extract(body, '$.state') = :state"
+    " ORDER BY created, id"
+)
 _REPLACE_SNAPSHOT = (
     "UPDATE snapshot SET source = :source, created = :created, body = :body WHERE id = :id"
 )
 _ADD_SNAPSHOT = (
     "INSERT INTO snapshot (id, source, created, body) VALUES (:id, :source, :created, :body)"
 )
+_ASKS = "SELECT body FROM ask ORDER BY created, id"
+_ASKS_OF = "SELECT body FROM ask WHERE subject = :subject ORDER BY created, id"
+_REPLACE_ASK = "UPDATE ask SET subject = :subject, created = :created, body = :body WHERE id = :id"
+_ADD_ASK = "INSERT INTO ask (id, subject, created, body) VALUES (:id, :subject, :created, :body)"
 _ADD_JOURNAL = "INSERT INTO journal (subject, kind, name) VALUES (:subject, :kind, :name)"
 _ADD_EVENT = "INSERT INTO event (seq, prev, hash, body) VALUES (:seq, :prev, :hash, :body)"
 
@@ -88,6 +98,12 @@ class SqlTransaction:
         bodies = self._bodies("SELECT body FROM snapshot WHERE id = :id", {"id": id})
         return next((Snapshot.model_validate_json(body) for body in bodies), None)
 
+    def newest(self) -> dict[tuple[str, str], str]:
+        """Return the id of the newest ready snapshot of each series, source and experiment."""
+        rows = self._connection.execute(_READY, {"state": SnapshotState.READY.value})
+        # Of those of one series the last one stays.
+        return {(source, experiment or ""): version for source, experiment, version in rows}
+
     def save_snapshot(self, snapshot: Snapshot) -> None:
         """Insert or replace by id."""
         row = {
@@ -97,6 +113,27 @@ class SqlTransaction:
             "body": snapshot.model_dump_json(),
         }
         self._put(_REPLACE_SNAPSHOT, _ADD_SNAPSHOT, row)
+
+    def asks(self, subject: str | None = None) -> list[Ask]:
+        """Return asks, oldest first: of one subject, if given."""
+        query = _ASKS if subject is None else _ASKS_OF
+        bodies = self._bodies(query, {"subject": subject})
+        return [Ask.model_validate_json(body) for body in bodies]
+
+    def ask(self, id: str) -> Ask | None:
+        """Return one ask or None."""
+        bodies = self._bodies("SELECT body FROM ask WHERE id = :id", {"id": id})
+        return next((Ask.model_validate_json(body) for body in bodies), None)
+
+    def save_ask(self, ask: Ask) -> None:
+        """Insert or replace by id."""
+        row = {
+            "id": ask.id,
+            "subject": ask.subject,
+            "created": _sortable(ask.asked_at),
+            "body": ask.model_dump_json(),
+        }
+        self._put(_REPLACE_ASK, _ADD_ASK, row)
 
     def journal(self, subject: str, kind: str, name: str) -> None:
         """Note that an object of `subject` is about to be made."""

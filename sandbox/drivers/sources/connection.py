@@ -1,19 +1,13 @@
-"""A DuckDB connection with a PostgreSQL source attached read-only; nothing of it reaches a disk."""
+"""A DuckDB connection to which a source can be attached; nothing of it reaches a disk."""
 
 import os
+import re
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sandbox.core.errors import Unavailable
-from sandbox.core.source import Source
-from sandbox.drivers.sources.failures import (
-    CONNECT_SECONDS,
-    LOCK_SECONDS,
-    MEMORY_LIMIT,
-    STATEMENT_SECONDS,
-    login_error,
-)
+from sandbox.drivers.sources.failures import MEMORY_LIMIT
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -23,13 +17,7 @@ SOURCE, SNAPSHOT = "source", "snapshot"
 
 # More would load the core system and, each with its own buffers, need more than MEMORY_LIMIT.
 _MOST_THREADS = 4
-# Where the server can (PostgreSQL 14), it looks every second whether we are still there, so a
-# build that was killed does not leave a long query running in the core system.
-_NOTICE_OUR_END = (
-    "SELECT set_config(name, '1000', false) AS value FROM pg_settings "
-    "WHERE name = 'client_connection_check_interval'"
-)
-_EXTENSION = "duckdb_extension_postgres_scanner"
+_LABELS = re.compile(r"ENUM\('(?:[^']|'')*'(?:, '(?:[^']|'')*')*\)")
 
 
 def in_memory() -> "DuckDBPyConnection":
@@ -42,37 +30,33 @@ def in_memory() -> "DuckDBPyConnection":
     return con
 
 
-def attached(source: Source, password: str) -> "DuckDBPyConnection":
-    """Return an in-memory DuckDB with the source attached as SOURCE.
-
-    Nothing is downloaded, nothing spills to disk. Raises Unavailable when the source cannot be
-    reached; the password is in no text.
-    """
-    import duckdb
-
+def connected() -> "DuckDBPyConnection":
+    """Return an in-memory DuckDB that counts how far a query is."""
     con = in_memory()
     # Without these, DuckDB counts no progress, or prints it itself.
     con.execute("SET enable_progress_bar = true")
     con.execute("SET enable_progress_bar_print = false")
-    con.load_extension(_extension(duckdb.__version__))
-    try:
-        _attach(con, source, password)
-    except duckdb.Error as error:
-        # `from None`: the driver's text is for nobody else's eyes.
-        raise login_error(source, str(error), password) from None
     return con
 
 
-def begin(con: "DuckDBPyConnection") -> None:
-    """Open the one transaction of a reading: repeatable read, read-only, as DuckDB makes it."""
-    con.execute("BEGIN")
-    # Not before: a connection that goes back to its pool forgets its settings.
-    ask(con, _NOTICE_OUR_END)
+def load(con: "DuckDBPyConnection", extension: str) -> None:
+    """Load an extension of DuckDB from its wheel; raises Unavailable if it is not installed."""
+    import duckdb
+
+    con.load_extension(_extension(extension, duckdb.__version__))
 
 
-def ask(con: "DuckDBPyConnection", query: str) -> list[tuple[Any, ...]]:
-    """Run one SELECT in the source's own SQL, inside the current transaction."""
-    return con.execute("FROM postgres_query(?, ?)", [SOURCE, query]).fetchall()
+def live_types(con: "DuckDBPyConnection", schema: str) -> dict[tuple[str, str], str]:
+    """Return the type in which each column of the attached source arrives, by table and column.
+
+    Of an ENUM without its labels, which are values.
+    """
+    found = con.execute(
+        "SELECT table_name, column_name, data_type FROM duckdb_columns() "
+        "WHERE database_name = ? AND schema_name = ?",
+        [SOURCE, schema],
+    ).fetchall()
+    return {(table, column): _LABELS.sub("ENUM", type_) for table, column, type_ in found}
 
 
 def row_count(con: "DuckDBPyConnection", rows: str) -> int:
@@ -111,32 +95,14 @@ def _configuration() -> dict[str, str | bool | int | float | list[str]]:
     }
 
 
-def _extension(version: str) -> str:
-    spec = find_spec(_EXTENSION)
+def _extension(name: str, version: str) -> str:
+    spec = find_spec(f"duckdb_extension_{name}")
     for folder in spec.submodule_search_locations or () if spec else ():
-        path = Path(folder, "extensions", f"v{version}", "postgres_scanner.duckdb_extension")
+        path = Path(folder, "extensions", f"v{version}", f"{name}.duckdb_extension")
         if path.is_file():
             return str(path)
     raise Unavailable(
-        "DuckDB's extension for PostgreSQL is not installed.",
-        subject=f"duckdb {version}",
-        hint=f"pip install duckdb-extension-postgres-scanner=={version}",
-    )
-
-
-def _attach(con: "DuckDBPyConnection", source: Source, password: str) -> None:
-    at = source.connection
-    settings = (
-        f"connect_timeout={CONNECT_SECONDS} tcp_user_timeout=30000 client_encoding=UTF8 "
-        "application_name=bimodal-sandbox "
-        f"options='-c statement_timeout={STATEMENT_SECONDS * 1000}"
-        f" -c lock_timeout={LOCK_SECONDS * 1000}'"
-    )
-    con.execute(
-        "CREATE TEMPORARY SECRET source_login "
-        "(TYPE postgres, HOST ?, PORT ?, DATABASE ?, USER ?, PASSWORD ?)",
-        [at.host, at.port, at.database, at.user, password],
-    )
-    con.execute(
-        f"ATTACH {literal(settings)} AS {SOURCE} (TYPE postgres, SECRET source_login, READ_ONLY)"
+        "An extension of DuckDB that this kind of source needs is not installed.",
+        subject=f"{name}, duckdb {version}",
+        hint=f"pip install duckdb-extension-{name.replace('_', '-')}=={version}",
     )

@@ -1,7 +1,6 @@
-"""What goes wrong at a PostgreSQL source, in our words: never with a password or a value."""
+"""What goes wrong at a source, in our words: never with a password or a value."""
 
 from sandbox.core.errors import InvalidInput, SandboxError, Unavailable
-from sandbox.core.source import Source
 from sandbox.core.text import clean
 
 CONNECT_SECONDS = 5
@@ -14,15 +13,12 @@ _NOT_SERVING = ("starting up", "shutting down", "recovery", "too many", "connect
 _DISK_FULL = ("no space left", "could not write", "disk quota exceeded", "file too large")
 
 
-def place(source: Source) -> str:
-    """Return where a source is, as people read it: `core_reader@db.example:5432/core`."""
-    at = source.connection
-    return clean(f"{at.user}@{at.host}:{at.port}/{at.database}")
+def reading_error(name: str, where: str, error: Exception) -> SandboxError:
+    """Return the error that tells a person what `error`, met while reading, means.
 
-
-def reading_error(source: Source, error: Exception) -> SandboxError:
-    """Return the error that tells a person what `error`, met while reading, means."""
-    said, subject = str(error), f"{source.name} ({place(source)})"
+    `name` is the source's, `where` its place.
+    """
+    said, subject = str(error), f"{name} ({where})"
     lowered = said.lower()
     cause = {"cause": type(error).__name__}
     if "permission denied for" in lowered:
@@ -40,7 +36,7 @@ def reading_error(source: Source, error: Exception) -> SandboxError:
             hint="Ask the source's owner what holds it up, or build at a quieter time.",
             details=cause,
         )
-    return _local_error(source, lowered, cause) or Unavailable(
+    return local_error(name, lowered, cause) or Unavailable(
         "The source stopped answering, or a value in it could not be read.",
         subject=subject,
         hint="Nothing was kept. Try again; if it fails again, ask the source's owner.",
@@ -48,53 +44,62 @@ def reading_error(source: Source, error: Exception) -> SandboxError:
     )
 
 
-def _local_error(source: Source, said: str, cause: dict[str, str]) -> SandboxError | None:
+def local_error(name: str, said: str, cause: dict[str, str]) -> SandboxError | None:
+    """Return the error for what happened on this side, or to a value; None if it was neither.
+
+    `said` is what DuckDB said, in small letters; `cause` goes into the details.
+    """
     if any(words in said for words in _DISK_FULL):
         return Unavailable(
             "The disk is full: the snapshot could not be written.",
-            subject=source.name,
+            subject=name,
             hint="Nothing was kept. Free some space (sandbox snapshot rm), then build again.",
             details=cause,
         )
     if "out of memory" in said or "failed to allocate" in said:
         return Unavailable(
             f"The build needs more than its {MEMORY_LIMIT} of memory.",
-            subject=source.name,
-            hint="Take very wide columns off the list, or mask them with drop.",
+            subject=name,
+            hint="Take very wide columns off the list, or mask them with drop; or fewer rows of a "
+            "table to which others lead.",
             details=cause,
         )
     if "conversion error" in said:
         return InvalidInput(
             "A value of the source does not fit the type of its column in a snapshot.",
-            subject=source.name,
+            subject=name,
             hint="Find it on the source's side (dates before 4713 BC, for example), or drop it.",
             details=cause,
         )
     return None
 
 
-def login_error(source: Source, said: str, password: str) -> Unavailable:
+def login_error(name: str, where: str, said: str, password: str) -> Unavailable:
     """Return the error for a connection that failed, of which the driver `said` something."""
-    where = place(source)
     if "password authentication failed" in said or "no password supplied" in said:
-        return Unavailable(
-            "The source refuses the login: user or password is wrong.",
-            subject=f"{source.name} ({where})",
-            hint=f"Check user and password in sources/{source.name}.yaml (the password's own "
-            "place is named there).",
-        )
+        return wrong_password(name, where)
     # Only the server's own last words; the rest of the text is how we called it.
     reason = clean(said.strip().splitlines()[0].rpartition(": ")[2].strip())[:200]
     reason = "" if password and password in reason else reason
     if "FATAL:" in said and not any(words in said for words in _NOT_SERVING):
         return Unavailable(
             "The source refuses the connection" + (f": {reason}." if reason else "."),
-            subject=f"{source.name} ({where})",
-            hint=f"Check database and user in sources/{source.name}.yaml, and that the server's "
+            subject=f"{name} ({where})",
+            hint=f"Check database and user in sources/{name}.yaml, and that the server's "
             "pg_hba.conf lets this user in from here.",
         )
     return Unavailable(
         "The source does not answer" + (f": {reason}." if reason else "."),
-        subject=f"{source.name} ({where})",
+        subject=f"{name} ({where})",
         hint="Check host, port and database, and that the source is running and reachable.",
+    )
+
+
+def wrong_password(name: str, where: str) -> Unavailable:
+    """Return the error for a login that the server of source `name` does not know."""
+    return Unavailable(
+        "The source refuses the login: user or password is wrong.",
+        subject=f"{name} ({where})",
+        hint=f"Check user and password in sources/{name}.yaml (the password's own place is named "
+        "there).",
     )

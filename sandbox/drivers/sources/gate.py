@@ -8,7 +8,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox.core.detecting import FOLD_FROM, FOLD_TO, counted, folded, kind_of
+from sandbox.core.detecting import counted, folded, kind_of
 from sandbox.core.detectors import DETECTORS
 from sandbox.core.forms import chance, form, most_equal
 from sandbox.core.gate import (
@@ -26,12 +26,14 @@ from sandbox.core.leaks import GateReport, Leak
 from sandbox.core.places import Place, places
 from sandbox.core.relations import Relations
 from sandbox.core.source import Table
+from sandbox.drivers.sources.anonymity import counted as counted_people
+from sandbox.drivers.sources.anonymity import too_small
 from sandbox.drivers.sources.connection import literal, quoted, row_count
 from sandbox.drivers.sources.masks import listed_only
 from sandbox.drivers.sources.proof import Equals, at_path, many
 from sandbox.drivers.sources.real import telling
 from sandbox.drivers.sources.relations import broken
-from sandbox.drivers.sources.scan import FEW, different_values, scanned
+from sandbox.drivers.sources.scan import FEW, different_values, plainer, readable, scanned
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -104,6 +106,8 @@ def judge(
     leaks += _catalogue(con, tables, known)
     leaks += _raw(target, tables, known)
     leaks += broken(con, GATED, known.relations)
+    anonymity = counted_people(con, GATED, tables)
+    leaks += too_small(anonymity, tables)
     stand, accepted = sorted_out(
         leaks, {(t, c): r.accept for t, table in tables.items() for c, r in table.columns.items()}
     )
@@ -115,6 +119,7 @@ def judge(
         leaks=stand,
         accepted=accepted,
         relations=known.relations,
+        anonymity=anonymity,
         seconds=round(time.monotonic() - began, 2),
     )
 
@@ -136,25 +141,18 @@ def _judged(con: "DuckDBPyConnection", place: Place, type_: str, known: Known) -
         found = scanned(con, "place", {place.word: shown})
         for values, counts in found.values():
             yield from suspected(place, values, counts)
-        yield from _looked_for(con, place, shown, REAL, known.real)
-    yield from _looked_for(con, place, shown, CANARY, known.canaries)
+        yield from _looked_for(con, place, shown, {REAL: known.real, CANARY: known.canaries})
+    else:
+        yield from _looked_for(con, place, shown, {CANARY: known.canaries})
 
 
 def _shown(con: "DuckDBPyConnection", place: Place, type_: str) -> str:
     """Make the view of a place's values as detectors can read them; return their type."""
     table, column = quoted(GATED, "main", place.table), quoted(place.column)
-    value, shown = column, type_
+    value, shown = readable(column, type_)
     if place.path:
         value, shown = at_path(column, place.path), "VARCHAR"
         value = f"unnest({value})" if many(place.path) else value
-    elif type_ == "BLOB":
-        value, shown = f"coalesce(TRY(decode({column})), CAST({column} AS VARCHAR))", "VARCHAR"
-    elif type_ in ("DOUBLE", "FLOAT") or (
-        type_.startswith("DECIMAL") and "[" not in type_ and kind_of(type_) == "other"
-    ):
-        # A number that was typed into a column for fractions is still that number.
-        whole = f"{column} = trunc({column}) AND abs({column}) < 1e18"
-        value, shown = f"CASE WHEN {whole} THEN CAST({column} AS BIGINT) END", "BIGINT"
     con.execute(
         f"CREATE OR REPLACE TEMPORARY VIEW place AS "  # noqa: S608
         f"SELECT {value} AS {quoted(place.word)} FROM {table}"
@@ -223,15 +221,28 @@ def _documents(con: "DuckDBPyConnection", name: str, table: Table) -> Iterator[L
 
 
 def _looked_for(
-    con: "DuckDBPyConnection", place: Place, type_: str, detector: str, values: Sequence[str]
+    con: "DuckDBPyConnection", place: Place, type_: str, wanted: Mapping[str, Sequence[str]]
 ) -> Iterator[Leak]:
-    """Yield a leak where some of `values` stand in a place, whole or inside a text."""
+    """Yield a leak where some of the values that are wanted stand in a place, by their detector."""
     kind = "text" if type_ == "UUID" else kind_of(type_)
-    if kind == "integer":
-        values = [v for v in values if v.isdigit()]
-    if not values or kind not in ("text", "integer"):
+    if kind not in ("text", "integer"):
         return
-    text = _plain(quoted(place.word))
+    digits = kind == "integer"
+    there = {d: [v for v in values if v.isdigit() or not digits] for d, values in wanted.items()}
+    tests = {detector: _test(detector, values) for detector, values in there.items() if values}
+    if not tests:
+        return
+    counts = ", ".join(f"count(CASE WHEN {test} THEN 1 END)" for test in tests.values())
+    texts = f"(SELECT CAST({quoted(place.word)} AS VARCHAR) AS v FROM place)"  # noqa: S608
+    # A filter would have the text made plain anew for each of its tests.
+    found = con.execute(f"SELECT {counts} FROM (SELECT {plainer()} AS v FROM {texts})").fetchall()  # noqa: S608
+    for detector, count in zip(tests, found[0], strict=True):
+        if count:
+            yield place.leak(detector, count, "of the source's own values")
+
+
+def _test(detector: str, values: Sequence[str]) -> str:
+    """Return the condition that some of `values` stand in the text `v`, whole or inside it."""
     inside = [v for v in values if detector == CANARY or telling(v)]
     whole = [v for v in values if v not in set(inside)]
     tests = [
@@ -240,13 +251,7 @@ def _looked_for(
     ]
     if whole:
         tests.append(f"v IN ({', '.join(literal(v) for v in whole)})")
-    count = row_count(con, f"(SELECT {text} AS v FROM place) WHERE {' OR '.join(tests)}")  # noqa: S608
-    if count:
-        yield place.leak(detector, count, "of the source's own values")
-
-
-def _plain(column: str) -> str:
-    return f"translate(CAST({column} AS VARCHAR), {literal(FOLD_FROM)}, {literal(FOLD_TO)})"
+    return " OR ".join(tests)
 
 
 def _catalogue(

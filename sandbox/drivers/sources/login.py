@@ -4,16 +4,11 @@ DuckDB's read-only attachment is no control (its `postgres_execute` writes): the
 ask the server's catalogue about the login and every role it could become.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from sandbox.core.errors import Denied
-from sandbox.core.source import Source
 from sandbox.core.text import clean
-from sandbox.drivers.sources.connection import ask
-from sandbox.drivers.sources.failures import place
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 _MOST_SHOWN = 8
 
@@ -84,16 +79,21 @@ SELECT could, undo FROM powers ORDER BY rank, could LIMIT 100
 """
 
 
-def check_login(con: "DuckDBPyConnection", source: Source) -> None:
-    """Raise Denied, with what it could do and how to take it back, if the login could write."""
-    powers = ask(con, _POWERS)
-    if not powers:
+def refuse_powers(subject: str, ask: Callable[[str], Sequence[tuple[Any, ...]]]) -> None:
+    """Raise Denied, with how to take it back, if the role that `ask` asks as could write."""
+    powers = ask(_POWERS)
+    refuse_writers(subject, (what for what, _ in powers), (f"{undo};" for _, undo in powers))
+
+
+def refuse_writers(subject: str, could: Iterable[str], undo: Iterable[str]) -> None:
+    """Raise Denied if there is anything that a login could do; `undo` are the statements."""
+    could = [clean(what) for what in could]
+    undo = list(dict.fromkeys(clean(statement) for statement in undo))
+    if not could:
         return
-    could = [clean(what) for what, _ in powers]
-    undo = list(dict.fromkeys(clean(statement) + ";" for _, statement in powers))
     raise Denied(
         f"The source's login could write: {_listed(could, '; ')}.",
-        subject=f"{source.name} ({place(source)})",
+        subject=subject,
         hint="Let the source's owner run:\n  " + _listed(undo, "\n  "),
         details={"could": could, "undo": undo},
     )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from sandbox.core.errors import InvalidInput
 from sandbox.core.masking import (
+    DATES,
     MAIL_DOMAIN,
     REDACTED,
     SHIFT_DAYS,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 # The masks that leave a value as it is.
 KEPT = ("keep", "preserve")
 _INEXACT = ("DOUBLE", "FLOAT")
-DATES = ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 _SIGNED = ("SMALLINT", "INTEGER", "BIGINT")
 _UNSIGNED = ("USMALLINT", "UINTEGER", "UBIGINT")
 _NUMBERS = ("TINYINT", "UTINYINT", *_SIGNED, *_UNSIGNED, "HUGEINT", *_INEXACT)

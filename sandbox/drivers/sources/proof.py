@@ -31,15 +31,23 @@ class Proof:
         counts = []
         for place in places:
             if place.way in ("made", "coarse"):
-                name = f"equal_{len(self._places)}"
-                self._con.execute(f"CREATE TEMPORARY SEQUENCE {name}")
-                self._places[name] = place
+                name = self._counter(place)
                 same = _same(place, made, value)
                 counts.append(f"CASE WHEN {same} THEN nextval('temp.{name}') END")
         if not counts:
             return made
         # The sequences count because the column needs their outcome; it is never '-'.
         return f"CASE WHEN concat({', '.join(counts)}) = '-' THEN NULL ELSE {made} END"
+
+    def _counter(self, place: Place) -> str:
+        """Return the sequence that counts a place; one that is read in parts has one for all."""
+        for name, known in self._places.items():
+            if known == place:
+                return name
+        name = f"equal_{len(self._places)}"
+        self._con.execute(f"CREATE TEMPORARY SEQUENCE {name}")
+        self._places[name] = place
+        return name
 
     def equals(self) -> Equals:
         """Return what was counted so far."""

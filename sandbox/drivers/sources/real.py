@@ -14,6 +14,7 @@ from sandbox.core.masking import steps
 from sandbox.core.source import OPEN, Column, Table
 from sandbox.drivers.sources.connection import quoted
 from sandbox.drivers.sources.masks import KEPT
+from sandbox.drivers.sources.scan import readable
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -32,20 +33,22 @@ def real_values(
 ) -> list[str]:
     """Return values, folded, that stand once in a random sample of a live table's hidden columns.
 
-    What stands more often is a word of the trade, not one person's. Dates and fractions are left
-    out: they are equal by chance.
+    What stands more often is a word of the trade, not one person's. Dates and true fractions are
+    left out: they are equal by chance. Columns without a type are ones that cannot be read.
     """
     # What is left out of open classes is of no use; the same may stand in what is kept.
+    shown = {c: readable(quoted(c), types[c]) for c in table.columns if c in types}
     hidden = {
         column: rule
         for column, rule in table.columns.items()
-        if rule.data_class not in OPEN
+        if column in shown
+        and rule.data_class not in OPEN
         and rule.mask.method not in KEPT
-        and (kind_of(types[column]) in ("text", "integer") or types[column] == "UUID")
+        and (kind_of(shown[column][1]) in ("text", "integer") or types[column] == "UUID")
     }
     if not hidden:
         return []
-    texts = ", ".join(f"CAST({quoted(column)} AS VARCHAR)" for column in hidden)
+    texts = ", ".join(f"CAST({shown[column][0]} AS VARCHAR)" for column in hidden)
     rows = con.execute(
         f"SELECT {texts} FROM {live} WHERE {condition} "  # noqa: S608
         f"USING SAMPLE reservoir({_ROWS} ROWS)"

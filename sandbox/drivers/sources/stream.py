@@ -11,65 +11,76 @@ from sandbox.core.errors import Unavailable
 from sandbox.core.lease import spoken
 from sandbox.core.masking import described
 from sandbox.core.places import places
+from sandbox.core.relations import relations
 from sandbox.core.rows import rows_described
 from sandbox.core.snapshot import ColumnCopy, TableCopy
 from sandbox.core.source import Mask, Source, Table
 from sandbox.core.text import clean
-from sandbox.drivers.sources.connection import SNAPSHOT, SOURCE, ask, literal, quoted, row_count
+from sandbox.drivers.sources.choosing import AT_ONCE, Chosen, Live, chosen_rows, forget_choice
+from sandbox.drivers.sources.connection import SNAPSHOT, SOURCE, quoted, row_count
+from sandbox.drivers.sources.dialect import Dialect
 from sandbox.drivers.sources.gate import Known
 from sandbox.drivers.sources.masks import KEPT, expression, set_key
 from sandbox.drivers.sources.proof import Proof, proved_select
 from sandbox.drivers.sources.real import real_values
-from sandbox.drivers.sources.relations import live_relations
 from sandbox.drivers.sources.subset import check_rows, plain_condition, sampled_condition
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _ROUNDED = "rounded from numeric"
-_NUMERICS = """
-SELECT relname::text AS relation, attname::text AS attribute
-FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
-WHERE relnamespace = {schema}::regnamespace AND attnum > 0 AND NOT attisdropped
-  AND atttypid IN ('numeric'::regtype, 'numeric[]'::regtype)
-"""
 
 
 @dataclass(frozen=True)
 class _Pull:
-    """One table on its way: the SELECT that yields it masked, and the rows that must arrive.
+    """One table on its way: the SELECTs that yield it masked, and the rows that must arrive.
 
     `real` are values of its hidden columns, as they are in the source.
     """
 
-    select: str
+    selects: tuple[str, ...]
     rows: int
     real: tuple[str, ...]
 
 
 def copy_tables(
-    con: "DuckDBPyConnection", source: Source, key: bytes, as_of: datetime, meter: "Meter"
+    con: "DuckDBPyConnection",
+    dialect: Dialect,
+    source: Source,
+    key: bytes,
+    as_of: datetime,
+    meter: "Meter",
+    at_once: int = AT_ONCE,
 ) -> tuple[tuple[TableCopy, ...], Known]:
     """Copy every listed table into the attached snapshot and close it.
 
     Returns what the snapshot holds, and what the gate must know of the source. Expects an open
     transaction, whose moment is `as_of`, and ends it. Raises Unavailable when the rows that
-    arrived are not the rows that were counted in the same transaction.
+    arrived are not the rows that were counted in the same transaction. What leads to more than
+    `at_once` rows is read in parts.
     """
     set_key(con, key)
     proof = Proof(con)
-    pulls = {name: _pull(con, source, name, as_of, proof) for name in source.tables}
-    numerics, wanted = _numerics(con, source), live_relations(con, source)
+    numerics, wanted = dialect.rounded(con), relations(source, *dialect.relations(con))
+    lives = {name: _live(con, dialect, source, name, as_of) for name in source.tables}
+    chosen = chosen_rows(con, lives, wanted.followed, at_once)
+    may = dialect.readable(con)
+    pulls = {name: _pull(con, name, lives[name], chosen[name], proof, may) for name in lives}
     meter.total = sum(pull.rows for pull in pulls.values())
     for name, pull in pulls.items():
         meter.begin(name, pull.rows)
-        con.execute(f"CREATE TABLE {quoted(SNAPSHOT, 'main', name)} AS {pull.select}")
+        there = quoted(SNAPSHOT, "main", name)
+        for number, select in enumerate(pull.selects):
+            con.execute(
+                f"INSERT INTO {there} {select}" if number else f"CREATE TABLE {there} AS {select}"
+            )
         meter.finish()
     con.execute("COMMIT")
+    forget_choice(con)
     # What a checkpoint moves out of the write-ahead log was masked before it came there.
     con.execute(f"CHECKPOINT {SNAPSHOT}")
     copies = tuple(
-        _copied(con, name, table, numerics, rows_described(table, as_of))
+        _copied(con, name, table, numerics, rows_described(table, as_of), chosen[name])
         for name, table in source.tables.items()
     )
     con.execute(f"DETACH {SNAPSHOT}")
@@ -79,39 +90,48 @@ def copy_tables(
     return copies, Known(proof.equals(), tuple(dict.fromkeys(real)), canaries, wanted)
 
 
-def _pull(
-    con: "DuckDBPyConnection", source: Source, name: str, as_of: datetime, proof: Proof
-) -> _Pull:
-    """Return how a live table is pulled: only what the snapshot may hold."""
-    table, schema = source.tables[name], source.connection.db_schema
-    live = quoted(SOURCE, schema, name)
+def _live(
+    con: "DuckDBPyConnection", dialect: Dialect, source: Source, name: str, as_of: datetime
+) -> Live:
+    """Return a listed table of the source, with the rows that its file asks for."""
+    table = source.tables[name]
+    live = quoted(SOURCE, dialect.schema, name)
     types = {row[0]: row[1] for row in con.execute(f"DESCRIBE {live}").fetchall()}
     check_rows(name, table, types)
-    there = list(places(name, table))
+    condition = plain_condition(table, as_of)
+    counted = dialect.rows(con, name, condition)
+    if table.sample is None:
+        return Live(table, live, types, condition, counted)
+    drawn, rows = sampled_condition(con, live, table.sample, condition)
+    return Live(table, live, types, f"{condition} AND {drawn}", rows)
+
+
+def _pull(
+    con: "DuckDBPyConnection",
+    name: str,
+    live: Live,
+    chosen: Chosen,
+    proof: Proof,
+    may: set[tuple[str, str]] | None,
+) -> _Pull:
+    """Return how a live table is pulled: only what the snapshot may hold.
+
+    What is dropped need not be in `may`, the columns that the login can read.
+    """
+    there = list(places(name, live.table))
     columns = {
         column: (
-            expression(name, column, types, table.columns),
+            expression(name, column, live.types, live.table.columns),
             tuple(place for place in there if place.column == column),
         )
-        for column, rule in table.columns.items()
+        for column, rule in live.table.columns.items()
         if rule.mask.method != "drop"
     }
-    condition = plain_condition(table, as_of)
-    if table.sample is None:
-        plain = quoted(schema, name)
-        found = ask(con, f"SELECT count(*) AS rows FROM {plain} WHERE {condition}")  # noqa: S608
-        rows = int(found[0][0])
-    else:
-        chosen, rows = sampled_condition(con, live, table.sample, condition)
-        condition = f"{condition} AND {chosen}"
-    real = real_values(con, live, condition, table, types)
-    return _Pull(proved_select(proof, f"{live} WHERE {condition}", columns), rows, tuple(real))
-
-
-def _numerics(con: "DuckDBPyConnection", source: Source) -> set[tuple[str, str]]:
-    """Return (table, column) of everything that is `numeric` in the source."""
-    schema = literal(quoted(source.connection.db_schema))
-    return {(row[0], row[1]) for row in ask(con, _NUMERICS.format(schema=schema))}
+    types = {c: type_ for c, type_ in live.types.items() if may is None or (name, c) in may}
+    real = real_values(con, live.sql, chosen.conditions[0], live.table, types)
+    rows = (f"{live.sql} WHERE {condition}" for condition in chosen.conditions)
+    selects = tuple(proved_select(proof, each, columns) for each in rows)
+    return _Pull(selects, chosen.rows, tuple(real))
 
 
 def _copied(
@@ -119,7 +139,8 @@ def _copied(
     name: str,
     table: Table,
     numerics: set[tuple[str, str]],
-    chosen: str,
+    described_rows: str,
+    chosen: Chosen,
 ) -> TableCopy:
     stored = quoted(SNAPSHOT, "main", name)
     columns = tuple(
@@ -131,7 +152,14 @@ def _copied(
         )
         for column, kind, *_ in con.execute(f"DESCRIBE {stored}").fetchall()
     )
-    return TableCopy(name=name, rows=row_count(con, stored), columns=columns, chosen=chosen)
+    return TableCopy(
+        name=name,
+        rows=row_count(con, stored),
+        columns=columns,
+        chosen=described_rows,
+        left_out=chosen.left_out,
+        suppressed=chosen.suppressed,
+    )
 
 
 def _type_of(kind: str, mask: Mask, numeric: bool) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from sandbox.core.masking import DATES
 from sandbox.core.rows import first_day
 from sandbox.core.source import Sample, Table, Wanted
 from sandbox.drivers.sources.connection import literal, quoted, row_count
-from sandbox.drivers.sources.masks import DATES, check_exact, refuse_type
+from sandbox.drivers.sources.masks import check_exact, refuse_type
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

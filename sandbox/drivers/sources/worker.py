@@ -1,7 +1,9 @@
 """The process that reads a source: one order on stdin, answers as JSON lines on stdout.
 
-Order: {"source", "password"} asks for the columns, with "key" and "target" for a snapshot;
-{"file", "tables", "canaries", "relations"} has a snapshot's file judged again, without a source.
+Order: {"source", "home", "password"} asks for the columns, with "survey" for a look at these tables
+(all, if none), with "key" and "target" for a snapshot;
+{"file", "tables", "canaries", "relations"} has a snapshot's file judged again, without a source;
+{"content"} with "look" or "mask" is a file that crosses a sandbox's border (`border.py`).
 Answers: any number of {"say": [text, done, total]}, then one {"result"} or {"error"}.
 """
 
@@ -9,51 +11,38 @@ import hashlib
 import json
 import os
 import sys
-from collections import defaultdict
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Event, Lock, Thread, Timer
 from typing import TYPE_CHECKING, Any
 
 from sandbox.core.detecting import folded
-from sandbox.core.errors import InvalidInput, SandboxError, Unavailable
-from sandbox.core.leaks import refuse_leaks
+from sandbox.core.drift import drift, refuse_drift
+from sandbox.core.errors import SandboxError, Unavailable
+from sandbox.core.leaks import GateReport, refuse_leaks
 from sandbox.core.masking import secrets_of
 from sandbox.core.relations import Relations
-from sandbox.core.source import Source, Table, drift
-from sandbox.core.text import clean
-from sandbox.drivers.sources.connection import (
-    SNAPSHOT,
-    ask,
-    attached,
-    begin,
-    in_memory,
-    literal,
-)
-from sandbox.drivers.sources.failures import reading_error
+from sandbox.core.source import Source, Table
+from sandbox.drivers.sources.connection import SNAPSHOT, connected, in_memory, literal
+from sandbox.drivers.sources.dialect import Dialect
+from sandbox.drivers.sources.examples import with_examples
+from sandbox.drivers.sources.failures import local_error
 from sandbox.drivers.sources.gate import Known, judge
-from sandbox.drivers.sources.login import check_login
+from sandbox.drivers.sources.kinds import dialect_of
 from sandbox.drivers.sources.stream import Meter, copy_tables
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _TICK_SECONDS = 0.25
+# Not every client gives up by itself on a server that took the connection and says nothing.
+_ATTACH_SECONDS = 10.0
 # A quarter of DuckDB's own. A group of rows is in memory until it is compressed, one per thread,
 # so wide rows need a quarter of the memory; the price is a file larger by a seventh.
 _ROW_GROUP = 30_720
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OUTPUT = Lock()
-_COLUMNS = """
-SELECT nspname::text AS schema, relname::text AS relation, attname::text AS attribute
-FROM pg_class
-JOIN pg_namespace ON pg_namespace.oid = relnamespace
-JOIN pg_attribute ON attrelid = pg_class.oid
-WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND attnum > 0 AND NOT attisdropped
-  AND nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
-ORDER BY nspname, relname, attnum
-"""
 
 
 def main() -> None:
@@ -65,21 +54,30 @@ def main() -> None:
     order = json.loads(sys.stdin.buffer.readline())
     Thread(target=_end_with_parent, args=(order.get("target"),), daemon=True).start()
     try:
-        _answer({"result": _judge_again(order) if "file" in order else _read(order)})
+        _answer({"result": _done(order)})
     except SandboxError as error:
         _answer({"error": _told(error)})
     # No connection is closed: where the server has gone, DuckDB would abort. The kernel does it.
     os._exit(0)
 
 
+def _done(order: dict[str, Any]) -> Any:
+    if "content" in order:
+        from sandbox.drivers.sources.border import crossed
+
+        return crossed(order)
+    return _judge_again(order) if "file" in order else _read(order)
+
+
 def _read(order: dict[str, Any]) -> Any:
     source = Source.model_validate(order["source"])
+    dialect = dialect_of(source, Path(order["home"]))
     try:
-        return _obey(source, order)
+        return _obey(dialect, source, order)
     except SandboxError:
         raise
     except Exception as error:  # its text may hold values, so only its meaning is told
-        raise reading_error(source, error) from None
+        raise dialect.failure(error) from None
 
 
 def _judge_again(order: dict[str, Any]) -> Any:
@@ -100,76 +98,76 @@ def _judge_again(order: dict[str, Any]) -> Any:
     return report.model_dump(mode="json")
 
 
-def _obey(source: Source, order: dict[str, Any]) -> Any:
-    con = attached(source, order["password"])
+def _obey(dialect: Dialect, source: Source, order: dict[str, Any]) -> Any:
+    con = connected()
+    with _answered_in(_ATTACH_SECONDS, source.name, dialect.place()):
+        dialect.attach(con, order["password"])
     if "target" not in order:
-        begin(con)
-        check_login(con, source)
-        return _live_columns(con, source)
-    return _copy(con, source, bytes.fromhex(order["key"]), Path(order["target"]))
+        dialect.begin(con)
+        dialect.check_login(con)
+        return _survey(con, dialect, order["survey"]) if "survey" in order else dialect.columns(con)
+    return _copy(con, dialect, source, bytes.fromhex(order["key"]), Path(order["target"]))
 
 
-def _copy(con: "DuckDBPyConnection", source: Source, key: bytes, target: Path) -> dict[str, Any]:
+def _survey(con: "DuckDBPyConnection", dialect: Dialect, tables: list[str]) -> Any:
+    from sandbox.drivers.sources.survey import surveyed
+
+    return surveyed(con, dialect, tables, _say).model_dump(mode="json")
+
+
+def _copy(
+    con: "DuckDBPyConnection", dialect: Dialect, source: Source, key: bytes, target: Path
+) -> dict[str, Any]:
     at = literal(str(target))
     con.execute(f"ATTACH {at} AS {SNAPSHOT} (ROW_GROUP_SIZE {_ROW_GROUP})")
     target.chmod(0o600)
-    begin(con)
-    check_login(con, source)
-    _check_columns(source, _live_columns(con, source))
-    as_of = _transaction_time(con)
+    as_of = dialect.begin(con)
+    dialect.check_login(con)
+    refuse_drift(source, drift(source, dialect.columns(con)))
     meter, done = Meter(_say), Event()
     ticker = Thread(target=_tick, args=(con, meter, done), daemon=True)
     ticker.start()
-    tables, known = copy_tables(con, source, key, as_of, meter)
+    tables, known = copy_tables(con, dialect, source, key, as_of, meter)
+    dialect.check_unchanged()
     done.set()
     ticker.join()
     _refuse_remains(target, key)
-    report = judge(
-        con, target, source.tables, known, lambda text: _say(text, meter.done, meter.total)
-    )
+    report = judged(con, target, source, known, meter)
     refuse_leaks(report, source.name)
     meter.end()
     return {
         "gate": report.model_dump(mode="json"),
-        "tables": [table.model_dump(mode="json") for table in tables],
+        "tables": [
+            table.model_dump(mode="json") for table in with_examples(con, tables, source.tables)
+        ],
         "data_as_of": as_of.isoformat(),
         "bytes": target.stat().st_size,
         "file_digest": _digest(target),
     }
 
 
-def _live_columns(con: "DuckDBPyConnection", source: Source) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
-    for schema, table, column in ask(con, _COLUMNS):
-        if schema == source.connection.db_schema:
-            found[table].append(column)
-    return dict(found)
+def judged(
+    con: "DuckDBPyConnection", target: Path, source: Source, known: Known, meter: Meter
+) -> GateReport:
+    """Have the gate judge what was built; raises Unavailable if it cannot.
 
-
-def _check_columns(source: Source, live: dict[str, list[str]]) -> None:
-    found = drift(source, live)
-    if not found:
-        return
-    parts = [
-        f"{words}: {', '.join(names)}"
-        for words, names in (
-            ("in the source, but not in the file", found.new),
-            ("in the file, but not in the source", found.missing),
+    The source is not to blame for what fails here.
+    """
+    try:
+        return judge(
+            con, target, source.tables, known, lambda text: _say(text, meter.done, meter.total)
         )
-        if names
-    ]
-    raise InvalidInput(
-        "The source and its file differ. Columns " + clean("; columns ".join(parts)) + ".",
-        subject=f"sources/{source.name}.yaml",
-        hint=f"Add each new column to sources/{source.name}.yaml with its class and mask "
-        "(drop keeps it out), and take away what is gone.",
-        details={"new": list(found.new), "missing": list(found.missing)},
-    )
-
-
-def _transaction_time(con: "DuckDBPyConnection") -> datetime:
-    query = "SELECT (extract(epoch FROM transaction_timestamp()) * 1000000)::bigint AS at"
-    return _EPOCH + timedelta(microseconds=ask(con, query)[0][0])
+    except Exception as error:  # its text may hold values
+        cause = {"cause": type(error).__name__}
+        known_why = local_error(source.name, str(error).lower(), cause)
+        if isinstance(known_why, Unavailable):
+            raise known_why from None
+        raise Unavailable(
+            "The leak gate failed: the snapshot could not be judged.",
+            subject=source.name,
+            hint="Nothing was published. Build again; if it fails again, report it.",
+            details=cause,
+        ) from None
 
 
 def _refuse_remains(target: Path, key: bytes) -> None:
@@ -189,6 +187,28 @@ def _refuse_remains(target: Path, key: bytes) -> None:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _answered_in(seconds: float, name: str, where: str) -> Iterator[None]:
+    """Answer that the source is silent, and end the process, unless the block ends before."""
+
+    def give_up() -> None:
+        silent = Unavailable(
+            f"The source does not answer: {seconds:.0f} s without a word.",
+            subject=f"{name} ({where})",
+            hint="Check host and port, and that the source is running and reachable.",
+        )
+        _answer({"error": _told(silent)})
+        os._exit(1)
+
+    timer = Timer(seconds, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _tick(con: "DuckDBPyConnection", meter: Meter, done: Event) -> None:

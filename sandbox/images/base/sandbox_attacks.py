@@ -1,7 +1,7 @@
 """The attacks of `sandbox verify`: what an owner could try from a program in the tool.
 
 In: {"phase": "quiet"} with what sandbox_reach needs, {"phase": "proxy"} with what sandbox_proxy
-needs (`up` asks this one too), {"phase": "lab"} or {"phase": "limits"}. The
+needs (`up` asks this one too), {"phase": "lab"}, {"phase": "replica"} or {"phase": "limits"}. The
 outcomes are those of sandbox_verify. `limits` fills the container for a few seconds; nothing else
 disturbs who works there.
 """
@@ -19,14 +19,15 @@ from sandbox_verify import Attack, Outcome, attacks, run, tried
 # Few at once: threads count as processes of the container.
 WORKERS = 8
 # Each ends by itself long before; on a busy machine, slow must not look like fallen.
-SECONDS = {"quiet": 150.0, "proxy": 60.0, "lab": 60.0, "limits": 60.0}
+SECONDS = {"quiet": 150.0, "proxy": 60.0, "lab": 60.0, "replica": 60.0, "limits": 60.0}
 REFUSALS = {errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOSYS}
 
 
 def checks(asked: dict[str, Any]) -> list[dict[str, str | bool]]:
     """Run the attacks of the phase asked for; see the module's head."""
     phase = str(asked["phase"])
-    chosen = {"quiet": quiet, "proxy": proxy, "lab": lab, "limits": limits}[phase](asked)
+    known = {"quiet": quiet, "proxy": proxy, "lab": lab, "replica": replica, "limits": limits}
+    chosen = known[phase](asked)
     return run(chosen, SECONDS[phase], WORKERS if phase in ("quiet", "proxy") else 1)
 
 
@@ -56,6 +57,13 @@ def lab(asked: dict[str, Any]) -> list[Attack]:
     import sandbox_sql
 
     return sandbox_sql.attacks()
+
+
+def replica(asked: dict[str, Any]) -> list[Attack]:
+    """Return the attacks on the PostgreSQL replica."""
+    import sandbox_standby
+
+    return sandbox_standby.attacks()
 
 
 def limits(asked: dict[str, Any]) -> list[Attack]:

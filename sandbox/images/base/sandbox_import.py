@@ -1,7 +1,8 @@
 """Loads a CSV into the lab: a JSON line {"table", "size"}, then `size` bytes of CSV, on stdin.
 
-Out: {"table", "rows", "columns": [[name, type], ...], "notes"} or {"error", "kind"}; the kind is
-"taken" when there is a table of that name.
+With "match": {"source", "table", "column", "at"} it counts the rows whose column number `at` has a
+value of that column of a replica. Out: {"table", "rows", "columns": [[name, type], ...], "notes",
+"matched"} or {"error", "kind"}; the kind is "taken" when there is a table of that name.
 """
 
 import codecs
@@ -57,7 +58,11 @@ def load(stream: BinaryIO) -> dict[str, Any]:
         receive(stream, int(asked["size"]), file)
         check_kind(file)
         check_encoding(file)
-        return create(sandbox_kit.connect(), table, file)
+        connection = sandbox_kit.connect()
+        made = create(connection, table, file)
+        if "match" in asked:
+            made["matched"] = matched(connection, table, made["columns"], asked["match"])
+        return made
 
 
 def receive(stream: BinaryIO, size: int, file: Path) -> None:
@@ -143,6 +148,21 @@ def shape(connection: duckdb.DuckDBPyConnection, table: str, target: str) -> dic
         "rows": found[0] if found else 0,
         "columns": [[name, str(kind)] for name, kind in kinds],
     }
+
+
+def matched(
+    connection: duckdb.DuckDBPyConnection, table: str, columns: list[Any], match: dict[str, Any]
+) -> int:
+    """Return how many rows of a table have a value that a column of a replica has, too."""
+    own = sandbox_kit.identifier("lab", "public", table)
+    column = sandbox_kit.identifier(str(columns[int(match["at"])][0]))
+    theirs = sandbox_kit.identifier(str(match["source"]), "main", str(match["table"]))
+    their_column = sandbox_kit.identifier(str(match["column"]))
+    found = connection.execute(
+        f"SELECT count(*) FROM {own} WHERE CAST({column} AS VARCHAR) IN "  # noqa: S608 (quoted)
+        f"(SELECT CAST({their_column} AS VARCHAR) FROM {theirs})"
+    ).fetchone()
+    return int(found[0]) if found else 0
 
 
 def find_mark(file: Path) -> str:

@@ -1,0 +1,92 @@
+"""What people see of requests that wait for somebody's yes."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from sandbox.cli.blocks import Block, Grid, Line, cell, named, size
+
+if TYPE_CHECKING:
+    from sandbox.core.asks import Ask, DataAsk, ExportAsk, MatchAsk
+    from sandbox.usecases.asks import RequestListResult, RequestResult
+
+_CUT = frozenset({"what for"})
+
+
+def _list(result: "RequestListResult") -> list[Block]:
+    if not result.asks:
+        return [Line("Nothing waits.")]
+    grid = Grid(("id", "kind", "subject", "state", "asked by", "until", "what for"), cut=_CUT)
+    for view in result.asks:
+        a = view.ask
+        by = a.asked_by.name
+        grid.rows.append((a.id, a.kind, a.subject, view.state.value, by, a.due, a.purpose))
+    return [grid]
+
+
+def _show(result: "RequestResult") -> list[Block]:
+    view, ask = result.view, result.view.ask
+    shown: list[Block] = [
+        named("request", f"{ask.id}, {view.state.value}"),
+        named("subject", ask.subject),
+        *_CONTENT[ask.kind](ask.content),
+        named("what for", ask.purpose),
+        named("asked", f"{cell(ask.asked_at)} by {ask.asked_by.name} ({ask.asked_by.identity})"),
+        named("until", f"{cell(ask.due)}; to be answered by: {', '.join(ask.roles)}"),
+        *_decision(ask),
+    ]
+    shown += [named("done", result.outcome)] if result.outcome else []
+    return [*shown, *(named("note", warning) for warning in result.warnings)]
+
+
+def _decision(ask: "Ask") -> list[Block]:
+    if ask.decision is None:
+        return []
+    by = ask.decision.by
+    who = f"{cell(ask.decision.at)} by {by.name} ({by.identity})"
+    return [named("answered", who), named("reason", ask.decision.reason)]
+
+
+def _data(content: "DataAsk") -> list[Block]:
+    grid = Grid(("table", "columns"))
+    grid.rows.extend((name, ", ".join(columns)) for name, columns in content.tables.items())
+    steps = ", ".join(f"{step} {who or '(nobody)'}" for step, who in content.steps)
+    since = f", since {content.since}" if content.since else ""
+    return [named("data", f"{content.source}{since}"), named("steps", steps), grid]
+
+
+def _export(content: "ExportAsk") -> list[Block]:
+    rows = "" if content.rows is None else f"{content.rows:,} rows, "
+    grid = Grid(("column", "found", "values"))
+    grid.rows.extend((f.column, f.detector, f"{f.count:,}") for f in content.found)
+    return [
+        named("export", f"{content.what}, {rows}{size(content.bytes)}, {content.data_class}"),
+        named("sha-256", content.digest),
+        *([named("columns", ", ".join(content.columns))] if content.columns else []),
+        *_rules(content),
+        *([grid] if grid.rows else []),
+    ]
+
+
+def _match(content: "MatchAsk") -> list[Block]:
+    return [
+        named("match", f"{content.file_column} of {content.file} with {content.column}"),
+        named("into", f"lab.{content.table}, {content.rows:,} rows"),
+        named("sha-256", content.digest),
+        *_rules(content),
+    ]
+
+
+def _rules(content: "ExportAsk | MatchAsk") -> list[Block]:
+    """Return the rules that ask for a yes, with what each says."""
+    return [named("rule", said) for said in content.why or content.rules]
+
+
+_CONTENT: dict[str, Callable[[Any], list[Block]]] = {
+    "data": _data,
+    "export": _export,
+    "match": _match,
+}
+SHOWN: dict[str, Callable[[Any], list[Block]]] = {
+    "RequestListResult": _list,
+    "RequestResult": _show,
+}

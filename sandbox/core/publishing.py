@@ -1,0 +1,85 @@
+"""What rules judge at the point `snapshot`: whether one that passed the gate is published. Pure.
+
+A home without a rule in force there has none judged: the gate and the source file have the say.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from sandbox.core.anonymity import Anonymity
+from sandbox.core.judged import Judged
+from sandbox.core.leaks import GateReport
+from sandbox.core.policy import Decision, PolicySet, evaluate
+from sandbox.core.snapshot import TableCopy
+from sandbox.core.source import Source
+from sandbox.core.values import Value
+from sandbox.core.version import VERSION
+
+
+class TableInput(Value):
+    """One table of a snapshot.
+
+    `quasi` are the columns that single people out together, `groups` the number of groups that
+    agree in them (0: none declared, or no row), `k` the size of the smallest, `few` the rows in
+    groups of fewer than five. `suppressed` rows stayed behind for the sake of k, `left_out` with
+    rows of other tables.
+    """
+
+    name: str
+    rows: int
+    quasi: tuple[str, ...]
+    groups: int
+    k: int
+    few: int
+    suppressed: int
+    left_out: int
+
+    @classmethod
+    def of(cls, table: TableCopy, found: Mapping[str, Anonymity]) -> "TableInput":
+        """Return what is known of `table`; `found` has k by table."""
+        hidden = found.get(table.name)
+        return cls(
+            name=table.name,
+            rows=table.rows,
+            quasi=hidden.columns if hidden else (),
+            groups=hidden.groups if hidden else 0,
+            k=hidden.k if hidden else 0,
+            few=hidden.few if hidden else 0,
+            suppressed=table.suppressed,
+            left_out=sum(left.rows for left in table.left_out),
+        )
+
+
+class SnapshotInput(Judged):
+    """All that rules judge at the point `snapshot`; `for_each: tables` goes over its tables.
+
+    `by` is who builds it, `label` what the law makes of it, `classes` are its columns' classes.
+    """
+
+    source: str
+    by: str
+    label: str
+    classes: tuple[str, ...]
+    tables: tuple[TableInput, ...]
+
+    @classmethod
+    def of(
+        cls, source: Source, by: str, label: str, copies: Iterable[TableCopy], gate: GateReport
+    ) -> "SnapshotInput":
+        """Return the document for a snapshot that has just been built and has passed the gate."""
+        copies = tuple(copies)
+        found = {each.table: each for each in gate.anonymity}
+        return cls(
+            source=source.name,
+            by=by,
+            label=label,
+            classes=tuple(sorted({c.data_class for t in copies for c in t.columns})),
+            tables=tuple(TableInput.of(table, found) for table in copies),
+        )
+
+
+def judge_snapshot(document: SnapshotInput, policies: PolicySet, now: datetime) -> Decision | None:
+    """Return what the rules at `snapshot` say; None if none is in force."""
+    if not policies.in_force("snapshot", now):
+        return None
+    return evaluate(policies, "snapshot", document.as_document(), now=now, tool_version=VERSION)

@@ -1,0 +1,25 @@
+"""Parquet files as a source."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sandbox.core.connection import Parquet
+from sandbox.core.source import Source
+from sandbox.drivers.sources.connection import literal
+from sandbox.drivers.sources.views import FilesDialect
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+class ParquetDialect(FilesDialect):
+    """Reads Parquet, whose columns have types of their own."""
+
+    def __init__(self, source: Source, at: Parquet, home: Path) -> None:
+        super().__init__(source, home, dict(at.files))
+
+    def _selects(self, con: "DuckDBPyConnection", files: dict[str, Path]) -> dict[str, str]:
+        return {
+            table: f"SELECT * FROM read_parquet({literal(str(file))}, hive_partitioning=false)"  # noqa: S608
+            for table, file in files.items()
+        }

@@ -1,0 +1,188 @@
+"""The way out of a sandbox: one table or file, looked at, judged, and on record before it goes."""
+
+import base64
+import hashlib
+from pathlib import PurePosixPath
+from typing import Any
+
+from sandbox.core.asks import ExportAsk
+from sandbox.core.crossing import Format, Seen, token_forms
+from sandbox.core.errors import InvalidInput, NotFound, SandboxError
+from sandbox.core.judged_crossing import ExportInput, strictest_label
+from sandbox.core.lifecycle import Sandbox
+from sandbox.core.policy import Decision
+from sandbox.core.ports import Context
+from sandbox.core.snapshot import Snapshot
+from sandbox.core.text import clean
+from sandbox.core.values import Request, Result
+from sandbox.usecases.approving import approved, reasons
+from sandbox.usecases.asks import use_ask
+from sandbox.usecases.desk import answers
+from sandbox.usecases.inside import ask_inside
+from sandbox.usecases.recording import record
+from sandbox.usecases.sandboxes import running
+from sandbox.usecases.wishes import judge
+
+EXPORT_LIMIT = 32 * 1024 * 1024
+_WORK = PurePosixPath("/work")
+
+
+class ExportResult(Result):
+    """What left a sandbox; its content, of this SHA-256, went to the caller live.
+
+    `request` is the ask whose yes it used, "" if it needed none. `rows` is None for what has none.
+    """
+
+    name: str
+    what: str
+    format: Format
+    rows: int | None
+    bytes: int
+    sha256: str
+    label: str
+    data_class: str
+    decision: Decision
+    request: str = ""
+
+
+class ExportRequest(Request[ExportResult]):
+    """Ask for a table of the lab, or a file below /work."""
+
+    name: str
+    what: str
+    purpose: str
+
+
+@answers(ExportRequest)
+def export(context: Context, request: ExportRequest) -> ExportResult:
+    """Let a table or file out, if policy or somebody's yes lets it; it is on record before.
+
+    Raises Denied where they do not, NotFound for what is not there, InvalidInput for what is too
+    large, or no table of the lab and no file below /work.
+    """
+    sandbox = running(context, request.name)
+    what, question = _question(request)
+    name, content = _fetched(context, request, question)
+    snapshots = snapshots_of(context, sandbox)
+    context.progress.say("export", f"Looking at {len(content):,} bytes")
+    seen = context.border.look(name, content, token_forms(snapshots), leaving=True)
+    document = ExportInput.of(
+        sandbox,
+        seen,
+        snapshots,
+        what=what,
+        person=context.actor.name,
+        purpose=request.purpose.strip(),
+    )
+    decision = judge(context, "export", document.as_document())
+    asked = _content(sandbox, seen, document, decision)
+    allowed_by = approved(
+        context,
+        decision,
+        asked,
+        subject=sandbox.name,
+        purpose=request.purpose.strip(),
+        denied="sandbox.export-denied",
+    )
+    _record(context, request, asked, decision, allowed_by)
+    context.progress.output("file", seen.leaves)
+    return ExportResult(
+        name=sandbox.name,
+        what=what,
+        format=seen.format,
+        rows=asked.rows,
+        bytes=asked.bytes,
+        sha256=asked.digest,
+        label=strictest_label(snapshots),
+        data_class=asked.data_class,
+        decision=decision,
+        request=allowed_by,
+    )
+
+
+def snapshots_of(context: Context, sandbox: Sandbox) -> tuple[Snapshot | None, ...]:
+    """Return the snapshots that a sandbox sees, and those that it saw before a reset."""
+    with context.registry.reading() as tx:
+        return tuple(map(tx.snapshot, (*sandbox.former, sandbox.spec.snapshot)))
+
+
+def _question(request: ExportRequest) -> tuple[str, dict[str, Any]]:
+    """Return what is asked for as it is recorded, and the question to the program inside."""
+    wanted = request.what.strip()
+    if wanted.startswith("/"):
+        path = PurePosixPath(wanted)
+        if not path.is_relative_to(_WORK) or path == _WORK or ".." in path.parts:
+            raise InvalidInput(
+                "Only files below /work leave a sandbox.",
+                subject=clean(wanted),
+                hint=f"For example: sandbox export {request.name} /work/chart.csv --purpose WHY",
+            )
+        return str(path), {"file": str(path), "limit": EXPORT_LIMIT}
+    if wanted.startswith("core."):
+        raise InvalidInput(
+            "The replica itself does not leave; a table of the lab does.",
+            subject=clean(wanted),
+            hint="Aggregate it into the lab: CREATE TABLE lab.NAME AS SELECT …",
+        )
+    table = wanted.removeprefix("lab.").removeprefix("public.")
+    return f"lab.{table}", {"table": table, "limit": EXPORT_LIMIT}
+
+
+def _fetched(
+    context: Context, request: ExportRequest, question: dict[str, Any]
+) -> tuple[str, bytes]:
+    """Return the file's name and content, read inside as the tool's own user."""
+    answer = ask_inside(context, request.name, "sandbox_export", question)
+    if "error" in answer:
+        raise _not_fetched(request, answer)
+    try:
+        return str(answer["name"]), base64.b64decode(answer["content"], validate=True)
+    except (KeyError, TypeError, ValueError):
+        # Who works in the sandbox can make the program there say anything.
+        raise InvalidInput(
+            "What came out of the sandbox is no file.", subject=request.name
+        ) from None
+
+
+def _not_fetched(request: ExportRequest, answer: dict[str, Any]) -> SandboxError:
+    said = clean(str(answer["error"]))
+    if answer.get("kind") == "missing":
+        return NotFound(
+            said,
+            subject=clean(request.what),
+            hint="Name a table of the lab, or a file by its whole path: /work/NAME",
+        )
+    return InvalidInput(said, subject=clean(request.what), hint="Nothing has left the sandbox.")
+
+
+def _content(sandbox: Sandbox, seen: Seen, document: ExportInput, decision: Decision) -> ExportAsk:
+    return ExportAsk(
+        sandbox=sandbox.id,
+        what=document.what,
+        digest=hashlib.sha256(seen.leaves).hexdigest(),
+        rows=seen.rows if seen.tabular else None,
+        bytes=len(seen.leaves),
+        data_class=document.data_class,
+        columns=seen.columns,
+        **reasons(decision),
+        found=seen.found,
+    )
+
+
+def _record(
+    context: Context, request: ExportRequest, asked: ExportAsk, decision: Decision, ask: str
+) -> None:
+    """Write that it leaves, and that the yes it needed is used; both or nothing."""
+    with context.registry.writing() as tx:
+        if ask:
+            use_ask(context, tx, ask)
+        record(
+            context,
+            tx,
+            "sandbox.exported",
+            request.name,
+            reason=request.purpose.strip(),
+            **asked.model_dump(mode="json", exclude={"kind"}),
+            request=ask,
+            decision=decision.model_dump(mode="json"),
+        )

@@ -1,0 +1,334 @@
+"""The way into a sandbox: a CSV file becomes a table of its lab, without real identities."""
+
+import hashlib
+import re
+import unicodedata
+from pathlib import PurePath
+from typing import Any
+
+from sandbox.core.asks import AskState, MatchAsk
+from sandbox.core.crossing import (
+    Masked,
+    Match,
+    Seen,
+    check_matchable,
+    named_column,
+    parse_match,
+    token_forms,
+)
+from sandbox.core.errors import Conflict, InvalidInput, SandboxError
+from sandbox.core.judged_crossing import ImportInput
+from sandbox.core.lifecycle import Sandbox
+from sandbox.core.policy import Decision
+from sandbox.core.ports import Context
+from sandbox.core.snapshot import Manifest, Snapshot
+from sandbox.core.source import Column, Table
+from sandbox.core.text import clean
+from sandbox.core.values import Request, Result, Value
+from sandbox.usecases.approving import approved, reasons
+from sandbox.usecases.asks import use_ask
+from sandbox.usecases.desk import answers
+from sandbox.usecases.exporting import snapshots_of
+from sandbox.usecases.inside import ask_inside
+from sandbox.usecases.recording import record
+from sandbox.usecases.sandboxes import running
+from sandbox.usecases.wishes import judge
+
+IMPORT_LIMIT = 64 * 1024 * 1024
+_TABLE = re.compile(r"[^\W\d]\w*")
+_LONGEST_TABLE = 63  # bytes; PostgreSQL cuts off the rest without a word
+_EXCEL = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+
+
+class ImportedColumn(Value):
+    """A column of an imported table."""
+
+    name: str
+    type: str
+
+
+class Matched(Value):
+    """How many rows of an imported table have an identity that the replica's column has too."""
+
+    column: str
+    file_column: str
+    rows: int
+    unmatched: int
+    request: str
+
+
+class ImportResult(Result):
+    """A table that was made in the lab; `notes` tell each name that differs from the file's."""
+
+    name: str
+    table: str
+    rows: int
+    columns: tuple[ImportedColumn, ...]
+    notes: tuple[str, ...] = ()
+    matched: Matched | None = None
+    decision: Decision
+
+
+class ImportRequest(Request[ImportResult]):
+    """Bring a CSV file into the lab. `content` is the file; nothing is opened by name.
+
+    `match` (`core.TABLE.COLUMN=FILECOLUMN`) has a column of identities masked as the replica's is;
+    `purpose` is why, by default the sandbox's own.
+    """
+
+    name: str
+    file: str
+    content: bytes
+    table: str = ""
+    match: str = ""
+    purpose: str = ""
+
+
+class _Cargo(Value):
+    """A file on its way in: what of it reaches the lab, and what was seen in that."""
+
+    content: bytes
+    seen: Seen
+    match: Match | None = None
+    masked: Masked | None = None
+
+
+@answers(ImportRequest)
+def import_csv(context: Context, request: ImportRequest) -> ImportResult:
+    """Load a CSV file into a new table of the lab, if policy or somebody's yes lets it.
+
+    Raises Denied where they do not, InvalidInput for a file that cannot be read, Conflict when the
+    lab has a table of that name.
+    """
+    table, notes = _table_name(request)
+    _check_size(request)
+    sandbox = running(context, request.name)
+    cargo = _looked_at(context, request, sandbox)
+    document = ImportInput.of(
+        sandbox,
+        cargo.seen,
+        file=clean(request.file),
+        size=len(request.content),
+        person=context.actor.name,
+        match=cargo.match,
+        masked=cargo.masked,
+    )
+    decision = judge(context, "import", document.as_document())
+    ask = _approved(context, request, sandbox, table, cargo, decision)
+    answer = _loaded(context, request, table, cargo)
+    _record(context, request, table, cargo, answer, decision, ask)
+    columns = tuple(ImportedColumn(name=n, type=t) for n, t in answer["columns"])
+    notes += [clean(note) for note in answer.get("notes", [])]
+    return ImportResult(
+        name=request.name,
+        table=table,
+        rows=answer["rows"],
+        columns=columns,
+        notes=tuple(notes),
+        matched=_matched(cargo, answer, ask),
+        decision=decision,
+    )
+
+
+def _check_size(request: ImportRequest) -> None:
+    if len(request.content) > IMPORT_LIMIT:
+        raise InvalidInput(
+            f"The file is larger than {IMPORT_LIMIT >> 20} MiB.",
+            subject=clean(request.file),
+            hint="Split it, or aggregate it first.",
+        )
+
+
+def _looked_at(context: Context, request: ImportRequest, sandbox: Sandbox) -> _Cargo:
+    """Return the file as it would reach the lab, one column masked where that is asked for."""
+    snapshots = snapshots_of(context, sandbox)
+    forms, name = token_forms(snapshots), f"{PurePath(request.file).stem}.csv"
+    context.progress.say("import", f"Looking at {len(request.content):,} bytes")
+    if not request.match:
+        seen = context.border.look(name, request.content, forms)
+        if seen.format == "unknown":
+            raise _unreadable(request)
+        return _Cargo(content=request.content, seen=seen)
+    match, masked = _masked(context, request, snapshots[-1])
+    seen = context.border.look(name, masked.content, forms)
+    named_column(match.file_column, seen.columns, request.file)
+    return _Cargo(content=masked.content, seen=seen, match=match, masked=masked)
+
+
+def _masked(
+    context: Context, request: ImportRequest, snapshot: Snapshot | None
+) -> tuple[Match, Masked]:
+    """Return the file with its identities masked, exactly as those of the snapshot were."""
+    manifest = _manifest(context, snapshot)
+    match = parse_match(request.match, manifest.source)
+    rule = _rule(manifest, match)
+    check_matchable(match, rule)
+    type_ = manifest.types.get(match.table, {}).get(match.column, "")
+    key = context.keys.mask_key(manifest.source, manifest.experiment)
+    return match, context.border.mask(request.content, match.file_column, rule, type_, key)
+
+
+def _manifest(context: Context, snapshot: Snapshot | None) -> Manifest:
+    """Return what the sandbox's snapshot is; raises Conflict where its masks cannot be repeated."""
+    manifest = snapshot.manifest if snapshot else None
+    if manifest is None or not manifest.types:
+        raise Conflict(
+            "The sandbox's snapshot does not tell enough of how it was masked.",
+            subject=snapshot.id if snapshot else "",
+            hint="Build a new snapshot, and take it: sandbox reset NAME --latest",
+        )
+    if context.keys.key_id(manifest.source, manifest.experiment) != manifest.key_id:
+        raise Conflict(
+            "The home's key is not the one that the sandbox's snapshot was masked with.",
+            subject=snapshot.id if snapshot else "",
+            hint="Build a new snapshot, and take it: sandbox reset NAME --latest",
+        )
+    return manifest
+
+
+def _rule(manifest: Manifest, match: Match) -> Column:
+    """Return how the snapshot's column was masked; raises InvalidInput with the nearest name."""
+    tables = manifest.rules.get("tables", {})
+    named_column(match.table, [table.name for table in manifest.tables], match.core_column)
+    table = Table.model_validate(tables[match.table])
+    return table.columns[named_column(match.column, table.columns, match.core_column)]
+
+
+def _unreadable(request: ImportRequest) -> InvalidInput:
+    excel = request.content.startswith(_EXCEL)
+    return InvalidInput(
+        "This is an Excel file, not CSV." if excel else "The file is no text that can be read.",
+        subject=clean(request.file),
+        hint='In Excel choose File, Save As, "CSV UTF-8 (Comma delimited)" and import that file.',
+    )
+
+
+def _approved(
+    context: Context,
+    request: ImportRequest,
+    sandbox: Sandbox,
+    table: str,
+    cargo: _Cargo,
+    decision: Decision,
+) -> str:
+    """Return the ask that lets the file in, "" if it needs none; raises Denied."""
+    match = cargo.match
+    content = MatchAsk(
+        sandbox=sandbox.id,
+        file=clean(request.file),
+        digest=hashlib.sha256(request.content).hexdigest(),
+        rows=cargo.seen.rows,
+        column=match.core_column if match else "",
+        file_column=match.file_column if match else "",
+        table=table,
+        **reasons(decision),
+    )
+    return approved(
+        context,
+        decision,
+        content,
+        subject=sandbox.name,
+        purpose=request.purpose.strip() or sandbox.spec.purpose,
+        denied="lab.import-denied",
+    )
+
+
+def _loaded(context: Context, request: ImportRequest, table: str, cargo: _Cargo) -> dict[str, Any]:
+    """Have the table made inside; return what became of it."""
+    question: dict[str, Any] = {"table": table, "size": len(cargo.content)}
+    if cargo.match:
+        question["match"] = {
+            "source": cargo.match.source,
+            "table": cargo.match.table,
+            "column": cargo.match.column,
+            "at": cargo.seen.columns.index(cargo.match.file_column),
+        }
+    answer = ask_inside(context, request.name, "sandbox_import", question, cargo.content)
+    if "error" in answer:
+        raise _not_imported(request, table, answer)
+    return answer
+
+
+def _matched(cargo: _Cargo, answer: dict[str, Any], ask: str) -> Matched | None:
+    if cargo.match is None:
+        return None
+    rows = int(answer.get("matched", 0))
+    return Matched(
+        column=cargo.match.core_column,
+        file_column=cargo.match.file_column,
+        rows=rows,
+        unmatched=int(answer["rows"]) - rows,
+        request=ask,
+    )
+
+
+def _record(
+    context: Context,
+    request: ImportRequest,
+    table: str,
+    cargo: _Cargo,
+    answer: dict[str, Any],
+    decision: Decision,
+    ask: str,
+) -> None:
+    """Write that the table was made, and that the yes it needed is used."""
+    matched = _matched(cargo, answer, ask)
+    with context.registry.writing() as tx:
+        found = tx.ask(ask) if ask else None
+        # Of two who import the same at once both have loaded it by now.
+        if found and found.state_at(context.now()) is AskState.ACCEPTED:
+            use_ask(context, tx, ask)
+        record(
+            context,
+            tx,
+            "lab.imported",
+            request.name,
+            table=table,
+            rows=answer["rows"],
+            file=clean(request.file),
+            bytes=len(request.content),
+            sha256=hashlib.sha256(request.content).hexdigest(),
+            matched=matched.model_dump(mode="json") if matched else None,
+            decision=decision.model_dump(mode="json"),
+        )
+
+
+def _not_imported(request: ImportRequest, table: str, answer: dict[str, Any]) -> SandboxError:
+    if answer.get("kind") == "taken":
+        return Conflict(
+            f"The lab has a table {table} already.",
+            subject=request.name,
+            hint=f"Remove it: sandbox sql {request.name} 'DROP TABLE lab.{table}'\n"
+            "Or give the new one another name: --table OTHER",
+        )
+    first, _, rest = clean(answer["error"], keep_newlines=True).partition("\n")
+    hint = "Correct the file, then import it again."
+    return InvalidInput(
+        f"The file was not imported: {first}",
+        subject=clean(request.file),
+        hint=f"{rest}\n{hint}" if rest else hint,
+    )
+
+
+def _table_name(request: ImportRequest) -> tuple[str, list[str]]:
+    """Return a name for the table, and a note where the file's name could not be taken over."""
+    if request.table:
+        return _checked(request.table), []
+    stem = unicodedata.normalize("NFKC", PurePath(request.file).stem).lower()
+    name = re.sub(r"\W+", "_", stem).strip("_") or "imported"
+    fits = name if _TABLE.fullmatch(name) else f"t_{name}"
+    fits = fits.encode()[:_LONGEST_TABLE].decode(errors="ignore")
+    note = f"The file's name is no name for a table; it is named {fits}."
+    taken_over = fits == name and name != "imported"
+    return fits, [] if taken_over else [note]
+
+
+def _checked(name: str) -> str:
+    fits = len(name.encode(errors="replace")) <= _LONGEST_TABLE and name == name.lower()
+    if fits and _TABLE.fullmatch(name):
+        return name
+    raise InvalidInput(
+        "This is not a name for a table.",
+        subject=clean(name),
+        hint="Give one with --table: lower-case letters, digits and _",
+    )
