@@ -1,6 +1,7 @@
 """An engine in memory. It keeps the rules that the real one keeps (see contract/test_engine.py),
 and fails where a test tells it to."""
 
+import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -57,6 +58,11 @@ class _Box:
 
 def unavailable() -> Unavailable:
     return Unavailable("The engine went away.", subject="the engine", hint="Start it.")
+
+
+def ran_saying(document: object) -> Ran:
+    """Return what a program inside answers with a document."""
+    return Ran(0, json.dumps(document).encode(), b"")
 
 
 class FakeEngine:

@@ -22,6 +22,7 @@ from sandbox.core.survey import Survey
 from tests.fake_engine import DeadEngine as DeadEngine
 from tests.fake_engine import FakeEngine as FakeEngine
 from tests.fake_engine import Trap as Trap
+from tests.fake_engine import ran_saying as ran_saying
 from tests.fake_engine import unavailable as unavailable
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

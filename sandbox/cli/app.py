@@ -137,13 +137,13 @@ def _answer_once(asked: Asked) -> int:
     return render.exit_code(result)
 
 
-def quiet_ask(request: "Request[R]", home: str) -> R | None:
-    """Answer `request`, or nothing if it fails: for the shell's completion."""
+def quiet_ask(request: "Request[R]", context: typer.Context) -> R | None:
+    """Answer `request` in the home of a command line, or nothing if it fails: for completion."""
     from sandbox import bootstrap
     from sandbox.cli import render
 
     try:
-        return bootstrap.ask(request, render.Silent(), home)
+        return bootstrap.ask(request, render.Silent(), context.find_root().params.get("home") or "")
     except SandboxError:
         return None
 
@@ -176,7 +176,7 @@ def _known(error: Exception) -> str:
         return ""
     from sandbox.usecases.templates import TemplateNamesRequest
 
-    found = quiet_ask(TemplateNamesRequest(), context.find_root().params.get("home") or "")
+    found = quiet_ask(TemplateNamesRequest(), context)
     return f"Templates: {', '.join(found.names)}. " if found and found.names else ""
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from sandbox.core.values import Request, Result
 
 
+Why = Annotated[str, typer.Option("--reason", help="Why; kept in the record.")]
+Act = Annotated[bool, typer.Option("--apply", help="Do it; without this nothing is changed.")]
+
 # More rows than this are no longer read but processed: in SQL, or from a file.
 MOST_ROWS = 1_000_000
 
@@ -27,6 +30,11 @@ class Output(StrEnum):
 
     TABLE = "table"
     JSON = "json"
+
+
+Printed = Annotated[
+    Output, typer.Option("--output", "-o", help="Print a table for people or JSON for programs.")
+]
 
 
 class SqlOutput(StrEnum):
@@ -65,10 +73,7 @@ _OUTPUT = inspect.Parameter(
     "output",
     inspect.Parameter.KEYWORD_ONLY,
     default=Output.TABLE,
-    annotation=Annotated[
-        Output,
-        typer.Option("--output", "-o", help="Print a table for people or JSON for programs."),
-    ],
+    annotation=Printed,
 )
 
 

@@ -33,6 +33,11 @@ def named(label: str, text: str, style: str = "") -> Line:
     return Line(clean(text), label=f"{label:<10}", style=style)
 
 
+def dry_run(command: str) -> Line:
+    """Return the line under what would be done; `command` does it."""
+    return Line(f"A dry run: nothing was changed. Do it: {command} --apply")
+
+
 def size(count: float) -> str:
     """Return a number of bytes as people read it."""
     for unit in ("B", "kB", "MB"):
@@ -45,6 +50,11 @@ def size(count: float) -> str:
 def fine_size(count: int) -> str:
     """Return a number of bytes to a tenth, for what is rather small."""
     return f"{count / 1_000_000:,.1f} MB" if count >= 100_000 else f"{count / 1000:,.1f} kB"
+
+
+def amount(rows: int | None, count: int) -> str:
+    """Return how much there is: so many rows, where it has any, of so many bytes."""
+    return size(count) if rows is None else f"{rows:,} rows, {size(count)}"
 
 
 def cell(value: object) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from sandbox.cli.asking import Returned, command
+from sandbox.cli.asking import Act, Returned, command
 
 TemplateName = Annotated[str, typer.Argument(help="The template's name.")]
 SnapshotId = Annotated[str, typer.Argument(help="The version, as core@2026-11-23.1.")]
@@ -110,11 +110,7 @@ def remove_snapshot(id: SnapshotId) -> Returned:
     return RemoveSnapshotRequest(id=id)
 
 
-def prune_snapshots(
-    act: Annotated[
-        bool, typer.Option("--apply", help="Do it; without this nothing is changed.")
-    ] = False,
-) -> Returned:
+def prune_snapshots(act: Act = False) -> Returned:
     """Show the snapshots that are kept no longer, or remove them; never one that is needed."""
     from sandbox.usecases.retaining import PruneRequest
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sandbox.cli.asking import Asked, Output, Returned, command
+from sandbox.cli.asking import Asked, Output, Printed, Returned, command
 from sandbox.cli.sandboxes import Name
 from sandbox.core.errors import InvalidInput
 
@@ -52,10 +52,7 @@ def export(
     to: Annotated[
         str, typer.Option("--to", help="A new file; - is stdout. [default: the same name, here]")
     ] = "",
-    output: Annotated[
-        Output,
-        typer.Option("--output", "-o", help="Print a table for people or JSON for programs."),
-    ] = Output.TABLE,
+    output: Printed = Output.TABLE,
 ) -> Returned:
     """Take a table or file out of a sandbox, if policy or somebody's yes lets it."""
     from sandbox.usecases.exporting import ExportRequest

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sandbox.cli.asking import Asked, Returned, command
+from sandbox.cli.asking import Asked, Returned, Why, command
 
 Kept = Annotated[str, typer.Argument(help="The sandbox's name, or the archive's own.")]
 
@@ -36,7 +36,7 @@ def show(name: Kept) -> Returned:
 def open_kept(
     name: Kept,
     file: Annotated[Path, typer.Argument(help="A new file; it gets the archive, decrypted.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why; kept in the record.")],
+    reason: Why,
 ) -> Returned:
     """Decrypt an archive into a new tar file. That it was opened is recorded."""
     from sandbox.usecases.kept import KeptOpenRequest

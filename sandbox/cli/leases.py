@@ -7,11 +7,9 @@ from typing import Annotated
 
 import typer
 
-from sandbox.cli.asking import Returned, command
+from sandbox.cli.asking import Returned, Why, command
 from sandbox.cli.sandboxes import Name
 from sandbox.core.errors import InvalidInput
-
-Why = Annotated[str, typer.Option("--reason", help="Why; kept in the record.")]
 
 
 def add_to(app: typer.Typer) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from sandbox.cli.asking import Asked, Returned, command
+from sandbox.cli.asking import Act, Asked, Returned, command
 from sandbox.core.errors import InvalidInput
 
 _DAY = 86_400
@@ -16,9 +16,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def reap(
-    act: Annotated[
-        bool, typer.Option("--apply", help="Do it; without this nothing is changed.")
-    ] = False,
+    act: Act = False,
     watch: Annotated[
         int,
         typer.Option(

@@ -4,10 +4,9 @@ from typing import Annotated
 
 import typer
 
-from sandbox.cli.asking import Returned, command
+from sandbox.cli.asking import Returned, Why, command
 
 Id = Annotated[str, typer.Argument(help="The request's id, as `request list` shows it.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the record.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -38,16 +37,15 @@ def show(id: Id) -> Returned:
     return RequestShowRequest(id=id)
 
 
-def accept(id: Id, reason: Reason) -> Returned:
+def accept(id: Id, reason: Why) -> Returned:
     """Say yes to a request."""
-    import sandbox.usecases.wanting  # noqa: F401 (what follows from a yes to data)
-    from sandbox.usecases.asks import RequestAcceptRequest
+    from sandbox.usecases.deciding import RequestAcceptRequest
 
     return RequestAcceptRequest(id=id, reason=reason)
 
 
-def refuse(id: Id, reason: Reason) -> Returned:
+def refuse(id: Id, reason: Why) -> Returned:
     """Say no to a request."""
-    from sandbox.usecases.asks import RequestRefuseRequest
+    from sandbox.usecases.deciding import RequestRefuseRequest
 
     return RequestRefuseRequest(id=id, reason=reason)

@@ -3,11 +3,13 @@
 Each command imports its use case itself: `--help` and completion need none of them.
 """
 
-from typing import TYPE_CHECKING, Annotated
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sandbox.cli.asking import MOST_ROWS, Asked, Returned, SqlOutput, command
+from sandbox.cli.asking import MOST_ROWS, Asked, Returned, SqlOutput, Why, command
 from sandbox.core.errors import InvalidInput, Unavailable
 from sandbox.core.text import clean
 
@@ -21,7 +23,7 @@ def live_names(context: typer.Context, incomplete: str) -> list[str]:
     from sandbox.cli.app import quiet_ask
     from sandbox.usecases.sandboxes import NamesRequest
 
-    found = quiet_ask(NamesRequest(), context.find_root().params.get("home") or "")
+    found = quiet_ask(NamesRequest(), context)
     return [n for n in found.names if n.startswith(incomplete)] if found else []
 
 
@@ -58,8 +60,8 @@ Experiment = Annotated[
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     first, inside = "Sandboxes", "Working in one"
-    command(app, "plan", plan, rich_help_panel=first)
-    command(app, "up", up, rich_help_panel=first)
+    command(app, "plan", _wishing(plan), rich_help_panel=first)
+    command(app, "up", _wishing(up), rich_help_panel=first)
     command(app, "list", list_sandboxes, rich_help_panel=first)
     command(app, "show", show, rich_help_panel=first)
     command(app, "open", open_link, rich_help_panel=first)
@@ -71,39 +73,17 @@ def add_to(app: typer.Typer) -> None:
     command(app, "logs", logs, rich_help_panel=inside)
 
 
-def plan(
-    name: NewName,
-    template: TemplateName,
-    purpose: Purpose = "",
-    ttl: Ttl = "",
-    parameters: Parameters = None,
-    owners: Owners = None,
-    snapshot: SnapshotId = "",
-    egress: Egress = None,
-    experiment: Experiment = "",
-) -> Returned:
+def plan(wish: "Wish") -> Returned:
     """Show everything `up` would do, touching nothing."""
     from sandbox.usecases.planning import PlanRequest
 
-    wish = _wish(name, template, purpose, ttl, parameters, owners, snapshot, egress, experiment)
     return PlanRequest(wish=wish)
 
 
-def up(
-    name: NewName,
-    template: TemplateName,
-    purpose: Purpose = "",
-    ttl: Ttl = "",
-    parameters: Parameters = None,
-    owners: Owners = None,
-    snapshot: SnapshotId = "",
-    egress: Egress = None,
-    experiment: Experiment = "",
-) -> Returned:
+def up(wish: "Wish") -> Returned:
     """Make a sandbox. Asked again the same way, it returns the one that runs."""
     from sandbox.usecases.provisioning import UpRequest
 
-    wish = _wish(name, template, purpose, ttl, parameters, owners, snapshot, egress, experiment)
     return UpRequest(wish=wish)
 
 
@@ -139,7 +119,7 @@ def reset(
     latest: Annotated[
         bool, typer.Option("--latest", help="Show it the newest snapshot, not the one it has.")
     ] = False,
-    reason: Annotated[str, typer.Option("--reason", help="Why; kept in the record.")] = "",
+    reason: Why = "",
 ) -> Returned:
     """Make the tool of a sandbox anew; its tables, work files, link and end stay."""
     from sandbox.usecases.resetting import ResetRequest
@@ -149,7 +129,7 @@ def reset(
 
 def down(
     name: Name,
-    reason: Annotated[str, typer.Option("--reason", help="Why; kept in the record.")] = "",
+    reason: Why = "",
     no_keep: Annotated[
         bool, typer.Option("--no-keep", help="Keep no archive of its tables and work files.")
     ] = False,
@@ -214,15 +194,15 @@ def logs(
 
 
 def _wish(
-    name: str,
-    template: str,
-    purpose: str,
-    ttl: str,
-    parameters: list[str] | None,
-    owners: list[str] | None,
-    snapshot: str,
-    egress: list[str] | None,
-    experiment: str,
+    name: NewName,
+    template: TemplateName,
+    purpose: Purpose = "",
+    ttl: Ttl = "",
+    parameters: Parameters = None,
+    owners: Owners = None,
+    snapshot: SnapshotId = "",
+    egress: Egress = None,
+    experiment: Experiment = "",
 ) -> "Wish":
     from sandbox.core.resolving import Wish
 
@@ -237,6 +217,18 @@ def _wish(
         egress=tuple(egress or ()),
         experiment=experiment,
     )
+
+
+def _wishing(function: "Callable[[Wish], Returned]") -> Callable[..., Returned]:
+    """Return the command that asks `function` for the wish which its options, `_wish`'s, say."""
+
+    @functools.wraps(_wish)
+    def asked(**options: Any) -> Returned:
+        """Return what `function` asks for."""
+        return function(_wish(**options))
+
+    asked.__doc__ = function.__doc__
+    return asked
 
 
 def _pairs(given: list[str] | None, example: str) -> dict[str, str]:

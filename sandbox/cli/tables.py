@@ -24,7 +24,7 @@ from sandbox.cli import (
 from sandbox.cli.blocks import Block, Grid, Line
 from sandbox.cli.blocks import named as _named
 from sandbox.cli.blocks import size as _size
-from sandbox.cli.tables_leases import left, line_stopped, until
+from sandbox.cli.tables_leases import answering, left, line_stopped
 from sandbox.cli.tables_show import findings, holder, parameters, policy, replica
 from sandbox.core.lease import spoken
 
@@ -111,7 +111,7 @@ def _up(result: "UpResult") -> list[Block]:
         *findings(result.decision),
         replica(result.replica, result.age),
         *tables_egress.reached(view.egress),
-        _named("ready", f"{known}{view.url}   {until(view)}", style="green"),
+        answering("ready", view, known),
         _named("open", f"sandbox open {view.name}"),
     ]
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sandbox.cli.blocks import Block, Grid, named, size
+from sandbox.cli.blocks import Block, Grid, amount, named
 from sandbox.cli.tables_show import findings
 
 if TYPE_CHECKING:
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def _export(result: "ExportResult") -> list[Block]:
-    rows = "" if result.rows is None else f"{result.rows:,} rows, "
-    said = f"{result.what} of {result.name}, {rows}{size(result.bytes)} of {result.format}"
+    much = amount(result.rows, result.bytes)
+    said = f"{result.what} of {result.name}, {much} of {result.format}"
     decision = result.decision
     held = f"{decision.held} of {decision.evaluated} rules hold"
     held += f"; for the rest request {result.request} was accepted" if result.request else ""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sandbox.cli.blocks import Block, Grid, Line, named, size
+from sandbox.cli.blocks import Block, Grid, Line, dry_run, named, size
 
 if TYPE_CHECKING:
     from sandbox.core.freshness import Freshness
@@ -52,8 +52,7 @@ def _pruned(result: "PruneResult") -> list[Block]:
     )
     shown: list[Block] = [*rules, grid]
     if not result.applied and any(each.outcome == "to do" for each in result.snapshots):
-        dry = "A dry run: nothing was changed. Do it: sandbox snapshot prune --apply"
-        shown.append(Line(dry))
+        shown.append(dry_run("sandbox snapshot prune"))
     return shown
 
 

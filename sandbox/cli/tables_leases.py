@@ -21,6 +21,11 @@ def until(view: "SandboxView") -> str:
     return f"until {when} ({spoken(timedelta(minutes=view.minutes_left))} left)"
 
 
+def answering(label: str, view: "SandboxView", known: str = "") -> Line:
+    """Return the line that says where a sandbox answers, and until when; after what is `known`."""
+    return named(label, f"{known}{view.url}   {until(view)}", style="green")
+
+
 def left(view: "SandboxView") -> str:
     """Return the cell of a list that says how long a sandbox still has, and its warnings."""
     if view.state not in ("ready", "frozen"):
@@ -83,7 +88,7 @@ def _restore(result: "RestoreResult") -> list[Block]:
             named("resume", view.resume_command),
         ]
     return [
-        named("restored", f"{view.url}   {until(view)}", style="green"),
+        answering("restored", view),
         named("extend", _to_ask(view)),
         named("open", f"sandbox open {view.name}"),
     ]
@@ -100,7 +105,7 @@ def _freeze(result: "FreezeResult") -> list[Block]:
 
 def _resume(result: "ResumeResult") -> list[Block]:
     view = result.sandbox
-    shown: list[Block] = [named("resumed", f"{view.url}   {until(view)}", style="green")]
+    shown: list[Block] = [answering("resumed", view)]
     if result.credited:
         back = spoken(timedelta(minutes=result.credited_minutes))
         shown.append(named("credit", f"{back} given back"))

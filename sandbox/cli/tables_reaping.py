@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sandbox.cli.blocks import Block, Grid, Line, named
+from sandbox.cli.blocks import Block, Grid, Line, dry_run, named
 from sandbox.core.text import clean
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def _reaped(result: "ReapResult") -> list[Block]:
         grid.rows.append((chore.kind, chore.subject, chore.why, chore.outcome + said))
     if result.applied:
         return [*unknown, grid]
-    return [*unknown, grid, Line("A dry run: nothing was changed. Do it: sandbox reap --apply")]
+    return [*unknown, grid, dry_run("sandbox reap")]
 
 
 def _scheduled(result: "ScheduleResult") -> list[Block]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sandbox.cli.blocks import Block, Grid, Line, cell, named, size
+from sandbox.cli.blocks import Block, Grid, Line, amount, cell, named
 
 if TYPE_CHECKING:
     from sandbox.core.asks import Ask, DataAsk, ExportAsk, MatchAsk
@@ -55,11 +55,11 @@ def _data(content: "DataAsk") -> list[Block]:
 
 
 def _export(content: "ExportAsk") -> list[Block]:
-    rows = "" if content.rows is None else f"{content.rows:,} rows, "
+    much = amount(content.rows, content.bytes)
     grid = Grid(("column", "found", "values"))
     grid.rows.extend((f.column, f.detector, f"{f.count:,}") for f in content.found)
     return [
-        named("export", f"{content.what}, {rows}{size(content.bytes)}, {content.data_class}"),
+        named("export", f"{content.what}, {much}, {content.data_class}"),
         named("sha-256", content.digest),
         *([named("columns", ", ".join(content.columns))] if content.columns else []),
         *_rules(content),

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 from sandbox.cli import tables_egress, tables_fresh, tables_kept, tables_quotas, tables_replica
 from sandbox.cli.blocks import Block, Grid, Line, cell
 from sandbox.cli.blocks import named as _named
-from sandbox.cli.tables_leases import standing, until
+from sandbox.cli.tables_leases import answering, standing
 from sandbox.core.text import clean
 
 if TYPE_CHECKING:
     from sandbox.core.freshness import Freshness
+    from sandbox.core.lifecycle import Steps
     from sandbox.core.policy import Decision
     from sandbox.core.snapshot import Snapshot
     from sandbox.usecases.resetting import ResetResult
@@ -54,13 +55,10 @@ def replica(snapshot: "Snapshot", age: "Freshness | None" = None) -> Line:
     )
 
 
-def policy(decision: "Decision", sandbox_steps: Any) -> Line:
+def policy(decision: "Decision", steps: "Steps") -> Line:
     """Return the line that says how many rules hold, and who answers for each step."""
-    steps = (
-        f"extract {sandbox_steps.extract}, transform {sandbox_steps.transform}, "
-        f"analyse {sandbox_steps.analyse}"
-    )
-    return _named("policy", f"{decision.held} of {decision.evaluated} rules hold; steps: {steps}")
+    who = f"extract {steps.extract}, transform {steps.transform}, analyse {steps.analyse}"
+    return _named("policy", f"{decision.held} of {decision.evaluated} rules hold; steps: {who}")
 
 
 def holder(view: "SandboxView", said: str) -> str:
@@ -88,7 +86,7 @@ def _show(result: "ShowResult") -> list[Block]:
     if s.reason:
         shown.append(_named("reason", s.reason))
     if s.url:
-        shown.append(_named("ready", f"{s.url}   {until(s)}", style="green"))
+        shown.append(answering("ready", s))
     shown += [*tables_quotas.disk(s), *standing(s)]
     shown += _idle(result)
     shown.append(_named("you can", ", ".join(_commands(s))))
@@ -139,7 +137,7 @@ def _reset(result: "ResetResult") -> list[Block]:
         _named("kept", "lab and work" if result.lab else "work"),
     ]
     if view.url:
-        shown.append(_named("ready", f"{view.url}   {until(view)}", style="green"))
+        shown.append(answering("ready", view))
     return shown
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cli import tables_fresh, tables_replica
-from sandbox.cli.blocks import Block, Grid, Line, cell, named, size
+from sandbox.cli.blocks import Block, Grid, Line, amount, cell, named, size
 
 if TYPE_CHECKING:
     from sandbox.core.anonymity import Anonymity
@@ -29,7 +29,7 @@ def _snapshot(result: "SnapshotResult") -> list[Block]:
             grid.rows.append((*lead, column.name, column.type, column.data_class, column.mask))
     return [
         *shown,
-        named("data", f"as of {cell(m.data_as_of)}, {m.rows:,} rows, {size(m.bytes)}"),
+        named("data", f"as of {cell(m.data_as_of)}, {amount(m.rows, m.bytes)}"),
         *tables_fresh.aged(result.age),
         named("built", f"{cell(m.built_at)} by {snapshot.built_by}, tool {m.tool_version}"),
         named("rules", f"{m.rules_digest[:16]}…, key {m.key_id}"),
@@ -73,12 +73,13 @@ def _judged(manifest: "Manifest") -> list[Block]:
 
 
 def _stayed_behind(manifest: "Manifest") -> list[Block]:
-    lost = [(table, left) for table in manifest.tables for left in table.left_out if left.rows]
+    said = "{:,} rows of {}: not copied is what they lead to by {}"
     return [
-        named("left out", f"{left.rows:,} rows of {table.name}: not copied is what they lead to "
-              f"by {left.because}")
-        for table, left in lost
-    ]  # fmt: skip
+        named("left out", said.format(left.rows, table.name, left.because))
+        for table in manifest.tables
+        for left in table.left_out
+        if left.rows
+    ]
 
 
 def _people(manifest: "Manifest") -> list[Block]:

@@ -25,6 +25,9 @@ _LAB = 6
 _GATEWAY = 7
 _PROXY = 8
 _REPLICA = 9
+# Where gateway, lab and PostgreSQL replica listen inside, whatever is published outside.
+GATEWAY_PORT = 8700
+POSTGRES_PORT = 5432
 
 
 class Addresses(Value):
@@ -51,14 +54,19 @@ def addresses(network_range: IPv4Network, index: int) -> Addresses:
     )
 
 
+def subnet_of(address: str) -> IPv4Network:
+    """Return the /28 of `address`, whatever the range is by now."""
+    return IPv4Network((address, _PREFIX), strict=False)
+
+
 def gateway_beside(address: str) -> str:
-    """Return where the gateway is in the /28 of `address`, whatever the range is by now."""
-    return str(IPv4Network((address, _PREFIX), strict=False)[_GATEWAY])
+    """Return where the gateway is in the /28 of `address`."""
+    return str(subnet_of(address)[_GATEWAY])
 
 
 def replica_beside(address: str) -> str:
     """Return where the PostgreSQL replica is in the /28 of `address`."""
-    return str(IPv4Network((address, _PREFIX), strict=False)[_REPLICA])
+    return str(subnet_of(address)[_REPLICA])
 
 
 def subnet(network_range: IPv4Network, index: int) -> IPv4Network:

@@ -21,13 +21,16 @@ from sandbox.core.objects import (
     Kind,
     Mount,
     Network,
+    as_user,
+    scratch,
+    unstarted,
 )
-from sandbox.core.replica import REPLICA, own_standby
+from sandbox.core.replica import REPLICA, SERVER_UID, own_standby, postgres_login
 from sandbox.core.settings import NetworkSettings
 from sandbox.core.template import PROXY_LIMITS, Service, Template
 
 TOOL_UID = 10001
-LAB_UID = 10002
+LAB_UID = SERVER_UID
 LEASE_FOLDER = "/run/sandbox"
 WORK_FOLDER = "/work"
 LAB_FOLDER = "/lab"
@@ -64,11 +67,15 @@ class Images:
     proxy: Image | None = None
     replica: Image | None = None
 
+    def parts(self) -> dict[str, Image]:
+        """Return the image of each part, in the order of the template's."""
+        beside = {"lab": self.lab, PROXY: self.proxy, REPLICA: self.replica}
+        return self.services | {name: image for name, image in beside.items() if image}
+
     def all(self) -> list[Image]:
         """Return every image, each once, what others start from first."""
         found: dict[str, Image] = {}
-        beside = [image for image in (self.lab, self.proxy, self.replica) if image]
-        for image in [self.base, *self.services.values(), *beside]:
+        for image in [self.base, *self.parts().values()]:
             for each in (*image.needs, image):
                 found.setdefault(each.tag, each)
         return list(found.values())
@@ -118,11 +125,11 @@ def compose(
     installation: str,
     networks: NetworkSettings,
     replica_volume: str,
-    postgres_volume: str = "",
+    postgres_volume: str,
 ) -> Anatomy:
     """Return the anatomy of `sandbox`, which must have its subnet already.
 
-    `postgres_volume` is the snapshot's frozen cluster, if it has one.
+    `postgres_volume` is where the snapshot's frozen cluster is, or would be.
     """
     volumes = (replica_volume, postgres_volume)
     maker = _Maker(sandbox, template, images, installation, networks, volumes)
@@ -151,14 +158,24 @@ def compose(
     )
 
 
+def network_name(sandbox_id: str) -> str:
+    """Return the name of a sandbox's own network."""
+    return f"sandbox-{sandbox_id}"
+
+
 def container_name(sandbox_id: str, part: str) -> str:
     """Return the name of one container of a sandbox: a service's name, `lab` or `lease`."""
-    return f"sandbox-{sandbox_id}-{part}"
+    return f"{network_name(sandbox_id)}-{part}"
+
+
+def services_of(sandbox: Sandbox) -> list[str]:
+    """Return the services of its template, in its order: what the tool's own user works in."""
+    return [part for part in sandbox.parts if part not in _BESIDE]
 
 
 def service_names(sandbox: Sandbox) -> list[str]:
-    """Return the names of the containers that run its template's services, in its order."""
-    return [container_name(sandbox.id, part) for part in sandbox.parts if part not in _BESIDE]
+    """Return the names of the containers that run its services."""
+    return [container_name(sandbox.id, part) for part in services_of(sandbox)]
 
 
 def remade(sandbox: Sandbox) -> set[tuple[str, str]]:
@@ -172,17 +189,9 @@ def never_started(
     installation: str, sandbox_id: str, role: str, image: str, mount: Mount
 ) -> Container:
     """Return a container of a sandbox through which alone its volume in `mount` is reached."""
-    return Container(
-        name=container_name(sandbox_id, role),
-        image=image,
-        labels={INSTALLATION: installation, SANDBOX: sandbox_id, ROLE: role},
-        user=f"{TOOL_UID}:{TOOL_UID}",
-        command=("/bin/true",),
-        memory_mb=16,
-        cpus=0.1,
-        pids=8,
-        mounts=(mount,),
-    )
+    labels = {INSTALLATION: installation, SANDBOX: sandbox_id, ROLE: role}
+    name = container_name(sandbox_id, role)
+    return unstarted(name, image, labels, as_user(TOOL_UID), mount)
 
 
 def confined(*command: str) -> tuple[str, ...]:
@@ -194,22 +203,13 @@ def confined(*command: str) -> tuple[str, ...]:
 
 
 def lease_files(
-    sandbox: Sandbox,
-    anatomy: Anatomy,
-    deadline: File,
-    lab_password: str,
+    sandbox: Sandbox, anatomy: Anatomy, deadline: File, lab_password: str
 ) -> list[File]:
     """Return what the containers of a new sandbox find in /run/sandbox, read-only for them."""
     parameters = json.dumps(sandbox.spec.parameters, ensure_ascii=False).encode()
     files = [deadline, File("parameters.json", parameters)]
     if anatomy.lab:
-        login = {
-            "host": anatomy.lab.address,
-            "port": 5432,
-            "database": "lab",
-            "user": "lab",
-            "password": lab_password,
-        }
+        login = postgres_login(anatomy.lab.address or "", "lab", "lab", lab_password)
         # Only the tool's own user can read it: other services of the sandbox need no lab.
         files.append(File("lab.json", json.dumps(login).encode(), mode=0o400, uid=TOOL_UID))
     return files
@@ -238,7 +238,7 @@ class _Maker:
         self.replica_volume, self.postgres_volume = snapshot_volumes
         self.addresses = addresses(networks.range, sandbox.subnet)
         self._outside = subnet(networks.outside, sandbox.subnet)
-        self._network = f"sandbox-{sandbox.id}"
+        self._network = network_name(sandbox.id)
 
     def _labels(self, role: str) -> dict[str, str]:
         return {INSTALLATION: self.installation, SANDBOX: self.sandbox.id, ROLE: role}
@@ -277,7 +277,7 @@ class _Maker:
             name=self._name(name),
             image=self.images.services[name].tag,
             labels=self._labels(name),
-            user=f"{TOOL_UID}:{TOOL_UID}",
+            user=as_user(TOOL_UID),
             command=(GUARD, "--", *service.command),
             memory_mb=service.limits.memory_mb,
             cpus=service.limits.cpus,
@@ -291,7 +291,7 @@ class _Maker:
                 Mount(self._name("work"), WORK_FOLDER),
                 Mount(self.replica_volume, f"/replica/{self.template.needs.source}", True),
             ),
-            tmpfs=_scratch(TOOL_UID, service.tmpfs_mb),
+            tmpfs=scratch(TOOL_UID, service.tmpfs_mb),
             hosts=self._hosts(),
             resolver=self.addresses.gateway,
         )
@@ -304,7 +304,7 @@ class _Maker:
             name=self._name("lab"),
             image=self.images.lab.tag,
             labels=self._labels("lab"),
-            user=f"{LAB_UID}:{LAB_UID}",
+            user=as_user(LAB_UID),
             command=_LAB_COMMAND,
             memory_mb=self.template.lab.memory_mb,
             cpus=self.template.lab.cpus,
@@ -312,7 +312,7 @@ class _Maker:
             network=self._network,
             address=self.addresses.lab,
             mounts=(self._lease(read_only=True), Mount(self._name("lab"), LAB_FOLDER)),
-            tmpfs=_scratch(LAB_UID, 16),
+            tmpfs=scratch(LAB_UID, 16),
             resolver=self.addresses.gateway,
         )
 
@@ -333,7 +333,7 @@ class _Maker:
 
     @property
     def _clones(self) -> bool:
-        return self.sandbox.replica is not None and self.sandbox.replica.kind == "clone"
+        return self.sandbox.replica is not None and not self.sandbox.shares_replica
 
     def outside(self) -> Network | None:
         """The network through which the proxy alone gets out."""
@@ -355,14 +355,14 @@ class _Maker:
             name=self._name(PROXY),
             image=self.images.proxy.tag,
             labels=self._labels(PROXY),
-            user=f"{PROXY_UID}:{PROXY_UID}",
+            user=as_user(PROXY_UID),
             command=_PROXY_COMMAND,
             memory_mb=PROXY_LIMITS.memory_mb,
             cpus=PROXY_LIMITS.cpus,
             pids=PROXY_LIMITS.pids,
             network=self._name("outside"),
             mounts=(self._lease(read_only=True),),
-            tmpfs=_scratch(PROXY_UID, 8),
+            tmpfs=scratch(PROXY_UID, 8),
             # On two networks at once, it must never pass packets between them; its resolver
             # listens on the port that all resolvers have, without being root.
             sysctls={"net.ipv4.ip_forward": "0", "net.ipv4.ip_unprivileged_port_start": "53"},
@@ -384,7 +384,3 @@ class _Maker:
         named = dict(zip(self.template.services, self.addresses.services, strict=False))
         named |= {"lab": self.addresses.lab} if self.template.lab else {}
         return named | ({REPLICA: self.addresses.replica} if self.template.postgres else {})
-
-
-def _scratch(uid: int, size_mb: int) -> dict[str, str]:
-    return {"/tmp": f"rw,nosuid,nodev,noexec,size={size_mb}m,mode=0700,uid={uid},gid={uid}"}  # noqa: S108

@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 
 from sandbox.core.relations import one_to_one
-from sandbox.core.source import Table
+from sandbox.core.source import BLANK, Table
 from sandbox.core.values import Value
 
-# What leaves nothing that could tell one person from another.
-_EMPTY = frozenset({"drop", "null", "redact"})
 # Groups of fewer people than this are counted, whatever k is asked for.
 FEW = 5
 
@@ -34,7 +32,7 @@ def quasi_columns(table: Table) -> tuple[str, ...]:
     return tuple(
         column
         for column, rule in table.columns.items()
-        if rule.data_class == "quasi-identifier" and rule.mask.method not in _EMPTY
+        if rule.data_class == "quasi-identifier" and rule.mask.method not in BLANK
     )
 
 
@@ -43,7 +41,7 @@ def anonymity_problems(table: Table) -> Iterator[str]:
     for column in table.quasi or ():
         if column not in table.columns:
             yield f"quasi names {column}, which is no listed column"
-        elif table.columns[column].mask.method in _EMPTY:
+        elif table.columns[column].mask.method in BLANK:
             method = table.columns[column].mask.method
             yield f"quasi names {column}, of which the mask {method} leaves nothing"
     if table.subject and table.subject not in table.columns:

@@ -52,6 +52,7 @@ BelowHome = Annotated[str, AfterValidator(_below_home)]
 SecretName = Annotated[str, AfterValidator(_secret_name)]
 Encoding = Annotated[str, AfterValidator(_known_encoding)]
 CellRange = Annotated[str, AfterValidator(_cells)]
+Port = Annotated[int, Field(ge=1, le=65535)]
 Mark = Annotated[str, Field(min_length=1, max_length=1)]
 
 
@@ -84,7 +85,7 @@ class Postgres(Value):
 
     type: Literal["postgres"]
     host: str
-    port: Annotated[int, Field(ge=1, le=65535)] = 5432
+    port: Port = 5432
     database: str
     db_schema: Annotated[str, Field(alias="schema")] = "public"
     user: str
@@ -96,7 +97,7 @@ class MySql(Value):
 
     type: Literal["mysql", "mariadb"]
     host: str
-    port: Annotated[int, Field(ge=1, le=65535)] = 3306
+    port: Port = 3306
     database: str
     user: str
     password: Secret
@@ -164,9 +165,7 @@ class Excel(Value):
 
 
 Server = Postgres | MySql
-Connection = Annotated[
-    Postgres | MySql | Sqlite | Csv | Parquet | Excel, Field(discriminator="type")
-]
+Connection = Annotated[Server | Sqlite | Csv | Parquet | Excel, Field(discriminator="type")]
 
 
 def place_of(connection: Connection) -> str:

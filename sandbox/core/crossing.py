@@ -8,29 +8,20 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, Protocol
 
 from sandbox.core.asks import Sighted
-from sandbox.core.detecting import folded
+from sandbox.core.detecting import in_words
 from sandbox.core.errors import InvalidInput
 from sandbox.core.forms import form
+from sandbox.core.masking import INVENTING
 from sandbox.core.places import places
 from sandbox.core.snapshot import Snapshot
-from sandbox.core.source import Column, Method, Table
+from sandbox.core.source import Column, Method
 from sandbox.core.text import clean, closest
 from sandbox.core.values import Value
 
 Format = Literal["csv", "parquet", "json", "text", "unknown"]
 
 # Masks that give one value one token, whatever else stands in its row.
-MATCHABLE: frozenset[Method] = frozenset(
-    {
-        "hmac",
-        "integer-hmac",
-        "fake-name",
-        "fake-kana",
-        "fake-address",
-        "fake-phone",
-        "fake-mail",
-    }
-)
+MATCHABLE: frozenset[Method] = INVENTING | {"hmac", "integer-hmac"}
 _COUNTS = re.compile(
     r"(?:^|[_\s])(?:n|cnt|counts?|customers|people|persons|users|members|buyers|heads)"
     r"(?:[_\s]?\d+)?$|^count[_\s(]|人数|件数|顧客数|会員数|客数|名数"
@@ -40,7 +31,6 @@ _PERSONS = re.compile(
     r"(?:customer|client|user|member|person|buyer|subscriber|account)[_\s]?"
     r"(?:id|key|no|nr|number|code|token)$|(?:顧客|会員|お客様|個人)(?:番号|コード|ＩＤ|id|キー)"
 )
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 class Seen(Value):
@@ -112,8 +102,8 @@ def token_forms(snapshots: Iterable[Snapshot | None]) -> tuple[str, ...]:
     Not of invented names and the like: real ones look the same.
     """
     manifests = (snapshot.manifest for snapshot in snapshots if snapshot and snapshot.manifest)
-    tables = (t for manifest in manifests for t in manifest.rules.get("tables", {}).values())
-    masks = {place.mask for t in tables for place in places("", Table.model_validate(t))}
+    tables = (table for manifest in manifests for table in manifest.built_by().values())
+    masks = {place.mask for table in tables for place in places("", table)}
     forms = {form(mask) for mask in masks if mask.method in ("hmac", "fake-mail")}
     return tuple(sorted(found for found in forms if found))
 
@@ -183,6 +173,5 @@ def named_column(name: str, columns: Iterable[str], subject: str) -> str:
 
 
 def _words(column: str) -> str:
-    # `customerCount` and `CUSTOMER-COUNT` read like `customer count`.
-    split = _CAMEL.sub(" ", folded(column))
-    return re.sub(r"[-.]+", " ", split).lower()
+    # The patterns above mind underscores themselves.
+    return in_words(column, r"[-.]+")

@@ -6,6 +6,7 @@ counted in one pass of SQL; only values that `check` must judge come to Python. 
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +22,7 @@ Kind = Literal["text", "integer", "date", "other"]
 FOLD_FROM = "".join(map(chr, range(0xFF01, 0xFF5F))) + "\u3000‐‑‒–—―−"
 FOLD_TO = "".join(map(chr, range(0x21, 0x7F))) + " -------"
 _FOLD = str.maketrans(FOLD_FROM, FOLD_TO)
+_CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 # Of values of a form that many a number has, this share must be there before it tells anything:
 # in any column, and in a column whose name says the same.
@@ -58,7 +60,7 @@ class Detector:
 
     def fits(self, column: str) -> bool:
         """Say whether a column's name says that it holds this."""
-        words = _words(column)
+        words = in_words(column)
         likely = bool(_compiled(self.hint).search(words))
         return likely and not (self.unlike and _compiled(self.unlike).search(words))
 
@@ -92,6 +94,14 @@ def folded(text: str) -> str:
     return text if text.isascii() else text.translate(_FOLD)
 
 
+def in_words(column: str, between: str = r"[_\-.\s]+") -> str:
+    """Return a column's name in lower case, with a space for each `between` and at a capital.
+
+    `customerMail` and `CUSTOMER-MAIL` read like `customer mail`.
+    """
+    return re.sub(between, " ", _CAPITAL.sub(" ", folded(column))).lower()
+
+
 def kind_of(type_: str) -> Kind:
     """Return how values of a DuckDB type reach the detectors; nested types are read as text."""
     name = type_.upper()
@@ -116,7 +126,7 @@ def counted(
 ) -> tuple[int, Mapping[str, Found]]:
     """Return how many values there are (NULL is none) and what each detector found in them."""
     here = list(asked(detectors, kind))
-    totals = {detector.id: [0, 0, 0, 0] for detector in here}
+    totals = {detector.id: Counter[str]() for detector in here}
     values_seen = 0
     for value in values:
         if value is None:
@@ -124,9 +134,14 @@ def counted(
         values_seen += 1
         text = folded(value)
         for detector in here:
-            for place, hit in enumerate(_hits(detector, text, kind)):
-                totals[detector.id][place] += hit
-    return values_seen, {name: _found(*counts) for name, counts in totals.items() if any(counts)}
+            totals[detector.id].update(_hits(detector, text, kind))
+    return values_seen, {name: Found(**parts) for name, parts in totals.items() if parts}
+
+
+def sure_of(detectors: Iterable[Detector], texts: Iterable[str]) -> dict[str, int]:
+    """Return how many of some texts, such as names, each detector is sure of, if of any."""
+    _, found = counted(detectors, texts)
+    return {name: counts.passed for name, counts in found.items() if counts.passed}
 
 
 def suspicions(
@@ -155,14 +170,20 @@ def _meant(
         yield likely, "name"
 
 
-def _hits(detector: Detector, text: str, kind: Kind) -> tuple[bool, bool, bool, bool]:
+def _hits(detector: Detector, text: str, kind: Kind) -> Iterator[str]:
+    """Yield the fields of `Found` that count a folded value."""
     if kind == "date":
-        return False, False, False, True
-    sign = bool(_compiled(detector.sign).search(text))
-    strong = sign and bool(_compiled(detector.strong).search(text))
-    common = sign and bool(detector.common) and bool(_compiled(detector.common).search(text))
-    named = bool(detector.named) and bool(_compiled(detector.named).search(text))
-    return strong, strong and detector.holds(text), common, named
+        yield "named"
+        return
+    if _compiled(detector.sign).search(text):
+        if _compiled(detector.strong).search(text):
+            yield "strong"
+            if detector.holds(text):
+                yield "passed"
+        if detector.common and _compiled(detector.common).search(text):
+            yield "common"
+    if detector.named and _compiled(detector.named).search(text):
+        yield "named"
 
 
 def _matches(pattern: re.Pattern[str], text: str) -> Iterator[str]:
@@ -171,16 +192,6 @@ def _matches(pattern: re.Pattern[str], text: str) -> Iterator[str]:
         yield match.group()
         # The sign between two numbers ends one and begins the next.
         match = pattern.search(text, max(match.end() - 1, match.start() + 1))
-
-
-def _found(strong: int, passed: int, common: int, named: int) -> Found:
-    return Found(strong=strong, passed=passed, common=common, named=named)
-
-
-def _words(column: str) -> str:
-    # `customerMail` and `CUSTOMER_MAIL` read like `customer mail`.
-    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", folded(column))
-    return re.sub(r"[_\-.\s]+", " ", split).lower()
 
 
 @cache

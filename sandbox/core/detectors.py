@@ -7,6 +7,7 @@ forms, not meaning: rare names, nicknames and facts that single out a person pas
 
 import ipaddress
 import re
+from collections.abc import Mapping
 
 from sandbox.core.checksums import luhn_holds, my_number_holds
 from sandbox.core.detecting import Detector
@@ -32,7 +33,6 @@ _ALONE_AFTER = r"(?:$|[^0-9A-Za-z_. \-]|[. ](?:$|[^0-9]))"
 # A value of its own, or one in quotes or between separators (JSON, CSV inside a text).
 _OPEN, _CLOSE = r"(?:^|[\"'>:,;=|({\[] ?)", r"(?:$|[\"'<,;=|)}\]])"
 # The long vowel mark is often typed for a dash.
-_DASH = "[-ー]"
 _DIGIT = "[0-9]"
 _SEVEN_DIGITS = r"[0-9](?:[-ー ()]{0,3}[0-9]){6}"
 _JAPANESE = "[ぁ-ヿ一-鿿ｦ-ﾟ]"
@@ -314,3 +314,4 @@ DETECTORS: tuple[Detector, ...] = (
         kinds=frozenset({"text", "date"}),
     ),
 )
+BY_ID: Mapping[str, Detector] = {detector.id: detector for detector in DETECTORS}

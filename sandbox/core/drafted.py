@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sandbox.core.connection import Connection
 from sandbox.core.drafting import DraftTable
 from sandbox.core.faults import source_faults
-from sandbox.core.source import Column, Connection, Owners, Source
+from sandbox.core.source import Column, Owners, Source
 from sandbox.core.text import clean
 
 # Words that stand as they are; everything else is quoted. YAML reads some words as no text.

@@ -7,8 +7,8 @@ never values. Pure.
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from sandbox.core.detecting import Detector, kind_of
-from sandbox.core.detectors import DETECTORS
+from sandbox.core.detecting import Detector, Suspicion, kind_of
+from sandbox.core.detectors import BY_ID, DETECTORS
 from sandbox.core.joins import Spot, called, groups, references, single_keys
 from sandbox.core.masking import ALLOWED, DATES
 from sandbox.core.relations import ONE_TO_ONE
@@ -22,7 +22,6 @@ _NAMED_JOINS = 3
 _WIDE = ("INTEGER", "BIGINT")
 _PLAIN = ("VARCHAR", "ENUM", "UUID", *DATES, "SMALLINT", *_WIDE, "HUGEINT")
 _UNKNOWN: DataClass = "personal"
-_BY_ID: Mapping[str, Detector] = {detector.id: detector for detector in DETECTORS}
 
 
 class DraftColumn(Value):
@@ -68,7 +67,7 @@ def _columns(
 
 def _linked(survey: Survey, keys: set[Spot]) -> dict[Spot, DraftColumn]:
     """Return what is proposed for the columns that tables join by: one rule for each group."""
-    there = {(t.name, c.name): c for t in survey.tables for c in t.columns}
+    there = survey.columns()
     found: dict[Spot, DraftColumn] = {}
     for group in groups(survey):
         ordered = sorted(group, key=lambda spot: (spot not in keys, spot))
@@ -164,8 +163,11 @@ def _drawn_by(draft: DraftColumn, by: str) -> DraftColumn:
 
 def _findings(column: ColumnSurvey) -> Iterator[Detector]:
     """Yield what was found in a column, the largest share first."""
-    ordered = sorted(column.suspicions, key=lambda suspicion: -suspicion.count)
-    yield from (_BY_ID[suspicion.detector] for suspicion in ordered)
+    yield from (BY_ID[suspicion.detector] for suspicion in _by_count(column))
+
+
+def _by_count(column: ColumnSurvey) -> list[Suspicion]:
+    return sorted(column.suspicions, key=lambda suspicion: -suspicion.count)
 
 
 def _by_name(column: ColumnSurvey) -> Detector | None:
@@ -198,8 +200,7 @@ def _told(column: ColumnSurvey) -> str:
     of = f"of {column.values:,} values"
     if not column.suspicions:
         return f"nothing found in {column.values:,} values, {column.different:,} different"
-    ordered = sorted(column.suspicions, key=lambda suspicion: -suspicion.count)
-    shares = (f"{s.detector} {_percent(s.count, column.values)}" for s in ordered)
+    shares = (f"{s.detector} {_percent(s.count, column.values)}" for s in _by_count(column))
     return f"{', '.join(shares)} {of}"
 
 

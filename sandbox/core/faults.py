@@ -1,30 +1,32 @@
 """All that is wrong with what a source file says, in sentences that name the place. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from sandbox.core.anonymity import anonymity_problems
 from sandbox.core.masking import SHORTEST_REASON, problems
 from sandbox.core.relations import reference_problems
-from sandbox.core.source import Column, Source
+from sandbox.core.rows import row_problems
+from sandbox.core.source import Column, Source, Table
 from sandbox.core.typed import type_problems
 
 
 def source_faults(source: Source) -> list[str]:
     """Return what is wrong with a source: masks, rows, accepted findings, references, k."""
-    people = (
-        f"{name}: {fault}"
-        for name, table in source.tables.items()
-        for fault in anonymity_problems(table)
-    )
     none = [] if source.tables else ["tables: none is listed, so nothing could be copied"]
     return [
         *none,
         *problems(source),
+        *_of_each(source, row_problems),
         *accept_problems(source),
         *reference_problems(source),
-        *people,
+        *_of_each(source, anonymity_problems),
         *type_problems(source),
     ]
+
+
+def _of_each(source: Source, faults: Callable[[Table], Iterable[str]]) -> Iterator[str]:
+    for name, table in source.tables.items():
+        yield from (f"{name}: {fault}" for fault in faults(table))
 
 
 def accept_problems(source: Source) -> Iterator[str]:

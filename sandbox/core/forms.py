@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 
-from sandbox.core.masking import FORMS, MAIL_DOMAIN, REDACTED, TOKEN_DIGITS
+from sandbox.core.masking import MAIL_DOMAIN, REDACTED, TOKEN_DIGITS, form_of
 from sandbox.core.names import (
     CITIES,
     FAMILIES,
@@ -40,8 +40,7 @@ def form(mask: PartMask) -> str | None:
         return re.escape(REDACTED)
     if mask.method == "fake-mail":
         return f"{_TOKEN}@{re.escape(MAIL_DOMAIN)}"
-    unasked = next(iter(FORMS.get(mask.method, ())), None)
-    return _FORMS.get((mask.method, mask.form or unasked))
+    return _FORMS.get((mask.method, form_of(mask)))
 
 
 def chance(mask: PartMask, type_: str) -> float:

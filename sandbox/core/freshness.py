@@ -30,9 +30,12 @@ class Freshness(Value):
     def words(self) -> str:
         """Return the age as people read it, and the limit where it is reached."""
         age = f"{_spoken(self.age_minutes)} old"
-        if self.max_age_minutes is None or not self.too_old:
-            return age
-        return f"{age}, too old: the limit is {_spoken(self.max_age_minutes)}"
+        return f"{age}, too old: the limit is {self.limit}" if self.too_old else age
+
+    @property
+    def limit(self) -> str:
+        """Return how old it may be as people read it, "" for any age."""
+        return "" if self.max_age_minutes is None else _spoken(self.max_age_minutes)
 
 
 def freshness(snapshot: Snapshot, max_age: timedelta | None, now: datetime) -> Freshness | None:
@@ -56,27 +59,25 @@ def freshness(snapshot: Snapshot, max_age: timedelta | None, now: datetime) -> F
 def why_too_old(snapshot: Snapshot, max_age: timedelta | None, now: datetime) -> str:
     """Return, as the rest of a sentence, why no new sandbox may see `snapshot`; "" if one may."""
     found = freshness(snapshot, max_age, now)
-    if found is None or found.max_age_minutes is None or not found.too_old:
-        return ""
-    return (
-        f"its data is {_spoken(found.age_minutes)} old, "
-        f"{snapshot.source} allows {_spoken(found.max_age_minutes)}"
-    )
+    return _why(snapshot, found) if found and found.too_old else ""
 
 
 def check_fresh(snapshot: Snapshot, max_age: timedelta | None, now: datetime) -> None:
     """Raise Denied, with age, limit and what mends it, if `snapshot` is too old at `now`."""
-    why = why_too_old(snapshot, max_age, now)
-    if not why:
-        return
     found = freshness(snapshot, max_age, now)
-    assert found is not None
+    if found is None or not found.too_old:
+        return
     raise Denied(
-        f"The snapshot is too old: {why}.",
+        f"The snapshot is too old: {_why(snapshot, found)}.",
         subject=snapshot.id,
         hint=f"IT builds a new one with: {snapshot.build_command}",
         details={"freshness": found.model_dump(mode="json")},
     )
+
+
+def _why(snapshot: Snapshot, found: Freshness) -> str:
+    age = _spoken(found.age_minutes)
+    return f"its data is {age} old, {snapshot.source} allows {found.limit}"
 
 
 def _minutes(span: timedelta) -> int:

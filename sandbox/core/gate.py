@@ -7,18 +7,16 @@ must differ from its source. Leaks are counts, never values.
 
 from collections.abc import Iterator, Mapping
 
-from sandbox.core.detecting import Detector, Found, suspicions
-from sandbox.core.detectors import DETECTORS
+from sandbox.core.detecting import Found, suspicions
+from sandbox.core.detectors import BY_ID, DETECTORS
 from sandbox.core.leaks import Accepted, Leak
 from sandbox.core.places import Place
 from sandbox.core.source import CLASSES, HIDDEN
 
-# What has a name of its own beside the detectors; a source file may accept all but canaries.
+# What has a name of its own beside the detectors; a source file may accept all but canaries and k.
 UNCHANGED, FORM, EQUAL, REAL, CANARY = "unchanged", "form", "equal", "real-value", "canary"
 UNIQUE, REFERENCE, TOO_FEW = "unique", "reference", "k"
-ACCEPTABLE = frozenset(
-    {*(d.id for d in DETECTORS), UNCHANGED, FORM, EQUAL, REAL, UNIQUE, REFERENCE}
-)
+ACCEPTABLE = frozenset({*BY_ID, UNCHANGED, FORM, EQUAL, REAL, UNIQUE, REFERENCE})
 # What everybody knows of shops, firms and authors.
 _KNOWN_TO_ALL = frozenset(
     {"name-kanji", "name-kana", "name-latin", "address", "postcode", "phone-jp", "phone-abroad"}
@@ -41,7 +39,7 @@ def tolerated(place: Place, detector: str) -> bool:
     date made coarse is still a date.
     """
     if place.mask.method == "preserve":
-        found = _DETECTORS[detector].data_class
+        found = BY_ID[detector].data_class
         return CLASSES.index(found) <= CLASSES.index(place.data_class)
     if place.data_class == "public":
         return detector in _KNOWN_TO_ALL
@@ -69,5 +67,4 @@ def sorted_out(
     return tuple(stand), tuple(accepted)
 
 
-_DETECTORS: Mapping[str, Detector] = {detector.id: detector for detector in DETECTORS}
 VERSIONS: Mapping[str, int] = {detector.id: detector.version for detector in DETECTORS}

@@ -13,7 +13,7 @@ from sandbox.core.judged import Judged, PurposeInput, TemplateInput, hours
 from sandbox.core.lease import spoken
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.phases import State
-from sandbox.core.policy import Decision, Finding, PolicySet, evaluate
+from sandbox.core.policy import Decision, PolicySet, evaluate
 from sandbox.core.reaping import ChoreKind, Found
 from sandbox.core.use import newest
 from sandbox.core.version import VERSION
@@ -83,7 +83,7 @@ def idle_chore(sandbox: Sandbox, decision: Decision) -> Found | None:
 
 def broken_rules(decision: Decision) -> tuple[str, ...]:
     """Return the ids of the rules that enforce or warn, and do not hold."""
-    return tuple(dict.fromkeys(found.rule for found in _said(decision)))
+    return tuple(dict.fromkeys(found.rule for found in decision.said()))
 
 
 def idle_warning(sandbox: Sandbox, now: datetime) -> str:
@@ -96,13 +96,8 @@ def idle_warning(sandbox: Sandbox, now: datetime) -> str:
 
 def broken_why(decision: Decision) -> str:
     """Return the first rule that does not hold, those that enforce before all, and its values."""
-    first = _said(decision)[0]
+    first = decision.said()[0]
     return f"rule {first.rule}: {first.sentence.en} ({first.sentence.ja})"
-
-
-def _said(decision: Decision) -> list[Finding]:
-    said = [found for found in decision.findings if found.mode != "audit"]
-    return sorted(said, key=lambda found: found.mode != "enforce")
 
 
 def _hours(start: datetime, end: datetime) -> float:

@@ -43,17 +43,17 @@ def references(survey: Survey) -> Iterator[Reference]:
 
 
 def _declared(survey: Survey) -> Iterator[tuple[Spot, Spot]]:
-    there = {(table.name, column.name) for table in survey.tables for column in table.columns}
+    there = survey.columns().keys()
     for reference in survey.references:
         for own, key in zip(reference.columns, reference.key.columns, strict=True):
             pair = (reference.table, own), (reference.key.table, key)
-            if there.issuperset(pair):
+            if there >= set(pair):
                 yield pair
 
 
 def _likely(survey: Survey) -> Iterator[tuple[Spot, Spot]]:
     """Yield columns that are called as another table's key, or as that table and its key."""
-    columns = {(t.name, c.name): c for t in survey.tables for c in t.columns}
+    columns = survey.columns()
     keys = single_keys(survey)
     named: dict[str, Spot] = {}
     for spot in (*sorted(keys & columns.keys()), *_unlike(survey)):

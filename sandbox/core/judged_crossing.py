@@ -1,18 +1,17 @@
 """What rules judge at the points `export` and `import`: files that cross a sandbox's border."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from sandbox.core.asks import Sighted
+from sandbox.core.attestation import Label
+from sandbox.core.crossing import Masked, Match, Seen
 from sandbox.core.judged import Judged, PurposeInput, TemplateInput
 from sandbox.core.keeping import highest_class
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.snapshot import Snapshot
-
-if TYPE_CHECKING:
-    from sandbox.core.crossing import Masked, Match, Seen
 
 
 class SightedInput(Sighted):
@@ -44,7 +43,7 @@ class ExportInput(Judged):
     bytes: Annotated[int, Field(ge=0)]
     smallest_group: Annotated[int, Field(ge=0)]
     found: tuple[SightedInput, ...]
-    label: Literal["raw-like", "pseudonymised"]
+    label: Label
     data_class: str
     owner: str
     person: str
@@ -55,7 +54,7 @@ class ExportInput(Judged):
     def of(
         cls,
         sandbox: Sandbox,
-        seen: "Seen",
+        seen: Seen,
         snapshots: tuple[Snapshot | None, ...],
         *,
         what: str,
@@ -73,7 +72,7 @@ class ExportInput(Judged):
             bytes=len(seen.leaves),
             smallest_group=seen.smallest_group,
             found=SightedInput.of(seen.found),
-            label=strictest_label(snapshots),
+            label=_strictest_label(snapshots),
             data_class=highest_class(*snapshots) or "unknown",
             owner=sandbox.lease.owner,
             person=person,
@@ -106,13 +105,13 @@ class ImportInput(Judged):
     def of(
         cls,
         sandbox: Sandbox,
-        seen: "Seen",
+        seen: Seen,
         *,
         file: str,
         size: int,
         person: str,
-        match: "Match | None",
-        masked: "Masked | None",
+        match: Match | None,
+        masked: Masked | None,
     ) -> "ImportInput":
         """Return the document for a file of `size` bytes that `person` wants in."""
         found = [f for f in seen.found if match is None or f.column != match.file_column]
@@ -132,9 +131,7 @@ class ImportInput(Judged):
         )
 
 
-def strictest_label(
-    snapshots: tuple[Snapshot | None, ...],
-) -> Literal["raw-like", "pseudonymised"]:
+def _strictest_label(snapshots: tuple[Snapshot | None, ...]) -> Label:
     """Return `pseudonymised` if all snapshots are known to be that."""
     labels = {s.manifest.label if s and s.manifest else "" for s in snapshots}
     return "pseudonymised" if labels == {"pseudonymised"} else "raw-like"

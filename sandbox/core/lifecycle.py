@@ -8,6 +8,7 @@ from pydantic import AwareDatetime
 from sandbox.core.errors import Conflict
 from sandbox.core.lease import Lease
 from sandbox.core.phases import (
+    HELD,
     Action,
     Destroyed,
     Expired,
@@ -112,6 +113,11 @@ class Sandbox(Value):
         return self.phase.state
 
     @property
+    def shares_replica(self) -> bool:
+        """Whether it reads PostgreSQL from its snapshot's shared server."""
+        return self.replica is not None and self.replica.kind == "shared"
+
+    @property
     def snapshots(self) -> frozenset[str]:
         """The snapshots that it needs: the one it sees, and the one that it may go back to."""
         return frozenset({self.spec.snapshot, *([self.reset.before] if self.reset else [])})
@@ -146,7 +152,7 @@ class Sandbox(Value):
     def state_at(self, now: datetime) -> State:
         """Return the state at `now`: past its deadline, what was ready or frozen is expired."""
         deadline = self.lease.deadline
-        held = self.state in (State.READY, State.FROZEN)
+        held = self.state in HELD
         return State.EXPIRED if held and deadline and now >= deadline else self.state
 
     def actions_at(self, now: datetime) -> tuple[str, ...]:

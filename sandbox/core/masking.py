@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import get_args
 
 from sandbox.core.errors import InvalidInput
-from sandbox.core.rows import row_problems
 from sandbox.core.source import (
     CLASSES,
     HIDDEN,
@@ -50,7 +49,8 @@ ALLOWED: Mapping[DataClass, frozenset[Method]] = {
     "my-number": _EMPTYING,
     "credential": _EMPTYING,
 }
-_FAKES: frozenset[Method] = frozenset(
+# The masks that make something up.
+INVENTING: frozenset[Method] = frozenset(
     {"fake-name", "fake-kana", "fake-address", "fake-phone", "fake-mail"}
 )
 # The forms of what is invented; the first is what one gets unasked.
@@ -64,13 +64,13 @@ _TAKES: Mapping[str, frozenset[Method]] = {
     "prefix": frozenset({"hmac"}),
     **dict.fromkeys(("to", "first", "band", "floor", "ceiling"), frozenset({"generalise"})),
     "form": frozenset(FORMS),
-    "by": _FAKES | {"shift-dates"},
+    "by": INVENTING | {"shift-dates"},
     "days": frozenset({"shift-dates"}),
     "reason": frozenset({"preserve"}),
     "paths": frozenset({"json"}),
 }
 # What DuckDB can do to one value of a JSON document, which has no type of its own.
-PART_METHODS: frozenset[Method] = _FAKES | {
+PART_METHODS: frozenset[Method] = INVENTING | {
     "keep",
     "null",
     "hmac",
@@ -92,12 +92,12 @@ def problems(source: Source) -> list[str]:
     return [
         *_same_but_for_case(source.tables, "table"),
         *(p for name, table in source.tables.items() for p in _in_table(name, table.columns)),
-        *(
-            f"{name}: {problem}"
-            for name, table in source.tables.items()
-            for problem in row_problems(table)
-        ),
     ]
+
+
+def form_of(mask: PartMask) -> Form | None:
+    """Return the form of what a mask invents, asked for or not; None where it has none."""
+    return mask.form or next(iter(FORMS.get(mask.method, ())), None)
 
 
 def described(mask: PartMask) -> str:

@@ -15,6 +15,17 @@ SANDBOX = f"{LABEL}.sandbox"
 ROLE = f"{LABEL}.role"
 
 
+def as_user(uid: int) -> str:
+    """Return the `user` of a container or command whose group has the same number."""
+    return f"{uid}:{uid}"
+
+
+def scratch(uid: int, size_mb: int) -> dict[str, str]:
+    """Return the tmpfs at /tmp of a container, for one user alone."""
+    own = f"uid={uid},gid={uid}"
+    return {"/tmp": f"rw,nosuid,nodev,noexec,size={size_mb}m,mode=0700,{own}"}  # noqa: S108
+
+
 @dataclass(frozen=True)
 class File:
     """A file to put into a volume or a build context. `mode` as in chmod, ids numeric."""
@@ -108,8 +119,22 @@ class Container:
     resolver: str | None = None
     sysctls: dict[str, str] = field(default_factory=dict)
     publish: tuple[Port, ...] = ()
-    shm_mb: int = 64
     restart: bool = False
+
+
+def unstarted(name: str, image: str, labels: dict[str, str], user: str, mount: Mount) -> Container:
+    """Return a container that is never started: through it the volume in `mount` is reached."""
+    return Container(
+        name=name,
+        image=image,
+        labels=labels,
+        user=user,
+        command=("/bin/true",),
+        memory_mb=16,
+        cpus=0.1,
+        pids=8,
+        mounts=(mount,),
+    )
 
 
 @dataclass(frozen=True)

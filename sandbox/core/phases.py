@@ -205,6 +205,8 @@ _TABLE: Mapping[State, Mapping[Action, State]] = {
 # Whoever froze a sandbox did not mean until its end: restored, it is frozen again.
 _BACK_FROZEN = (State.EXPIRED, Action.RESTORE, State.FROZEN)
 
+# States in which the lease runs.
+HELD = frozenset({State.READY, State.FROZEN})
 # States that hold a name and objects in the engine.
 LIVE = frozenset(
     {

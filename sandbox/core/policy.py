@@ -241,6 +241,11 @@ class Decision(Value):
         """Return the findings for which somebody's yes stands in."""
         return tuple(finding for finding in self.findings if finding.approval)
 
+    def said(self) -> list[Finding]:
+        """Return the findings that are told; what denies comes first, however the rules stand."""
+        said = [finding for finding in self.findings if finding.mode != "audit"]
+        return sorted(said, key=lambda finding: (finding.mode != "enforce", bool(finding.approval)))
+
     def joined(self, other: "Decision") -> "Decision":
         """Return both as one: the stricter verdict, the findings of both, the other's document
         under the name of its point."""
@@ -256,11 +261,9 @@ class Decision(Value):
 
     def summary(self, language: Language = "en") -> str:
         """Return one line: the verdict, and the first rule that does not hold with its value."""
-        if not (said := [f for f in self.findings if f.mode != "audit"]):
+        if not (said := self.said()):
             return _SUMMARY["allow", language].format(count=self.evaluated)
-        # What denies comes first, whatever order the rules stand in.
-        first = min(said, key=lambda f: (f.mode != "enforce", bool(f.approval)))
-        sentence = getattr(first.sentence, language)
+        sentence = getattr(said[0].sentence, language)
         rest = _REST[language].format(count=len(said) - 1) if len(said) > 1 else ""
         return _SUMMARY[self.verdict, language].format(sentence=sentence) + rest
 

@@ -8,13 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sandbox.core.anatomy import Images
+from sandbox.core.anatomy import PROXY, Images
 from sandbox.core.lease import spoken
 from sandbox.core.lifecycle import Sandbox, Spec
 from sandbox.core.pattern import PartPattern, Pattern
 from sandbox.core.phases import Pooled, State
-from sandbox.core.replica import REPLICA
-from sandbox.core.template import REPLICA_LIMITS, Template
+from sandbox.core.template import Template
 from sandbox.core.version import VERSION
 
 # After this its guards end a pooled sandbox.
@@ -56,15 +55,12 @@ class Pool:
 
 def pattern_of(spec: Spec, template: Template, images: Images, rules: str) -> Pattern:
     """Return what a sandbox of `spec` is made after; `rules` is the digest of its source's."""
-    limits = {name: service.limits for name, service in template.services.items()}
-    tags = {name: image.tag for name, image in images.services.items()}
-    if template.lab and images.lab:
-        limits["lab"], tags["lab"] = template.lab, images.lab.tag
-    if template.postgres and images.replica:
-        limits[REPLICA], tags[REPLICA] = REPLICA_LIMITS, images.replica.tag
+    made, limits = images.parts(), template.limits()
+    # Of a proxy `egress` tells: nothing that has one is pooled.
     parts = {
-        name: PartPattern(image=tags[name], memory_mb=m.memory_mb, cpus=m.cpus, pids=m.pids)
+        name: PartPattern(image=made[name].tag, memory_mb=m.memory_mb, cpus=m.cpus, pids=m.pids)
         for name, m in limits.items()
+        if name != PROXY
     }
     return Pattern(
         template=spec.template_digest,

@@ -37,14 +37,15 @@ class TableInput(Value):
     @classmethod
     def of(cls, table: TableCopy, found: Mapping[str, Anonymity]) -> "TableInput":
         """Return what is known of `table`; `found` has k by table."""
-        hidden = found.get(table.name)
+        none = Anonymity(table=table.name, columns=(), k=0, groups=0, few=0)
+        hidden = found.get(table.name, none)
         return cls(
             name=table.name,
             rows=table.rows,
-            quasi=hidden.columns if hidden else (),
-            groups=hidden.groups if hidden else 0,
-            k=hidden.k if hidden else 0,
-            few=hidden.few if hidden else 0,
+            quasi=hidden.columns,
+            groups=hidden.groups,
+            k=hidden.k,
+            few=hidden.few,
             suppressed=table.suppressed,
             left_out=sum(left.rows for left in table.left_out),
         )

@@ -31,7 +31,7 @@ class Built:
 
 
 class SourceReader(Protocol):
-    """Reads one kind of core system. Raises Unavailable without ever naming the password."""
+    """Reads core systems. Raises Unavailable without ever naming the password."""
 
     def columns(self, source: Source, password: str) -> LiveTypes:
         """Return the columns of every table in the source's schema, with the types they arrive in.

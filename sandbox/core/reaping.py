@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sandbox.core.anatomy import HOLDER, KEEPER, remade
+from sandbox.core.anatomy import HOLDER, KEEPER, container_name, network_name, remade
 from sandbox.core.disk import Room, to_freeze
 from sandbox.core.lease import spoken
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import INSTALLATION, LABEL, ROLE, SANDBOX, Owned
-from sandbox.core.phases import LIVE, Action, Expired, State, transition
+from sandbox.core.phases import HELD, LIVE, Action, Expired, State, transition
 from sandbox.core.pool import Pool, Want, lacking, why_retired
 from sandbox.core.replica import REPLICA
 from sandbox.core.snapshot import Snapshot, SnapshotState
@@ -24,8 +24,7 @@ from sandbox.core.values import Value
 GATEWAY = "gateway"
 HOME_ROLES = frozenset({GATEWAY, "snapshot", "demo-core", REPLICA})
 _OUR_LABELS = frozenset({INSTALLATION, SANDBOX, ROLE})
-_COMPLETE = frozenset({State.READY, State.FROZEN, State.EXPIRED, State.POOLED})
-_HELD = frozenset({State.READY, State.FROZEN})
+_COMPLETE = HELD | {State.EXPIRED, State.POOLED}
 
 
 class ChoreKind(StrEnum):
@@ -114,13 +113,7 @@ def chores(seen: Seen, orphan_grace: timedelta) -> tuple[Chore, ...]:
         if sandbox.state in LIVE and sandbox.id not in seen.busy
         for chore in _of_record(sandbox, seen)
     ]
-    found += [_build(s) for s in seen.builds if s.state is SnapshotState.BUILDING]
-    prune = ChoreKind.PRUNE
-    found += [Chore(kind=prune, subject=each, why=why) for each, why in seen.surplus.items()]
-    found += [
-        Chore(kind=kind, subject=each, why=why) for each, (kind, why) in seen.replicas.items()
-    ]
-    found += _fills(seen, found)
+    found += [*_of_snapshots(seen), *_fills(seen, found)]
     found += [*_gateway(seen), *_orphans(seen, orphan_grace), *_unknown(seen)]
     order = list(ChoreKind)
     return tuple(sorted(found, key=lambda chore: order.index(chore.kind)))
@@ -148,7 +141,7 @@ def orphans(seen: Seen) -> dict[str, list[Owned]]:
 def ours(one: Owned) -> bool:
     """Say whether an object with a sandbox's id is what we make: name, role and labels tell."""
     its = one.labels.get(SANDBOX, "")
-    named = one.name == f"sandbox-{its}" or one.name.startswith(f"sandbox-{its}-")
+    named = one.name == network_name(its) or one.name.startswith(container_name(its, ""))
     return bool(its) and named and bool(one.role) and not _foreign_labels(one)
 
 
@@ -196,7 +189,7 @@ def _ended(sandbox: Sandbox, seen: Seen, found: list[Owned]) -> Found | None:
         return ChoreKind.DESTROY, f"it expired, and was kept until {_at(kept_until)}"
     if lacking := _lacking(_to_be_there(sandbox, seen), found):
         return ChoreKind.LOST, f"the engine lacks {lacking}"
-    held = sandbox.state in _HELD
+    held = sandbox.state in HELD
     if held and sandbox.state_at(seen.now) is State.EXPIRED and deadline:
         return ChoreKind.EXPIRE, f"its time was over at {_at(deadline)}"
     return None
@@ -229,7 +222,7 @@ def _running_as_it_should(sandbox: Sandbox, seen: Seen, found: list[Owned]) -> F
     may_start = sandbox.state is State.READY and not seen.line_stopped
     if may_start and (stopped := _stopped(sandbox, seen, found)):
         return ChoreKind.RESTART, f"its lease holds, but {stopped} does not run"
-    if sandbox.state in _HELD and sandbox.id in seen.owed:
+    if sandbox.state in HELD and sandbox.id in seen.owed:
         return ChoreKind.TELL, "its end was moved, and its guards may not know"
     if stops:
         return ChoreKind.STOP, f"it is {sandbox.state}, but {', '.join(running)} runs"
@@ -270,7 +263,7 @@ def _stopped(sandbox: Sandbox, seen: Seen, found: list[Owned]) -> str:
 
 
 def _warning(sandbox: Sandbox, now: datetime) -> Found | None:
-    due = sandbox.lease.due_warning(now) if sandbox.state in _HELD else None
+    due = sandbox.lease.due_warning(now) if sandbox.state in HELD else None
     return (ChoreKind.WARN, f"less than {spoken(due.before)} are left") if due else None
 
 
@@ -293,9 +286,13 @@ def _gateway(seen: Seen) -> list[Chore]:
     return [Chore(kind=ChoreKind.GATEWAY, subject=GATEWAY, why=f"{why} {many}")]
 
 
-def _build(snapshot: Snapshot) -> Chore:
-    why = "the process that built it is gone"
-    return Chore(kind=ChoreKind.SETTLE_BUILD, subject=snapshot.id, why=why)
+def _of_snapshots(seen: Seen) -> list[Chore]:
+    """Return what is to be done about snapshots and their replicas, which no one sandbox has."""
+    gone = (ChoreKind.SETTLE_BUILD, "the process that built it is gone")
+    found = [(s.id, gone) for s in seen.builds if s.state is SnapshotState.BUILDING]
+    found += [(each, (ChoreKind.PRUNE, why)) for each, why in seen.surplus.items()]
+    found += seen.replicas.items()
+    return [Chore(kind=kind, subject=each, why=why) for each, (kind, why) in found]
 
 
 def _orphans(seen: Seen, grace: timedelta) -> list[Chore]:

@@ -8,11 +8,11 @@ shared server runs it for all. Either way it is a standby without a primary: nob
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Network
 from typing import Any, Literal
 
 from pydantic import AwareDatetime
 
+from sandbox.core.addressing import POSTGRES_PORT, subnet_of
 from sandbox.core.objects import (
     INSTALLATION,
     ROLE,
@@ -24,6 +24,8 @@ from sandbox.core.objects import (
     Mount,
     Network,
     Owned,
+    as_user,
+    scratch,
 )
 from sandbox.core.template import REPLICA_LIMITS
 from sandbox.core.values import Value
@@ -32,6 +34,7 @@ ReplicaKind = Literal["clone", "shared"]
 
 # The part of a sandbox that is its own standby, and the role of what serves several.
 REPLICA = "replica"
+# Its user in the lab's image, on which its own stands.
 SERVER_UID = 10002
 DATABASE = "replica"
 # A standby cannot make logins: so many are made when it is filled, one for each sandbox at most.
@@ -83,10 +86,7 @@ class PostgresForecast(Value):
 
 @dataclass(frozen=True)
 class Cluster:
-    """What of PostgreSQL belongs to one snapshot: names by its volume's, labels by its home's.
-
-    `folder` is where the snapshot's file is mounted.
-    """
+    """What of PostgreSQL belongs to one snapshot: names by its volume's, labels by its home's."""
 
     installation: str
     snapshot_volume: str
@@ -135,13 +135,13 @@ def filler(cluster: Cluster, image: Image) -> Container:
         name=cluster.filler,
         image=image.tag,
         labels=cluster.labels,
-        user=f"{SERVER_UID}:{SERVER_UID}",
+        user=as_user(SERVER_UID),
         command=("/bin/sleep", _FILLING_SECONDS),
         memory_mb=1024,
         cpus=2.0,
         pids=64,
         mounts=(Mount(cluster.snapshot_volume, folder, True), Mount(cluster.volume, DATA_FOLDER)),
-        tmpfs=scratch(64),
+        tmpfs=scratch(SERVER_UID, 64),
     )
 
 
@@ -151,14 +151,14 @@ def shared_server(cluster: Cluster, image: Image) -> Container:
         name=cluster.server,
         image=image.tag,
         labels=cluster.labels,
-        user=f"{SERVER_UID}:{SERVER_UID}",
+        user=as_user(SERVER_UID),
         command=_SHARED,
         memory_mb=1024,
         cpus=2.0,
         pids=256,
         network=home_network(cluster.installation).name,
         mounts=(Mount(cluster.volume, DATA_FOLDER),),
-        tmpfs=scratch(16),
+        tmpfs=scratch(SERVER_UID, 16),
         # On several networks at once, it must never pass packets between them.
         sysctls={"net.ipv4.ip_forward": "0"},
         restart=True,
@@ -174,13 +174,13 @@ def own_standby(name: str, image: Image, labels: dict[str, str], seed: str) -> C
         name=name,
         image=image.tag,
         labels=labels,
-        user=f"{SERVER_UID}:{SERVER_UID}",
+        user=as_user(SERVER_UID),
         command=_STANDBY,
         memory_mb=REPLICA_LIMITS.memory_mb,
         cpus=REPLICA_LIMITS.cpus,
         pids=REPLICA_LIMITS.pids,
         mounts=(Mount(name, DATA_FOLDER), Mount(seed, SEED_FOLDER, True)),
-        tmpfs=scratch(16),
+        tmpfs=scratch(SERVER_UID, 16),
     )
 
 
@@ -192,7 +192,7 @@ def prober(installation: str, image: Image) -> tuple[Container, tuple[str, str]]
         name=name,
         image=image.tag,
         labels=home_labels(installation),
-        user=f"{SERVER_UID}:{SERVER_UID}",
+        user=as_user(SERVER_UID),
         command=("/bin/sleep", _PROBING_SECONDS),
         memory_mb=16,
         cpus=0.5,
@@ -207,12 +207,6 @@ def probe_name(installation: str) -> str:
     return f"sandbox-{installation}-storage-probe"
 
 
-def scratch(size_mb: int) -> dict[str, str]:
-    """Return the tmpfs of a server: its socket lies there."""
-    own = f"uid={SERVER_UID},gid={SERVER_UID}"
-    return {"/tmp": f"rw,nosuid,nodev,noexec,size={size_mb}m,mode=0700,{own}"}  # noqa: S108
-
-
 def login_name(number: int) -> str:
     """Return the name of a login: numbers tell nobody who else reads."""
     return f"reader_{number}"
@@ -223,15 +217,20 @@ def login_secret(snapshot: str, number: int) -> str:
     return f"replica {snapshot} {number}"
 
 
-def login_files(address: str, number: int, password: str, uid: int) -> list[File]:
-    """Return what a tool logs in by: for programs, and for libpq as the service `replica`."""
-    login: dict[str, Any] = {
+def postgres_login(address: str, database: str, user: str, password: str) -> dict[str, Any]:
+    """Return what a program logs in to PostgreSQL by: to a replica, or to the lab."""
+    return {
         "host": address,
-        "port": 5432,
-        "database": DATABASE,
-        "user": login_name(number),
+        "port": POSTGRES_PORT,
+        "database": database,
+        "user": user,
         "password": password,
     }
+
+
+def login_files(address: str, number: int, password: str, uid: int) -> list[File]:
+    """Return what a tool logs in by: for programs, and for libpq as the service `replica`."""
+    login = postgres_login(address, DATABASE, login_name(number), password)
     named = {"dbname" if key == "database" else key: value for key, value in login.items()}
     service = "".join(f"{key}={value}\n" for key, value in named.items())
     return [
@@ -250,8 +249,7 @@ def admission(users: Iterable[tuple[int, str]]) -> File:
     """Return who may log in to a shared server: each login from one address's /28 only."""
     lines = ["local all postgres peer map=server"]
     for number, address in sorted(users):
-        network = IPv4Network((address, 28), strict=False)
-        lines.append(f"host {DATABASE} {login_name(number)} {network} scram-sha-256")
+        lines.append(f"host {DATABASE} {login_name(number)} {subnet_of(address)} scram-sha-256")
     content = "\n".join([*lines, ""]).encode()
     return File("pg_hba.conf", content, mode=0o400, uid=SERVER_UID, gid=SERVER_UID)
 

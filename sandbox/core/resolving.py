@@ -9,7 +9,7 @@ from sandbox.core.errors import Conflict, InvalidInput, NotFound
 from sandbox.core.lease import parse_ttl
 from sandbox.core.lifecycle import Spec, Steps
 from sandbox.core.settings import DefaultSettings
-from sandbox.core.snapshot import Snapshot, SnapshotState
+from sandbox.core.snapshot import Snapshot, SnapshotState, build_command, no_such_snapshot
 from sandbox.core.source import Source
 from sandbox.core.template import Template, resolve_parameters
 from sandbox.core.text import check_name, clean, closest
@@ -122,11 +122,7 @@ def choose_snapshot(
     if wanted:
         named = next((s for s in ours if s.id == wanted), None)
         if named is None:
-            raise NotFound(
-                "There is no such snapshot." + closest(wanted, (s.id for s in ours)),
-                subject=clean(wanted),
-                hint="See: sandbox snapshot list",
-            )
+            raise no_such_snapshot(wanted, (s.id for s in ours))
         if named.state is not SnapshotState.READY:
             raise Conflict(
                 f"The snapshot is {named.state}.", subject=wanted, hint="See: sandbox snapshot list"
@@ -140,11 +136,10 @@ def choose_snapshot(
         return named
     usable = [s for s in ours if s.state is SnapshotState.READY and s.experiment == experiment]
     if not usable:
-        named_too = f" --experiment {experiment}" if experiment else ""
         raise NotFound(
             f"There is no snapshot of the source yet{' for the experiment' if experiment else ''}.",
             subject=source,
-            hint=f"IT makes one with: sandbox snapshot build {source}{named_too}",
+            hint=f"IT makes one with: {build_command(source, experiment)}",
         )
     return usable[-1]
 

@@ -102,6 +102,10 @@ class WarningSettings(Value):
     before: Span
 
 
+# What a lease may become where the home does not say.
+_LIMITS = LeaseLimits()
+
+
 class LeaseSettings(Value):
     """What the lease of a new sandbox may become; each keeps what held when it was asked for.
 
@@ -109,13 +113,12 @@ class LeaseSettings(Value):
     that any extension can reach, `grace` how long an expired sandbox is kept.
     """
 
-    extensions: Annotated[int, Field(ge=0, le=100)] = 3
-    extension: Span = timedelta(hours=72)
-    longest: Span = timedelta(days=14)
-    grace: Span = timedelta(hours=72)
-    warnings: tuple[WarningSettings, ...] = (
-        WarningSettings(before=timedelta(hours=24)),
-        WarningSettings(before=timedelta(hours=1)),
+    extensions: Annotated[int, Field(ge=0, le=100)] = _LIMITS.extensions
+    extension: Span = _LIMITS.extension
+    longest: Span = _LIMITS.longest
+    grace: Span = _LIMITS.grace
+    warnings: tuple[WarningSettings, ...] = tuple(
+        WarningSettings(before=before) for before in _LIMITS.warnings
     )
 
     def limits(self) -> LeaseLimits:

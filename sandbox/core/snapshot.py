@@ -10,10 +10,11 @@ from pydantic import AwareDatetime, Field
 
 from sandbox.core.attestation import Envelope, Label
 from sandbox.core.drift import LiveTypes
-from sandbox.core.errors import InvalidInput
+from sandbox.core.errors import InvalidInput, NotFound
 from sandbox.core.leaks import GateReport
 from sandbox.core.replica import PostgresCopy
-from sandbox.core.text import clean
+from sandbox.core.source import KEPT, Table
+from sandbox.core.text import clean, closest
 from sandbox.core.values import Value
 
 _ID = re.compile(r"([a-z0-9][a-z0-9-]*)@(\d{4}-\d{2}-\d{2})\.([1-9]\d{0,5})", re.ASCII)
@@ -43,7 +44,7 @@ class ColumnCopy(Value):
     @property
     def plain(self) -> bool:
         """Whether values were copied as they are: kept, or preserved with a reason."""
-        return self.mask.split(" ")[0] in ("", "keep", "preserve")
+        return self.mask.split(" ")[0] in ("", *KEPT)
 
 
 class LeftOut(Value):
@@ -98,6 +99,11 @@ class Manifest(Value):
         """The rows of all tables together."""
         return sum(t.rows for t in self.tables)
 
+    def built_by(self) -> dict[str, Table]:
+        """Return the tables of the source file that it was built by; none if it tells of none."""
+        rules = self.rules.get("tables", {})
+        return {name: Table.model_validate(table) for name, table in rules.items()}
+
     def without_examples(self) -> "Manifest":
         """Return it without any value of the snapshot."""
         bare = {"examples": ()}
@@ -139,8 +145,7 @@ class Snapshot(Value):
     @property
     def build_command(self) -> str:
         """The command that builds the next one of its series."""
-        alone = f" --experiment {self.experiment}" if self.experiment else ""
-        return f"sandbox snapshot build {self.source}{alone}"
+        return build_command(*self.series)
 
     def removed(self) -> "Snapshot":
         """Return the record of what was removed: no value of it stays."""
@@ -155,6 +160,21 @@ def next_id(source: str, day: date, taken: Iterable[str]) -> str:
     prefix = f"{source}@{day.isoformat()}."
     numbers = [int(i.removeprefix(prefix)) for i in taken if i.startswith(prefix)]
     return f"{prefix}{max(numbers, default=0) + 1}"
+
+
+def build_command(source: str, experiment: str) -> str:
+    """Return the command that builds a snapshot of `source`, for `experiment` alone if any."""
+    alone = f" --experiment {experiment}" if experiment else ""
+    return f"sandbox snapshot build {source}{alone}"
+
+
+def no_such_snapshot(wanted: str, known: Iterable[str]) -> NotFound:
+    """Return the error for a version that is not there, with the nearest of those `known`."""
+    return NotFound(
+        f"There is no such snapshot.{closest(wanted, known)}",
+        subject=clean(wanted),
+        hint="See: sandbox snapshot list",
+    )
 
 
 def source_of(version: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, PlainSerializer, field_validator, model_validator
 
-from sandbox.core.connection import Connection as Connection
+from sandbox.core.connection import Connection
 from sandbox.core.lease import ttl_text
 from sandbox.core.retention import Retention
 from sandbox.core.settings import Span
@@ -60,6 +60,9 @@ STRICT: Mapping[DataClass, Method] = {
     "my-number": "drop",
     "credential": "drop",
 }
+# The masks that leave a value as it is; those that leave nothing of it, or the same of every one.
+KEPT: frozenset[Method] = frozenset({"keep", "preserve"})
+BLANK: frozenset[Method] = frozenset({"drop", "null", "redact"})
 # What of a table decides which of its rows are copied.
 _CHOOSING = {"where", "since", "sample", "orphans", "quasi", "subject", "k"}
 # Words of older source files, which are still read.

@@ -34,3 +34,7 @@ class Survey(Value):
     tables: tuple[TableSurvey, ...]
     unique: tuple[Key, ...] = ()
     references: tuple[Reference, ...] = ()
+
+    def columns(self) -> dict[tuple[str, str], ColumnSurvey]:
+        """Return all columns by (table, column)."""
+        return {(t.name, c.name): c for t in self.tables for c in t.columns}

@@ -138,15 +138,25 @@ class Template(Value):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The names of all containers that run, as people name them."""
-        beside = {"lab": self.lab, "proxy": self.egress}
-        return (*self.services, *(name for name, there in beside.items() if there))
+        """The names of all containers that run, as people name them.
+
+        A sandbox's own PostgreSQL replica is one more, once it has been lent one.
+        """
+        return tuple(name for name in self.limits() if name != "replica")
+
+    def limits(self) -> dict[str, Limits]:
+        """Return the limits of each part, a PostgreSQL replica's too, in the order of `parts`."""
+        beside = {
+            "lab": self.lab,
+            "proxy": PROXY_LIMITS if self.egress else None,
+            "replica": REPLICA_LIMITS if self.postgres else None,
+        }
+        services = {name: service.limits for name, service in self.services.items()}
+        return services | {name: limits for name, limits in beside.items() if limits}
 
     def total(self) -> Limits:
         """Return the sum of all parts' limits (MB, CPUs, processes)."""
-        parts = [s.limits for s in self.services.values()] + ([self.lab] if self.lab else [])
-        parts += [PROXY_LIMITS] if self.egress else []
-        parts += [REPLICA_LIMITS] if self.postgres else []
+        parts = self.limits().values()
         return Limits.model_construct(
             memory_mb=sum(p.memory_mb for p in parts),
             cpus=round(sum(p.cpus for p in parts), 3),

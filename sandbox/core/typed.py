@@ -12,7 +12,6 @@ _SAME: Mapping[str, str] = {
     "STRING": TEXT,
     "BOOL": "BOOLEAN",
     "INT": "INTEGER",
-    "NUMERIC": "DECIMAL",
     "TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE",
 }
 WHOLE = ("SMALLINT", "INTEGER", "BIGINT", "UBIGINT")

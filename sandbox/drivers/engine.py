@@ -167,7 +167,7 @@ class DockerEngine:
             memswap_limit=f"{container.memory_mb}m",
             nano_cpus=int(container.cpus * 1e9),
             pids_limit=container.pids,
-            shm_size=f"{container.shm_mb}m",
+            shm_size="64m",
             tmpfs=container.tmpfs,
             sysctls=container.sysctls,
             extra_hosts=container.hosts,

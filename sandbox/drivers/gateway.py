@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
+from sandbox.core.addressing import GATEWAY_PORT
 from sandbox.core.errors import Conflict, NotFound, SandboxError, Unavailable
 from sandbox.core.objects import (
     INSTALLATION,
@@ -29,6 +30,8 @@ from sandbox.core.objects import (
     Network,
     Port,
     Route,
+    as_user,
+    scratch,
 )
 from sandbox.core.ports import Engine, GatewayState, Progress
 from sandbox.core.settings import GatewaySettings
@@ -36,7 +39,6 @@ from sandbox.core.settings import GatewaySettings
 _UID = 10003
 _ROUTES = "/routes"
 _USED, _SEEN = ".used", ".seen"  # no sandbox can be called that
-_INNER_PORT = 8700
 _CADDY = ("/usr/bin/caddy", "run", "--config", "/etc/caddy/gateway.json")
 _EXCHANGE = ("/usr/bin/python3", "-IS", "/sandbox/exchange.py", _ROUTES, "/tmp/exchange.sock")  # noqa: S108 - its own tmpfs
 _PROBE_SECONDS = 5.0
@@ -95,18 +97,18 @@ class CaddyGateway:
             name=self.container,
             image=self._image().tag,
             labels=labels,
-            user=f"{_UID}:{_UID}",
+            user=as_user(_UID),
             command=(*_EXCHANGE, *_CADDY),
             memory_mb=128,
             cpus=1.0,
             pids=128,
             network=self.container,
             mounts=(Mount(self.container, _ROUTES),),
-            tmpfs={"/tmp": f"rw,nosuid,nodev,noexec,size=8m,mode=0700,uid={_UID},gid={_UID}"},  # noqa: S108
+            tmpfs=scratch(_UID, 8),
             # On two networks at once, it must never pass packets between them.
             sysctls={"net.ipv4.ip_forward": "0", "net.ipv4.ip_unprivileged_port_start": "53"},
             env={"DENY_NAMES": "0.0.0.0"},  # noqa: S104 - in each sandbox's network
-            publish=(Port(self._settings.bind, self._settings.port, _INNER_PORT),),
+            publish=(Port(self._settings.bind, self._settings.port, GATEWAY_PORT),),
             restart=True,
         )
 

@@ -26,6 +26,8 @@ _BALLAST, _BALLAST_BYTES = "ballast", 16 * 1024 * 1024
 # What is in these folders decides what leaves the core, what runs, and who may.
 _DECIDING = ("policies", "sources", "templates")
 _OTHERS, _OTHERS_WRITE = 0o077, 0o022
+_BUILD = "build"
+_AS_FOLDER, _AT_ONCE = os.O_RDONLY | os.O_DIRECTORY, fcntl.LOCK_EX | fcntl.LOCK_NB
 
 
 class HomeFolder:
@@ -66,7 +68,7 @@ class HomeFolder:
         Only we can enter it; whatever is in it at the end is removed with it. Raises Conflict
         while another process holds it, Unavailable when the disk refuses.
         """
-        folder = self._folder / STATE / "build" / name
+        folder = self._workshop(name)
         held = self._claim(folder)
         try:
             yield folder
@@ -76,13 +78,11 @@ class HomeFolder:
             os.close(held)
 
     def _claim(self, folder: Path) -> int:
-        """Return a descriptor whose lock the kernel drops with the process, however it ends."""
         try:
             with self._gate():
                 folder.mkdir(mode=0o700, exist_ok=True)
-                held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+                held = _locked(folder, _AS_FOLDER, _AT_ONCE)
                 try:
-                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     _clear(folder, remove=False)
                 except OSError:
                     os.close(held)
@@ -99,18 +99,13 @@ class HomeFolder:
 
     def building(self, name: str) -> bool:
         """Say whether a living process holds the workshop of `name`. Changes nothing."""
-        folder = self._folder / STATE / "build" / name
         with self._gate():
             try:
-                held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+                os.close(_locked(self._workshop(name), _AS_FOLDER, _AT_ONCE))
             except FileNotFoundError:
                 return False
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return True
-            finally:
-                os.close(held)
         return False
 
     def installation(self) -> str:
@@ -143,14 +138,16 @@ class HomeFolder:
     @contextmanager
     def _gate(self) -> Iterator[None]:
         """Let one process at a time make or remove workshops: else one could hold a removed one."""
-        build = self._folder / STATE / "build"
+        build = self._folder / STATE / _BUILD
         build.mkdir(mode=0o700, exist_ok=True)
-        descriptor = os.open(build, os.O_RDONLY | os.O_DIRECTORY)
+        held = _locked(build, _AS_FOLDER, fcntl.LOCK_EX)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
-            os.close(descriptor)
+            os.close(held)
+
+    def _workshop(self, name: str) -> Path:
+        return self._folder / STATE / _BUILD / name
 
     @contextmanager
     def working_on(self, name: str) -> Iterator[None]:
@@ -168,7 +165,7 @@ class HomeFolder:
     def alone_with(self, name: str) -> Iterator[bool]:
         """Hold `name` alone, unless a living process works on it: yields whether."""
         try:
-            held = self._lock(name, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = self._lock(name, _AT_ONCE)
         except BlockingIOError:
             yield False
             return
@@ -182,16 +179,10 @@ class HomeFolder:
             os.close(held)
 
     def _lock(self, name: str, how: int) -> int:
-        """Return a descriptor whose lock the kernel drops with the process, however it ends."""
         file = self._folder / STATE / "locks" / name
         file.parent.mkdir(mode=0o700, exist_ok=True)
         while True:
-            held = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                fcntl.flock(held, how)
-            except OSError:
-                os.close(held)
-                raise
+            held = _locked(file, os.O_RDWR | os.O_CREAT, how)
             if os.fstat(held).st_nlink:
                 return held
             os.close(held)  # whoever was alone with it has just taken the file away
@@ -332,6 +323,17 @@ def _fill(folder: Path, shipped: Path, files: dict[str, str]) -> None:
     # Shipped files bring the modes of wherever they were unpacked.
     for entry in _tree(folder):
         entry.chmod(_mode(entry) & ~_OTHERS_WRITE)
+
+
+def _locked(path: Path, flags: int, how: int) -> int:
+    """Return a descriptor whose lock the kernel drops with the process, however it ends."""
+    held = os.open(path, flags, 0o600)
+    try:
+        fcntl.flock(held, how)
+    except BaseException:
+        os.close(held)
+        raise
+    return held
 
 
 def _tree(folder: Path) -> list[Path]:

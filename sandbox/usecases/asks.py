@@ -1,22 +1,12 @@
-"""Asks: who waits for whose yes; accept, refuse, use. Who made one is the use case it belongs to.
+"""Asks: who waits for whose yes; make, show and use them. See `deciding` for the yes or no.
 
-What follows from a yes is the business of its kind: a use case registers it with `on_accept`.
+Who makes one is the use case that it belongs to.
 """
 
-from collections.abc import Callable
 from datetime import timedelta
 
-from sandbox.core.asks import (
-    Ask,
-    AskAction,
-    AskContent,
-    AskDecision,
-    AskKind,
-    AskState,
-    Who,
-    moved,
-)
-from sandbox.core.errors import InvalidInput, NotFound
+from sandbox.core.asks import Ask, AskAction, AskContent, AskState, Who, moved
+from sandbox.core.errors import NotFound
 from sandbox.core.ports import Context, Transaction
 from sandbox.core.text import clean, closest
 from sandbox.core.values import Request, Result, Value
@@ -27,9 +17,6 @@ WAITS = timedelta(days=7)
 NOT_SEPARATED = (
     "Personal home: duties are not separated. Whoever asks can answer; both are on record by name."
 )
-# What follows from a yes, told in a sentence.
-CarriesOut = Callable[[Context, Ask], str]
-_FOLLOWS: dict[AskKind, CarriesOut] = {}
 _LAST = "last-ask"
 
 
@@ -67,35 +54,6 @@ class RequestShowRequest(Request[RequestResult]):
     id: str
 
 
-class RequestAcceptRequest(Request[RequestResult]):
-    """Say yes to one."""
-
-    id: str
-    reason: str
-
-
-class RequestRefuseRequest(Request[RequestResult]):
-    """Say no to one."""
-
-    id: str
-    reason: str
-
-
-def on_accept(kind: AskKind) -> Callable[[CarriesOut], CarriesOut]:
-    """Register the decorated function as what follows from a yes to asks of `kind`.
-
-    It runs before the yes is on record: if it raises, the ask waits on. It may run twice for one
-    ask (a process can end between the two), and then must do no more than once. What it returns
-    is told to people.
-    """
-
-    def register(function: CarriesOut) -> CarriesOut:
-        _FOLLOWS[kind] = function
-        return function
-
-    return register
-
-
 def make_ask(
     context: Context,
     tx: Transaction,
@@ -114,7 +72,7 @@ def make_ask(
         id=f"r{number}",
         content=content,
         subject=subject,
-        asked_by=_who(context),
+        asked_by=caller(context),
         asked_at=now,
         purpose=purpose,
         due=now + waits,
@@ -128,7 +86,7 @@ def make_ask(
 
 def use_ask(context: Context, tx: Transaction, id: str) -> Ask:
     """Write that what was accepted is used, and its event; raises Conflict if it cannot be."""
-    used = moved(_found(tx, id), AskAction.USE, context.now())
+    used = moved(find_ask(tx, id), AskAction.USE, context.now())
     tx.save_ask(used)
     record(context, tx, "ask.used", used.subject, id=used.id, kind=used.kind)
     return used
@@ -148,54 +106,12 @@ def list_asks(context: Context, request: RequestListRequest) -> RequestListResul
 def show_ask(context: Context, request: RequestShowRequest) -> RequestResult:
     """Return one ask; raises NotFound with the nearest."""
     with context.registry.reading() as tx:
-        ask = _found(tx, request.id)
-    return RequestResult(view=_view(context, ask), warnings=_warnings(ask))
+        ask = find_ask(tx, request.id)
+    return told(context, ask)
 
 
-@answers(RequestAcceptRequest)
-def accept(context: Context, request: RequestAcceptRequest) -> RequestResult:
-    """Say yes, and do what follows from it.
-
-    Raises InvalidInput without a reason, NotFound, Conflict when it waits no longer.
-    """
-    decision = _decision(context, request.reason)
-    with context.registry.reading() as tx:
-        ask = _found(tx, request.id)
-    moved(ask, AskAction.ACCEPT, context.now(), decision)
-    follows = _FOLLOWS.get(ask.kind)
-    outcome = follows(context, ask) if follows else ""
-    return _decided(context, ask.id, AskAction.ACCEPT, decision, outcome)
-
-
-@answers(RequestRefuseRequest)
-def refuse(context: Context, request: RequestRefuseRequest) -> RequestResult:
-    """Say no. Raises as `accept` does."""
-    decision = _decision(context, request.reason)
-    return _decided(context, request.id, AskAction.REFUSE, decision, "")
-
-
-def _decided(
-    context: Context, id: str, action: AskAction, decision: AskDecision, outcome: str
-) -> RequestResult:
-    with context.registry.writing() as tx:
-        ask = moved(_found(tx, id), action, context.now(), decision)
-        tx.save_ask(ask)
-        record(
-            context,
-            tx,
-            f"ask.{ask.state}",
-            ask.subject,
-            reason=decision.reason,
-            id=ask.id,
-            kind=ask.kind,
-            asked_by=ask.asked_by.model_dump(),
-            same_person=ask.same_person,
-            outcome=outcome,
-        )
-    return RequestResult(view=_view(context, ask), outcome=outcome, warnings=_warnings(ask))
-
-
-def _found(tx: Transaction, id: str) -> Ask:
+def find_ask(tx: Transaction, id: str) -> Ask:
+    """Return one ask, by its id or its number alone; raises NotFound with the nearest."""
     wanted = id.strip().lower()
     if found := tx.ask(f"r{wanted}" if wanted.isdecimal() else wanted):
         return found
@@ -206,22 +122,20 @@ def _found(tx: Transaction, id: str) -> Ask:
     )
 
 
-def _decision(context: Context, reason: str) -> AskDecision:
-    if not reason.strip():
-        hint = 'Say why: --reason "Numbers of shops only, nobody can be told from them"'
-        raise InvalidInput("There is no reason.", subject="--reason", hint=hint)
-    return AskDecision(by=_who(context), at=context.now(), reason=reason.strip())
+def told(
+    context: Context, ask: Ask, *, outcome: str = "", notes: tuple[str, ...] = ()
+) -> RequestResult:
+    """Return one ask as it is told, with `notes` and what to know of duties here."""
+    warnings = (*notes, NOT_SEPARATED)
+    if ask.same_person:
+        warnings += (f"{ask.asked_by.name} asked and answered.",)
+    return RequestResult(view=_view(context, ask), outcome=outcome, warnings=warnings)
 
 
-def _who(context: Context) -> Who:
+def caller(context: Context) -> Who:
+    """Return who asks or answers now."""
     return Who(name=context.actor.name, identity=context.actor.identity)
 
 
 def _view(context: Context, ask: Ask) -> AskView:
     return AskView(ask=ask, state=ask.state_at(context.now()))
-
-
-def _warnings(ask: Ask) -> tuple[str, ...]:
-    if ask.same_person:
-        return (NOT_SEPARATED, f"{ask.asked_by.name} asked and answered.")
-    return (NOT_SEPARATED,)

@@ -1,21 +1,20 @@
 """Attest and verify: what a snapshot is, signed, and whether its volume still holds just that."""
 
 import base64
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from sandbox.core.archive import regular_files
 from sandbox.core.attestation import PAYLOAD, Envelope, key_name, signed, statement, to_sign
-from sandbox.core.errors import Conflict, NotFound, Unavailable
+from sandbox.core.errors import Conflict, Unavailable
 from sandbox.core.leaks import GateReport
-from sandbox.core.objects import INSTALLATION, ROLE, Container, Mount
+from sandbox.core.objects import INSTALLATION, ROLE, Container, Mount, unstarted
 from sandbox.core.ports import Context
-from sandbox.core.snapshot import Manifest, Snapshot, SnapshotState, check_id
-from sandbox.core.source import Table
-from sandbox.core.text import closest
+from sandbox.core.snapshot import Manifest, Snapshot, SnapshotState, check_id, no_such_snapshot
 from sandbox.core.values import Request, Result
+from sandbox.usecases.carrying import carried
 from sandbox.usecases.desk import answers
-from sandbox.usecases.images import build_missing
 from sandbox.usecases.recording import record
 
 REPLICA_FOLDER = "/replica"
@@ -82,7 +81,7 @@ def verify(context: Context, request: VerifySnapshotRequest) -> VerifySnapshotRe
         context.progress.say("snapshot", "Copying the file out of its volume")
         file = folder / f"{snapshot.source}.duckdb"
         digest = _copied_out(context, snapshot, file)
-        tables = {n: Table.model_validate(t) for n, t in manifest.rules["tables"].items()}
+        tables = manifest.built_by()
         gate = context.reader.judge(
             tables, _canaries(context, snapshot), manifest.gate.relations, file, context.progress
         )
@@ -162,39 +161,31 @@ def _anonymity(manifest: Manifest) -> dict[str, Any] | None:
 
 def carrier(name: str, volume: str, image: str, labels: dict[str, str]) -> Container:
     """Return a container that never runs, through which a snapshot's volume is reached."""
-    return Container(
-        name=name,
-        image=image,
-        labels=labels,
-        user="65534:65534",
-        command=("/bin/true",),
-        memory_mb=16,
-        cpus=0.1,
-        pids=8,
-        mounts=(Mount(volume, REPLICA_FOLDER),),
-    )
+    return unstarted(name, image, labels, "65534:65534", Mount(volume, REPLICA_FOLDER))
 
 
 def _copied_out(context: Context, snapshot: Snapshot, file: Path) -> str:
     """Copy a snapshot's file out of its volume; return its SHA-256."""
-    base = context.catalogue.base_image()
-    build_missing(context, [base])
-    labels = {INSTALLATION: context.registry.installation(), ROLE: "snapshot"}
-    name = _verifier(snapshot)
-    # What a verification that was killed has left is in the way; its folder is ours alone.
-    context.engine.remove("container", name)
-    try:
-        context.engine.create_container(carrier(name, snapshot.volume, base.tag, labels))
+    with reached(context, snapshot, _verifier(snapshot)) as name:
         for found in regular_files(context.engine.fetch(name, REPLICA_FOLDER)):
             if found.path.rpartition("/")[2] == file.name:
                 return context.files.fill(file, found.chunks)
-    finally:
-        context.engine.remove("container", name)
     raise Unavailable(
         "The snapshot's volume does not hold its file.",
         subject=snapshot.id,
-        hint=f"Build another: sandbox snapshot build {snapshot.source}",
+        hint=f"Build another: {snapshot.build_command}",
     )
+
+
+def reached(context: Context, snapshot: Snapshot, name: str) -> AbstractContextManager[str]:
+    """Give the container `name`, through which a snapshot's volume is reached meanwhile."""
+    labels = snapshot_labels(context)
+    return carried(context, lambda image: carrier(name, snapshot.volume, image, labels))
+
+
+def snapshot_labels(context: Context) -> dict[str, str]:
+    """Return the labels of what belongs to a snapshot."""
+    return {INSTALLATION: context.registry.installation(), ROLE: "snapshot"}
 
 
 def sweep_verification(context: Context, snapshot: Snapshot) -> None:
@@ -235,11 +226,7 @@ def find(context: Context, id: str) -> Snapshot:
         snapshot = tx.snapshot(id)
         known = [s.id for s in tx.snapshots()]
     if snapshot is None:
-        raise NotFound(
-            "There is no such snapshot." + closest(id, known),
-            subject=id,
-            hint="See: sandbox snapshot list",
-        )
+        raise no_such_snapshot(id, known)
     return snapshot
 
 
@@ -247,5 +234,5 @@ def _without(snapshot: Snapshot, what: str) -> Conflict:
     return Conflict(
         f"The snapshot has {what}: it is {snapshot.state}, or older than the leak gate.",
         subject=snapshot.id,
-        hint=f"Build another: sandbox snapshot build {snapshot.source}",
+        hint=f"Build another: {snapshot.build_command}",
     )

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from sandbox.core.anatomy import LEASE_FOLDER, Anatomy, container_name, deadline_file, lease_files
+from sandbox.core.anatomy import Anatomy, container_name
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.phases import Action, Provisioning, State
 from sandbox.core.pool import NONE_LEFT, candidates, why_cold
 from sandbox.core.ports import Context, Transaction
 from sandbox.usecases.gateway import join_gateway
-from sandbox.usecases.probing import lab_password, route_to, settle_lab, wait_for_tool
-from sandbox.usecases.replicas import lent_files
+from sandbox.usecases.making import write_lease
+from sandbox.usecases.probing import route_to, settle_lab, wait_for_tool
 from sandbox.usecases.together import together
 from sandbox.usecases.wishes import Resolved
 
@@ -103,18 +103,10 @@ def hand_over(context: Context, sandbox: Sandbox, anatomy: Anatomy, deadline: da
     """
     context.progress.say("up", "Claiming one that is ready")
     together(
-        lambda: _write_lease(context, sandbox, anatomy, deadline),
+        lambda: write_lease(context, sandbox, anatomy, deadline),
         *([lambda: settle_lab(context, sandbox)] if anatomy.lab else []),
         lambda: _open(context, sandbox, anatomy),
     )
-
-
-def _write_lease(context: Context, sandbox: Sandbox, anatomy: Anatomy, deadline: datetime) -> None:
-    password = lab_password(context, sandbox) if anatomy.lab else ""
-    until = deadline_file(deadline, context.reading())
-    files = lease_files(sandbox, anatomy, until, password)
-    files += lent_files(context, sandbox, anatomy)
-    context.engine.put(anatomy.holder.name, LEASE_FOLDER, files)
 
 
 def _open(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:

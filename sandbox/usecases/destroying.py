@@ -211,6 +211,5 @@ def _joined(sandbox: Sandbox, network: str) -> list[str]:
     """Return who was on a network of the sandbox besides its own parts, or as its way out."""
     if network == container_name(sandbox.id, "outside"):
         return [PROXY]
-    shared = sandbox.replica is not None and sandbox.replica.kind == "shared"
-    others = {PROXY: PROXY in sandbox.parts, "shared replica": shared}
+    others = {PROXY: PROXY in sandbox.parts, "shared replica": sandbox.shares_replica}
     return ["gateway", *(name for name, there in others.items() if there)]

@@ -5,26 +5,26 @@ import hashlib
 from pathlib import PurePosixPath
 from typing import Any
 
+from sandbox.core.anatomy import WORK_FOLDER
 from sandbox.core.asks import ExportAsk
 from sandbox.core.crossing import Format, Seen, token_forms
 from sandbox.core.errors import InvalidInput, NotFound, SandboxError
-from sandbox.core.judged_crossing import ExportInput, strictest_label
+from sandbox.core.judged_crossing import ExportInput
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.policy import Decision
 from sandbox.core.ports import Context
-from sandbox.core.snapshot import Snapshot
 from sandbox.core.text import clean
 from sandbox.core.values import Request, Result
 from sandbox.usecases.approving import approved, reasons
 from sandbox.usecases.asks import use_ask
 from sandbox.usecases.desk import answers
 from sandbox.usecases.inside import ask_inside
-from sandbox.usecases.recording import record
+from sandbox.usecases.recording import record, snapshots_of
 from sandbox.usecases.sandboxes import running
 from sandbox.usecases.wishes import judge
 
 EXPORT_LIMIT = 32 * 1024 * 1024
-_WORK = PurePosixPath("/work")
+_WORK = PurePosixPath(WORK_FOLDER)
 
 
 class ExportResult(Result):
@@ -60,31 +60,22 @@ def export(context: Context, request: ExportRequest) -> ExportResult:
     Raises Denied where they do not, NotFound for what is not there, InvalidInput for what is too
     large, or no table of the lab and no file below /work.
     """
-    sandbox = running(context, request.name)
+    sandbox, purpose = running(context, request.name), request.purpose.strip()
     what, question = _question(request)
     name, content = _fetched(context, request, question)
     snapshots = snapshots_of(context, sandbox)
     context.progress.say("export", f"Looking at {len(content):,} bytes")
     seen = context.border.look(name, content, token_forms(snapshots), leaving=True)
     document = ExportInput.of(
-        sandbox,
-        seen,
-        snapshots,
-        what=what,
-        person=context.actor.name,
-        purpose=request.purpose.strip(),
+        sandbox, seen, snapshots, what=what, person=context.actor.name, purpose=purpose
     )
     decision = judge(context, "export", document.as_document())
     asked = _content(sandbox, seen, document, decision)
+    denied = "sandbox.export-denied"
     allowed_by = approved(
-        context,
-        decision,
-        asked,
-        subject=sandbox.name,
-        purpose=request.purpose.strip(),
-        denied="sandbox.export-denied",
+        context, decision, asked, subject=sandbox.name, purpose=purpose, denied=denied
     )
-    _record(context, request, asked, decision, allowed_by)
+    _record(context, sandbox, purpose, asked, decision, allowed_by)
     context.progress.output("file", seen.leaves)
     return ExportResult(
         name=sandbox.name,
@@ -93,17 +84,11 @@ def export(context: Context, request: ExportRequest) -> ExportResult:
         rows=asked.rows,
         bytes=asked.bytes,
         sha256=asked.digest,
-        label=strictest_label(snapshots),
+        label=document.label,
         data_class=asked.data_class,
         decision=decision,
         request=allowed_by,
     )
-
-
-def snapshots_of(context: Context, sandbox: Sandbox) -> tuple[Snapshot | None, ...]:
-    """Return the snapshots that a sandbox sees, and those that it saw before a reset."""
-    with context.registry.reading() as tx:
-        return tuple(map(tx.snapshot, (*sandbox.former, sandbox.spec.snapshot)))
 
 
 def _question(request: ExportRequest) -> tuple[str, dict[str, Any]]:
@@ -161,7 +146,7 @@ def _content(sandbox: Sandbox, seen: Seen, document: ExportInput, decision: Deci
         what=document.what,
         digest=hashlib.sha256(seen.leaves).hexdigest(),
         rows=seen.rows if seen.tabular else None,
-        bytes=len(seen.leaves),
+        bytes=document.bytes,
         data_class=document.data_class,
         columns=seen.columns,
         **reasons(decision),
@@ -170,7 +155,12 @@ def _content(sandbox: Sandbox, seen: Seen, document: ExportInput, decision: Deci
 
 
 def _record(
-    context: Context, request: ExportRequest, asked: ExportAsk, decision: Decision, ask: str
+    context: Context,
+    sandbox: Sandbox,
+    purpose: str,
+    asked: ExportAsk,
+    decision: Decision,
+    ask: str,
 ) -> None:
     """Write that it leaves, and that the yes it needed is used; both or nothing."""
     with context.registry.writing() as tx:
@@ -180,8 +170,8 @@ def _record(
             context,
             tx,
             "sandbox.exported",
-            request.name,
-            reason=request.purpose.strip(),
+            sandbox.name,
+            reason=purpose,
             **asked.model_dump(mode="json", exclude={"kind"}),
             request=ask,
             decision=decision.model_dump(mode="json"),

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
+from sandbox.core.anatomy import container_name
 from sandbox.core.disk import MB
 from sandbox.core.errors import Conflict, SandboxError, Unavailable
 from sandbox.core.lifecycle import Sandbox
@@ -68,9 +69,9 @@ def lend_replica(context: Context, resolved: Resolved, sandbox: Sandbox) -> Sand
         use = ReplicaUse(kind=kind, login=login)
         lent = current.model_copy(update={"replica": use, "parts": parts})
         tx.save_sandbox(lent)
-        for part in own if REPLICA not in current.parts else ():  # a reset lends it anew
-            tx.journal(sandbox.id, "volume", f"sandbox-{sandbox.id}-{part}")
-            tx.journal(sandbox.id, "container", f"sandbox-{sandbox.id}-{part}")
+        if own and REPLICA not in current.parts:  # a reset lends it anew
+            tx.journal(sandbox.id, "volume", container_name(sandbox.id, REPLICA))
+            tx.journal(sandbox.id, "container", container_name(sandbox.id, REPLICA))
     return lent
 
 
@@ -129,7 +130,7 @@ def _as_kind(noted: str) -> ReplicaKind:
 
 def _login(tx: Transaction, snapshot: Snapshot, sandbox: Sandbox) -> int:
     """Return a login of the snapshot's shared server that no other sandbox has."""
-    others = [s for s in shared_users(tx, frozenset({snapshot.id})) if s.id != sandbox.id]
+    others = [s for s in shared_users(tx, snapshot.id) if s.id != sandbox.id]
     login = free_login(s.replica.login for s in others if s.replica)
     if login is None:
         raise Conflict(
@@ -191,6 +192,7 @@ def _told(context: Context, snapshot: Snapshot, cluster: Cluster, manifest: Mani
     said: list[bytes] = []
 
     def follow(stream: str, chunk: bytes) -> None:
+        """Take what it says, and say which table is done."""
         said.append(chunk)
         done = [line["table"] for line in _lines(b"".join(said)) if "table" in line]
         last = clean(str(done[-1])) if done else "starting"

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 
 from sandbox.core.addressing import gateway_beside
+from sandbox.core.anatomy import network_name
 from sandbox.core.errors import SandboxError, Unavailable
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import SANDBOX
@@ -62,7 +63,7 @@ def joins_owed(tx: Transaction) -> bool:
 def join_gateway(context: Context, sandbox: Sandbox) -> None:
     """Join the gateway anew to the network of `sandbox`, and open its route."""
     assert sandbox.endpoint is not None
-    network, gateway = f"sandbox-{sandbox.id}", context.gateway.container
+    network, gateway = network_name(sandbox.id), context.gateway.container
     context.engine.disconnect(network, gateway)
     context.engine.connect(network, gateway, gateway_beside(sandbox.endpoint.address))
     context.gateway.open(route_to(context, sandbox, sandbox.endpoint))

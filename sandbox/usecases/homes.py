@@ -1,13 +1,13 @@
 """The home itself: init, doctor, uninstall."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Literal
 
 from pydantic import Field
 
-from sandbox.core.clock import Reading
 from sandbox.core.disk import MB
 from sandbox.core.errors import Conflict, SandboxError
 from sandbox.core.lease import spoken
@@ -122,11 +122,7 @@ def doctor(context: Context, request: DoctorRequest) -> DoctorResult:
             *checks,
             *_home(context),
             _registry(context),
-            *_data(context),
-            *_reaper(context),
-            *_line(context),
-            *(_pool(context) if works else ()),
-            *_clock(context),
+            *_on_record(context, pool=works),
             _duties(),
         )
     )
@@ -305,19 +301,16 @@ def _registry(context: Context) -> Check:
         return Check(name="registry", status="fail", said=error.message, fix=error.hint)
 
 
-def _data(context: Context) -> list[Check]:
-    try:
-        return data_checks(context)
-    except SandboxError:
-        return []  # the registry's own line tells why
+def _on_record(context: Context, *, pool: bool) -> Iterator[Check]:
+    """Yield what can be told from the registry; where it cannot be read, its own line says why."""
+    for look in (data_checks, _reaper, _line, *((_pool,) if pool else ()), _clock):
+        with suppress(SandboxError):
+            yield from look(context)
 
 
 def _reaper(context: Context) -> list[Check]:
     """Say whether anybody settles what ends, as the schedule of `reap --install` does."""
-    try:
-        run = last_run(context)
-    except SandboxError:
-        return []  # the registry's own line tells why
+    run = last_run(context)
     if run is None:
         said, ago = "nothing has ever been settled here", None
     else:
@@ -333,11 +326,8 @@ def _reaper(context: Context) -> list[Check]:
 
 
 def _line(context: Context) -> list[Check]:
-    try:
-        with context.registry.reading() as tx:
-            stopped = stopped_line(tx)
-    except SandboxError:
-        return []  # the registry's own line tells why
+    with context.registry.reading() as tx:
+        stopped = stopped_line(tx)
     if stopped is None:
         return []
     said = f"stopped by {stopped.by}: {stopped.reason}"
@@ -345,11 +335,7 @@ def _line(context: Context) -> list[Check]:
 
 
 def _pool(context: Context) -> list[Check]:
-    try:
-        states = pool_states(context)
-    except SandboxError:
-        return []  # the registry's own line tells why
-    return [_pool_of(state) for state in states]
+    return [_pool_of(state) for state in pool_states(context)]
 
 
 def _pool_of(state: PoolState) -> Check:
@@ -363,17 +349,11 @@ def _pool_of(state: PoolState) -> Check:
 
 
 def _clock(context: Context) -> list[Check]:
-    try:
-        return [_time(context.reading())]
-    except SandboxError:
-        return []  # the last reading is in the registry, whose own line tells why
-
-
-def _time(reading: Reading) -> Check:
     """Say whether the wall clock shows the time that leases go by (see core/clock.py)."""
+    reading = context.reading()
     shown = f"{reading.wall + reading.ahead:%Y-%m-%d %H:%M} UTC"
     if not reading.ahead:
-        return Check(name="clock", status="ok", said=shown)
+        return [Check(name="clock", status="ok", said=shown)]
     back = reading.ahead < timedelta()
     off = f"{spoken(abs(reading.ahead))} {'behind' if back else 'ahead of'}"
     after = (
@@ -381,13 +361,10 @@ def _time(reading: Reading) -> Check:
         if back
         else "If it was wrong before, it is believed after the next start of the machine."
     )
-    return Check(
-        name="clock",
-        status="warn",
-        said=f"it shows {shown}, {off} the time that has passed; "
-        f"leases go by {reading.wall:%Y-%m-%d %H:%M} UTC",
-        fix=f"Set the machine's clock right. {after}",
-    )
+    said = f"it shows {shown}, {off} the time that has passed; "
+    said += f"leases go by {reading.wall:%Y-%m-%d %H:%M} UTC"
+    fix = f"Set the machine's clock right. {after}"
+    return [Check(name="clock", status="warn", said=said, fix=fix)]
 
 
 def _duties() -> Check:

@@ -20,6 +20,7 @@ from sandbox.core.idle import (
     judge_idle,
 )
 from sandbox.core.lifecycle import Sandbox
+from sandbox.core.objects import as_user
 from sandbox.core.phases import State
 from sandbox.core.policy import Decision
 from sandbox.core.ports import Context, Transaction
@@ -200,6 +201,6 @@ def _lab_work(context: Context, sandbox: Sandbox) -> float | None:
     command = (*PSQL, "-A", "-t", "-c", LAB_WORK)
     with suppress(SandboxError, ValueError):
         lab = container_name(sandbox.id, "lab")
-        ran = context.engine.run(lab, command, user=f"{LAB_UID}:{LAB_UID}")
+        ran = context.engine.run(lab, command, user=as_user(LAB_UID))
         return float(ran.out) if ran.code == 0 else None
     return None

@@ -22,15 +22,14 @@ from sandbox.core.lifecycle import Sandbox
 from sandbox.core.policy import Decision
 from sandbox.core.ports import Context
 from sandbox.core.snapshot import Manifest, Snapshot
-from sandbox.core.source import Column, Table
+from sandbox.core.source import Column
 from sandbox.core.text import clean
 from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.approving import approved, reasons
 from sandbox.usecases.asks import use_ask
 from sandbox.usecases.desk import answers
-from sandbox.usecases.exporting import snapshots_of
 from sandbox.usecases.inside import ask_inside
-from sandbox.usecases.recording import record
+from sandbox.usecases.recording import record, snapshots_of
 from sandbox.usecases.sandboxes import running
 from sandbox.usecases.wishes import judge
 
@@ -85,8 +84,12 @@ class ImportRequest(Request[ImportResult]):
 
 
 class _Cargo(Value):
-    """A file on its way in: what of it reaches the lab, and what was seen in that."""
+    """A file on its way in: what of it reaches the lab, and what was seen in that.
 
+    `digest` is the SHA-256 of the file as it came.
+    """
+
+    digest: str
     content: bytes
     seen: Seen
     match: Match | None = None
@@ -143,16 +146,17 @@ def _looked_at(context: Context, request: ImportRequest, sandbox: Sandbox) -> _C
     """Return the file as it would reach the lab, one column masked where that is asked for."""
     snapshots = snapshots_of(context, sandbox)
     forms, name = token_forms(snapshots), f"{PurePath(request.file).stem}.csv"
+    digest = hashlib.sha256(request.content).hexdigest()
     context.progress.say("import", f"Looking at {len(request.content):,} bytes")
     if not request.match:
         seen = context.border.look(name, request.content, forms)
         if seen.format == "unknown":
             raise _unreadable(request)
-        return _Cargo(content=request.content, seen=seen)
+        return _Cargo(digest=digest, content=request.content, seen=seen)
     match, masked = _masked(context, request, snapshots[-1])
     seen = context.border.look(name, masked.content, forms)
     named_column(match.file_column, seen.columns, request.file)
-    return _Cargo(content=masked.content, seen=seen, match=match, masked=masked)
+    return _Cargo(digest=digest, content=masked.content, seen=seen, match=match, masked=masked)
 
 
 def _masked(
@@ -188,10 +192,9 @@ def _manifest(context: Context, snapshot: Snapshot | None) -> Manifest:
 
 def _rule(manifest: Manifest, match: Match) -> Column:
     """Return how the snapshot's column was masked; raises InvalidInput with the nearest name."""
-    tables = manifest.rules.get("tables", {})
     named_column(match.table, [table.name for table in manifest.tables], match.core_column)
-    table = Table.model_validate(tables[match.table])
-    return table.columns[named_column(match.column, table.columns, match.core_column)]
+    columns = manifest.built_by()[match.table].columns
+    return columns[named_column(match.column, columns, match.core_column)]
 
 
 def _unreadable(request: ImportRequest) -> InvalidInput:
@@ -216,7 +219,7 @@ def _approved(
     content = MatchAsk(
         sandbox=sandbox.id,
         file=clean(request.file),
-        digest=hashlib.sha256(request.content).hexdigest(),
+        digest=cargo.digest,
         rows=cargo.seen.rows,
         column=match.core_column if match else "",
         file_column=match.file_column if match else "",
@@ -287,7 +290,7 @@ def _record(
             rows=answer["rows"],
             file=clean(request.file),
             bytes=len(request.content),
-            sha256=hashlib.sha256(request.content).hexdigest(),
+            sha256=cargo.digest,
             matched=matched.model_dump(mode="json") if matched else None,
             decision=decision.model_dump(mode="json"),
         )

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 
 from sandbox.core.anatomy import (
     KEEPER,
@@ -33,13 +34,13 @@ from sandbox.core.keeping import (
     why_not,
 )
 from sandbox.core.lifecycle import Sandbox
-from sandbox.core.objects import BigFile, File, Mount, Owned
+from sandbox.core.objects import BigFile, File, Mount, Owned, as_user
 from sandbox.core.phases import State
 from sandbox.core.ports import Context
 from sandbox.core.sealing import Seal
 from sandbox.core.text import clean
-from sandbox.usecases.images import build_missing
-from sandbox.usecases.recording import record
+from sandbox.usecases.carrying import carried
+from sandbox.usecases.recording import record, snapshots_of
 from sandbox.usecases.starting import write_deadline
 from sandbox.usecases.waiting import alone_within
 
@@ -72,9 +73,7 @@ def keep(context: Context, sandbox: Sandbox, *, wanted: bool) -> Outcome:
 
     Raises Unavailable when there should be one and it cannot be made; nothing of it stays then.
     """
-    with context.registry.reading() as tx:
-        seen = (*sandbox.former, sandbox.spec.snapshot)
-        data_class = highest_class(*(tx.snapshot(each) for each in seen))
+    data_class = highest_class(*snapshots_of(context, sandbox))
     why = why_not(sandbox, data_class, wanted=wanted)
     if why:
         return Outcome(not_kept=why)
@@ -235,7 +234,7 @@ def _pack_lab(context: Context, sandbox: Sandbox, found: list[Owned], pack: _Pac
 def _pack_dump(context: Context, lab: str, pack: _Pack) -> None:
     """Add what `pg_dump` writes, in numbered pieces: its length is not known before its end."""
     dump, command = _Dump(pack), ("/bin/sh", "-c", _DUMP)
-    ran = context.engine.run(lab, command, user=f"{LAB_UID}:{LAB_UID}", output=dump.take)
+    ran = context.engine.run(lab, command, user=as_user(LAB_UID), output=dump.take)
     if ran.code:
         said = dump.complaint.decode(errors="replace")
         said = " ".join(clean(said, keep_newlines=True).split())
@@ -296,17 +295,11 @@ def _carrier(
     context: Context, sandbox: Sandbox, part: str, folder: str, found: list[Owned]
 ) -> Iterator[str | None]:
     """Give a container, never started, through which a volume without one is read; or None."""
-    volume, name = container_name(sandbox.id, part), container_name(sandbox.id, KEEPER)
+    volume = container_name(sandbox.id, part)
     if ("volume", volume) not in {(o.kind, o.name) for o in found}:
         yield None
         return
-    base = context.catalogue.base_image()
-    build_missing(context, [base])
     mount, installation = Mount(volume, folder, read_only=True), context.registry.installation()
-    context.engine.remove("container", name)
-    try:
-        keeper = never_started(installation, sandbox.id, KEEPER, base.tag, mount)
-        context.engine.create_container(keeper)
+    made_of = partial(never_started, installation, sandbox.id, KEEPER, mount=mount)
+    with carried(context, made_of) as name:
         yield name
-    finally:
-        context.engine.remove("container", name)

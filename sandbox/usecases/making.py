@@ -1,7 +1,7 @@
 """Making a sandbox's parts in the engine, starting them, proving that they hold; and unmaking."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from sandbox.core.addressing import first_free
@@ -106,6 +106,15 @@ def make(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
     )
 
 
+def write_lease(context: Context, sandbox: Sandbox, anatomy: Anatomy, deadline: datetime) -> None:
+    """Write all that its containers find in /run/sandbox; its guards go by `deadline`."""
+    password = lab_password(context, sandbox) if anatomy.lab else ""
+    until = deadline_file(deadline, context.reading())
+    files = lease_files(sandbox, anatomy, until, password)
+    files += [*files_for_proxy(context, sandbox, anatomy), *lent_files(context, sandbox, anatomy)]
+    context.engine.put(anatomy.holder.name, LEASE_FOLDER, files)
+
+
 def unmake(context: Context, sandbox: Sandbox, error: BaseException) -> None:
     """Remove what was made of a sandbox that `error` ended on its way, and write it as failed.
 
@@ -154,12 +163,7 @@ def _make_volumes(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
     for name, labels in anatomy.volumes.items():
         context.engine.create_volume(name, labels)
     context.engine.create_container(anatomy.holder)
-    allowance = context.now() + PROVISIONING_ALLOWANCE
-    password = lab_password(context, sandbox) if anatomy.lab else ""
-    deadline = deadline_file(allowance, context.reading())
-    files = lease_files(sandbox, anatomy, deadline, password)
-    files += [*files_for_proxy(context, sandbox, anatomy), *lent_files(context, sandbox, anatomy)]
-    context.engine.put(anatomy.holder.name, LEASE_FOLDER, files)
+    write_lease(context, sandbox, anatomy, context.now() + PROVISIONING_ALLOWANCE)
 
 
 def _join_gateway(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:

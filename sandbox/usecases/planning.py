@@ -3,7 +3,7 @@
 import statistics
 from typing import Literal
 
-from sandbox.core.anatomy import LAB_SEED_MB, PROXY
+from sandbox.core.anatomy import LAB_SEED_MB
 from sandbox.core.disk import Room
 from sandbox.core.errors import Conflict, SandboxError, Unavailable
 from sandbox.core.freshness import Freshness, freshness
@@ -12,10 +12,9 @@ from sandbox.core.lifecycle import Spec
 from sandbox.core.policy import Decision
 from sandbox.core.pool import CLAIMED
 from sandbox.core.ports import Context, Transaction
-from sandbox.core.replica import REPLICA, PostgresForecast
+from sandbox.core.replica import PostgresForecast
 from sandbox.core.resolving import Wish
 from sandbox.core.snapshot import Snapshot
-from sandbox.core.template import PROXY_LIMITS, REPLICA_LIMITS
 from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.claiming import Offer, look_into_pool, running
 from sandbox.usecases.desk import answers
@@ -143,23 +142,16 @@ def _no_room(context: Context, room: Room, resolved: Resolved, offer: Offer) -> 
 
 
 def _planned_containers(resolved: Resolved, to_build: set[str]) -> tuple[PlannedContainer, ...]:
-    services, images = resolved.template.services, resolved.images
-    parts = [(name, images.services[name], s.limits) for name, s in services.items()]
-    if resolved.template.lab and images.lab:
-        parts.append(("lab", images.lab, resolved.template.lab))
-    if images.proxy:
-        parts.append((PROXY, images.proxy, PROXY_LIMITS))
-    if images.replica:
-        parts.append((REPLICA, images.replica, REPLICA_LIMITS))
+    images = resolved.images.parts()
     return tuple(
         PlannedContainer(
             part=name,
-            image=image.tag,
-            built=image.tag not in to_build,
+            image=images[name].tag,
+            built=images[name].tag not in to_build,
             memory_mb=limits.memory_mb,
             cpus=limits.cpus,
         )
-        for name, image, limits in parts
+        for name, limits in resolved.template.limits().items()
     )
 
 

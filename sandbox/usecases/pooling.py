@@ -4,7 +4,6 @@ The reaper does both. One that is made ahead is made like any other, and proven;
 closed, and it waits. What cuts this off leaves what the reaper settles.
 """
 
-from sandbox.core.addressing import overlapped
 from sandbox.core.errors import InvalidInput, SandboxError, Unavailable
 from sandbox.core.freshness import check_fresh, why_too_old
 from sandbox.core.headroom import forecast
@@ -20,6 +19,7 @@ from sandbox.core.resolving import Wish
 from sandbox.core.values import Value
 from sandbox.usecases.destroying import end
 from sandbox.usecases.disk import check_room, look_at_room
+from sandbox.usecases.egress import subnets_of_others
 from sandbox.usecases.filling import lend_replica
 from sandbox.usecases.gateway import ensure_gateway
 from sandbox.usecases.images import build_missing
@@ -57,21 +57,15 @@ def look_at_pool(context: Context) -> Pool:
 
 
 def _want(context: Context, template: str, count: int) -> Want:
+    pattern, too_old, now = None, "", context.now()
     try:
         resolved = _resolved(context, template, "pool")
+        pattern = resolved.pattern()
+        too_old = why_too_old(resolved.snapshot, resolved.max_age, now)
+        check_fresh(resolved.snapshot, resolved.max_age, now)
     except SandboxError as error:
-        return Want(template, count, None, _told(error))
-    snapshot, max_age = resolved.snapshot, resolved.max_age
-    try:
-        check_fresh(snapshot, max_age, context.now())
-    except SandboxError as error:
-        too_old = why_too_old(snapshot, max_age, context.now())
-        return Want(template, count, resolved.pattern(), _told(error), too_old)
-    return Want(template, count, resolved.pattern())
-
-
-def _told(error: SandboxError) -> str:
-    return f"{error.message} {error.hint}".strip()
+        return Want(template, count, pattern, f"{error.message} {error.hint}".strip(), too_old)
+    return Want(template, count, pattern)
 
 
 def pool_states(context: Context) -> tuple[PoolState, ...]:
@@ -139,7 +133,7 @@ def _resolved(context: Context, template: str, name: str) -> Resolved:
 def _reserve(context: Context, resolved: Resolved, new_id: str) -> Sandbox | None:
     """Write it as provisioning, with its place and journal; None if the pool is full by now."""
     foreign, room = together(
-        lambda: overlapped(context.settings.network.range, context.engine.subnets()),
+        lambda: subnets_of_others(context, egress=bool(resolved.spec.egress)),
         lambda: look_at_room(context),
     )
     template = resolved.template

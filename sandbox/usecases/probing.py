@@ -10,25 +10,21 @@ from typing import Any
 from sandbox.core.anatomy import LAB_UID, PYTHON, Anatomy, confined, container_name
 from sandbox.core.errors import Unavailable
 from sandbox.core.lifecycle import Endpoint, Sandbox
-from sandbox.core.objects import Ran, Route
+from sandbox.core.objects import Ran, Route, as_user
 from sandbox.core.ports import Context
 from sandbox.core.replica import DATABASE, SERVER_UID
 from sandbox.core.template import Template
 from sandbox.core.text import clean
 from sandbox.usecases.together import together
 
-_LAB_SECONDS = 60.0
-PSQL = (
+_POSTGRES_SECONDS = 60.0
+_PSQL = (
     "/usr/lib/postgresql/15/bin/psql",
     *("-X", "-q", "-v", "ON_ERROR_STOP=1"),
-    *("-h", "/tmp", "-U", "postgres", "-d", "lab"),  # noqa: S108 - the lab's own tmpfs
+    *("-h", "/tmp", "-U", "postgres", "-d"),  # noqa: S108 - the server's own tmpfs
 )
-
-_ASK_STANDBY = (
-    "/usr/lib/postgresql/15/bin/psql",
-    *("-X", "-q", "-A", "-t", "-h", "/tmp", "-U", "postgres", "-d", DATABASE),  # noqa: S108
-    *("-c", "SELECT pg_is_in_recovery(), pg_reload_conf()"),
-)
+PSQL = (*_PSQL, "lab")
+_ASK_STANDBY = (*_PSQL, DATABASE, "-A", "-t", "-c", "SELECT pg_is_in_recovery(), pg_reload_conf()")
 
 
 def wait_for_tool(context: Context, sandbox: Sandbox, endpoint: Endpoint) -> None:
@@ -61,10 +57,11 @@ def settle_lab(context: Context, sandbox: Sandbox) -> None:
     script = f"\\set password '{password}'\nALTER ROLE lab PASSWORD :'password';\n".encode()
 
     def set_password() -> bool:
-        ran = context.engine.run(lab, PSQL, user=f"{LAB_UID}:{LAB_UID}", stdin=script)
+        """Try it once."""
+        ran = context.engine.run(lab, PSQL, user=as_user(LAB_UID), stdin=script)
         return ran.code == 0
 
-    _poll(context, lab, _LAB_SECONDS, set_password)
+    _poll(context, lab, _POSTGRES_SECONDS, set_password)
 
 
 def settle_replica(context: Context, container: str) -> None:
@@ -75,12 +72,14 @@ def settle_replica(context: Context, container: str) -> None:
     """
 
     def stands_by() -> bool:
-        ran = context.engine.run(container, _ASK_STANDBY, user=f"{SERVER_UID}:{SERVER_UID}")
-        if ran.code == 0 and ran.out.strip() not in (b"", b"t|t"):
+        """Ask it once; by this it also reads its rules again."""
+        ran = context.engine.run(container, _ASK_STANDBY, user=as_user(SERVER_UID))
+        said = ran.out.strip() if ran.code == 0 else b""
+        if said not in (b"", b"t|t"):
             raise Unavailable("The PostgreSQL replica can be written.", subject=container)
-        return ran.code == 0
+        return bool(said)
 
-    _poll(context, container, _LAB_SECONDS, stands_by)
+    _poll(context, container, _POSTGRES_SECONDS, stands_by)
 
 
 def attack(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:

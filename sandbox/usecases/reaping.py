@@ -112,14 +112,18 @@ def reap(context: Context, request: ReapRequest) -> ReapResult:
         make_way(context)
     _check_home(context)
     seen = look(context)
-    _check_engine(context, seen)
+    _check_engine(seen)
     if request.apply:
         stop_writers(context, seen)
     seen, unmeasured = measured(context, seen)
     known = idling.uses(context, seen.sandboxes)
-    seen = replace(seen, idle=idling.due(context, seen.sandboxes, known))
-    seen = replace(seen, pool=pooling.look_at_pool(context), surplus=surplus(context))
-    seen = replace(seen, replicas=tidying.look_at_replicas(context, seen))
+    seen = replace(
+        seen,
+        idle=idling.due(context, seen.sandboxes, known),
+        pool=pooling.look_at_pool(context),
+        surplus=surplus(context),
+        replicas=tidying.look_at_replicas(context, seen),
+    )
     found = chores(seen, context.settings.reaper.orphan_grace)
     if not request.apply:
         planned = (_became(chore, "to do") for chore in found)
@@ -200,7 +204,7 @@ def _check_home(context: Context) -> None:
         )
 
 
-def _check_engine(context: Context, seen: Seen) -> None:
+def _check_engine(seen: Seen) -> None:
     if another_engine(seen):
         raise Conflict(
             "The engine holds nothing of this installation, though sandboxes are on record; "

@@ -9,6 +9,7 @@ from sandbox.core.errors import Conflict, SandboxError
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.phases import Action, Failed, State
 from sandbox.core.ports import Actor, Context, Registry, Transaction
+from sandbox.core.snapshot import Snapshot
 from sandbox.core.text import clean
 
 _CLOCK = "clock"
@@ -32,6 +33,12 @@ def still(tx: Transaction, sandbox: Sandbox) -> Sandbox:
     if current := now_of(tx, sandbox):
         return current
     raise Conflict("The sandbox was taken away just now.", subject=sandbox.name)
+
+
+def snapshots_of(context: Context, sandbox: Sandbox) -> tuple[Snapshot | None, ...]:
+    """Return the snapshots that a sandbox saw before a reset, and last the one that it sees."""
+    with context.registry.reading() as tx:
+        return tuple(map(tx.snapshot, (*sandbox.former, sandbox.spec.snapshot)))
 
 
 def committed(context: Context, sandbox: Sandbox, state: State) -> bool:

@@ -6,7 +6,7 @@ Filling is in filling.py. Whoever starts, joins or removes a shared server holds
 from contextlib import AbstractContextManager, suppress
 
 from sandbox.core.addressing import replica_beside
-from sandbox.core.anatomy import TOOL_UID, Anatomy, container_name
+from sandbox.core.anatomy import TOOL_UID, Anatomy, container_name, network_name
 from sandbox.core.errors import SandboxError, Unavailable
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import File
@@ -92,24 +92,25 @@ def serve_replica(context: Context, sandbox: Sandbox) -> None:
     """
     if sandbox.replica is None:
         return
-    if sandbox.replica.kind == "clone":
+    if not sandbox.shares_replica:
         own = container_name(sandbox.id, REPLICA)
         context.engine.start(own)
         settle_replica(context, own)
         return
     context.progress.say("up", "Joining the shared PostgreSQL replica")
-    cluster = cluster_of(context, _snapshot(context, sandbox))
+    snapshot = _snapshot(context, sandbox)
+    cluster = cluster_of(context, snapshot)
     with alone_with_cluster(context, cluster):
         _have_server(context, cluster)
-        _join(context, cluster, sandbox)
-        _admit(context, cluster)
+        _join(context, cluster.server, sandbox)
+        _admit(context, cluster.server, snapshot.id)
 
 
 def leave_replica(context: Context, sandbox: Sandbox) -> None:
     """Take the shared server off the network of a sandbox; gone already is success."""
-    if sandbox.replica is not None and sandbox.replica.kind == "shared":
+    if sandbox.shares_replica:
         server = cluster_of(context, _snapshot(context, sandbox)).server
-        context.engine.disconnect(f"sandbox-{sandbox.id}", server)
+        context.engine.disconnect(network_name(sandbox.id), server)
 
 
 def drop_unused(context: Context, sandbox: Sandbox) -> None:
@@ -117,11 +118,11 @@ def drop_unused(context: Context, sandbox: Sandbox) -> None:
 
     What cannot be removed now, the reaper removes.
     """
-    if sandbox.replica is None or sandbox.replica.kind != "shared":
+    if not sandbox.shares_replica:
         return
     cluster = cluster_of(context, _snapshot(context, sandbox))
     with suppress(SandboxError), context.files.alone_with(cluster.lock) as alone:
-        if alone and not _users(context, cluster):
+        if alone and not _users(context, sandbox.spec.snapshot):
             context.engine.remove("container", cluster.server)
 
 
@@ -139,10 +140,13 @@ def mend_server(context: Context, lock: str, why: str) -> None:
 
     Raises Unavailable naming those that cannot be joined.
     """
-    cluster = next(c for c in _clusters(context) if c.lock == lock)
+    with context.registry.reading() as tx:
+        snapshot = next(s for s in tx.snapshots() if cluster_of(context, s).lock == lock)
+    cluster = cluster_of(context, snapshot)
     _have_server(context, cluster)
-    left = [s.name for s in _users(context, cluster) if not _joined(context, cluster, s)]
-    _admit(context, cluster)
+    users = _users(context, snapshot.id)
+    left = [s.name for s in users if not _joined(context, cluster.server, s)]
+    _admit(context, cluster.server, snapshot.id)
     with context.registry.writing() as tx:
         record(context, tx, "replica.mended", cluster.server, reason=why)
     if left:
@@ -161,32 +165,15 @@ def remove_cluster(context: Context, snapshot: Snapshot) -> None:
     context.engine.remove("volume", cluster.volume)
 
 
-def shared_users(tx: Transaction, snapshot_ids: frozenset[str]) -> list[Sandbox]:
-    """Return the sandboxes that read one of these snapshots from a shared server."""
-    return [
-        s
-        for s in tx.sandboxes(LIVE)
-        if s.replica and s.replica.kind == "shared" and s.spec.snapshot in snapshot_ids
-    ]
+def shared_users(tx: Transaction, snapshot_id: str) -> list[Sandbox]:
+    """Return the sandboxes that read this snapshot from its shared server."""
+    live = tx.sandboxes(LIVE)
+    return [s for s in live if s.shares_replica and s.spec.snapshot == snapshot_id]
 
 
-def served_volumes(tx: Transaction) -> list[str]:
-    """Return the volumes of the snapshots whose shared server some sandbox uses."""
-    snapshots = tx.snapshots()
-    users = shared_users(tx, frozenset(s.id for s in snapshots))
-    needed = {s.spec.snapshot for s in users}
-    return [s.volume for s in snapshots if s.id in needed]
-
-
-def _clusters(context: Context) -> list[Cluster]:
+def _users(context: Context, snapshot_id: str) -> list[Sandbox]:
     with context.registry.reading() as tx:
-        return [cluster_of(context, snapshot) for snapshot in tx.snapshots()]
-
-
-def _users(context: Context, cluster: Cluster) -> list[Sandbox]:
-    with context.registry.reading() as tx:
-        ids = frozenset(s.id for s in tx.snapshots() if s.volume == cluster.snapshot_volume)
-        return shared_users(tx, ids)
+        return shared_users(tx, snapshot_id)
 
 
 def _snapshot(context: Context, sandbox: Sandbox) -> Snapshot:
@@ -197,10 +184,9 @@ def _snapshot(context: Context, sandbox: Sandbox) -> Snapshot:
 
 
 def _have_server(context: Context, cluster: Cluster) -> None:
-    image = context.catalogue.replica_image()
-    running = context.engine.running_image(cluster.server)
-    if running is not None:
+    if context.engine.is_running(cluster.server):
         return
+    image = context.catalogue.replica_image()
     build_missing(context, [*image.needs, image])
     own = home_network(cluster.installation)
     found = context.engine.owned(cluster.installation)
@@ -212,24 +198,24 @@ def _have_server(context: Context, cluster: Cluster) -> None:
     context.engine.start(cluster.server)
 
 
-def _join(context: Context, cluster: Cluster, sandbox: Sandbox) -> None:
+def _join(context: Context, server: str, sandbox: Sandbox) -> None:
     assert sandbox.endpoint is not None
-    network, address = f"sandbox-{sandbox.id}", replica_beside(sandbox.endpoint.address)
-    context.engine.disconnect(network, cluster.server)
-    context.engine.connect(network, cluster.server, address)
+    network, address = network_name(sandbox.id), replica_beside(sandbox.endpoint.address)
+    context.engine.disconnect(network, server)
+    context.engine.connect(network, server, address)
 
 
-def _joined(context: Context, cluster: Cluster, sandbox: Sandbox) -> bool:
+def _joined(context: Context, server: str, sandbox: Sandbox) -> bool:
     try:
-        _join(context, cluster, sandbox)
+        _join(context, server, sandbox)
     except SandboxError:
         return False
     return True
 
 
-def _admit(context: Context, cluster: Cluster) -> None:
+def _admit(context: Context, server: str, snapshot_id: str) -> None:
     """Let each login in from the network of its sandbox, and from nowhere else."""
-    users = [(s.replica, s.endpoint) for s in _users(context, cluster)]
+    users = [(s.replica, s.endpoint) for s in _users(context, snapshot_id)]
     pairs = [(use.login, end.address) for use, end in users if use and end]
-    context.engine.put(cluster.server, DATA_FOLDER, [admission(pairs)])
-    settle_replica(context, cluster.server)
+    context.engine.put(server, DATA_FOLDER, [admission(pairs)])
+    settle_replica(context, server)

@@ -17,7 +17,7 @@ from sandbox.core.phases import Action, State
 from sandbox.core.policy import Decision
 from sandbox.core.ports import Context, Transaction
 from sandbox.core.replica import REPLICA
-from sandbox.core.resolving import Wish, choose_snapshot
+from sandbox.core.resolving import Wish
 from sandbox.core.snapshot import Snapshot
 from sandbox.core.values import Request, Result
 from sandbox.usecases.ages import age_of
@@ -34,7 +34,7 @@ from sandbox.usecases.sandboxes import alone_with
 from sandbox.usecases.starting import start_all, stop_all, tell_guards
 from sandbox.usecases.together import together
 from sandbox.usecases.views import SandboxView, view
-from sandbox.usecases.wishes import Resolved, check_tables, decide_anew, raise_denial
+from sandbox.usecases.wishes import Resolved, decide_anew, fitting_snapshot, raise_denial
 
 # Time for a tool to write down what it holds.
 _STOP_SECONDS = 5
@@ -118,10 +118,7 @@ def _resolved(context: Context, sandbox: Sandbox, wanted: str) -> Resolved:
             hint=f"Make a new one: sandbox up. What it holds is kept: sandbox down {sandbox.name}",
         )
     source = context.catalogue.source(template.needs.source)
-    with context.registry.reading() as tx:
-        known = tx.snapshots(source.name)
-    snapshot = choose_snapshot(wanted, source.name, known, spec.experiment)
-    check_tables(template, snapshot)
+    snapshot = fitting_snapshot(context, template, wanted, spec.experiment)
     images = images_of(context, template)
     today = {
         "template_version": template.metadata.version,
@@ -224,7 +221,7 @@ def _remade(context: Context, sandbox: Sandbox, resolved: Resolved) -> Sandbox:
 
 
 def _as_it_was(sandbox: Sandbox) -> Sandbox:
-    """Return it as one that sees what it saw before."""
+    """Return it as one that sees what it saw before its reset began."""
     assert sandbox.reset is not None
     spec = sandbox.spec.model_copy(update={"snapshot": sandbox.reset.before})
     return sandbox.model_copy(update={"spec": spec})
@@ -298,7 +295,7 @@ def _go_back(context: Context, sandbox: Sandbox, error: BaseException) -> None:
         current = now_of(tx, sandbox)
         if current is None or current.reset is None:  # what ends us now comes too late
             return
-        back = _back_in(context, tx, current, current.reset.before, error)
+        back = _back_in(context, tx, current, error)
     if back is not None and _runs_again(context, back):
         said = f"It is as before, on {back.spec.snapshot}."
     else:
@@ -310,11 +307,10 @@ def _go_back(context: Context, sandbox: Sandbox, error: BaseException) -> None:
 
 
 def _back_in(
-    context: Context, tx: Transaction, current: Sandbox, before: str, error: BaseException
+    context: Context, tx: Transaction, current: Sandbox, error: BaseException
 ) -> Sandbox | None:
-    """Write why it goes back, and return it on what it saw `before`; None if that is the same."""
-    spec = current.spec.model_copy(update={"snapshot": before})
-    back = current.model_copy(update={"spec": spec})
+    """Write why it goes back, and return it on what it saw before; None if that is the same."""
+    back = _as_it_was(current)
     tx.save_sandbox(back)
     record(
         context,
@@ -323,10 +319,10 @@ def _back_in(
         current.name,
         reason=why_it_ended(error),
         id=current.id,
-        before=before,
+        before=back.spec.snapshot,
         snapshot=current.spec.snapshot,
     )
-    return None if before == current.spec.snapshot else back
+    return None if back.spec == current.spec else back
 
 
 def _runs_again(context: Context, back: Sandbox) -> bool:

@@ -68,12 +68,14 @@ class ShowTableRequest(Request[TableShownResult]):
 class _Shelf(Value):
     """The tables of one source: as its file lists them today, and as its newest snapshot has them.
 
-    Without a file that can be read, `rules` are those that the snapshot was built by.
+    `built` are those that the snapshot was built by; without a file that can be read, so are
+    `rules`.
     """
 
     name: str
     owners: Owners | None
     rules: dict[str, Table]
+    built: dict[str, Table]
     newest: Snapshot | None
     age: Freshness | None
     fault: str
@@ -99,7 +101,8 @@ def list_tables(context: Context, request: ListTablesRequest) -> TableListResult
 def show(context: Context, request: ShowTableRequest) -> TableShownResult:
     """Return one table; raises NotFound with the nearest name, InvalidInput if it means several."""
     shelf, name = _found(_shelves(context), request.table)
-    copy, rules = shelf.copy_of(name), _rules_of(shelf, name)
+    # What sandboxes see was made by the rules of that day.
+    copy, rules = shelf.copy_of(name), shelf.built.get(name) or shelf.rules[name]
     known = {column.name: column for column in copy.columns} if copy else {}
     shown = [c for c, rule in rules.columns.items() if rule.mask.method != "drop"]
     return TableShownResult(
@@ -134,6 +137,7 @@ def _shelf(context: Context, name: str) -> _Shelf:
         name=name,
         owners=source.owners if source else None,
         rules={**built, **source.tables} if source else built,
+        built=built,
         newest=newest,
         age=age_of(context, newest),
         fault=fault,
@@ -150,19 +154,8 @@ def _source(context: Context, name: str) -> tuple[Source | None, str]:
 
 
 def _built_by(manifest: Manifest) -> dict[str, Table]:
-    rules = manifest.rules.get("tables", {})
-    listed = (copy.name for copy in manifest.tables if copy.name in rules)
-    return {name: Table.model_validate(rules[name]) for name in listed}
-
-
-def _rules_of(shelf: _Shelf, table: str) -> Table:
-    """Return the rules by which the newest snapshot has the table; of the file, if it has it not.
-
-    What sandboxes see was made by the rules of that day.
-    """
-    manifest = shelf.newest.manifest if shelf.newest else None
-    built = _built_by(manifest) if manifest else {}
-    return built.get(table) or shelf.rules[table]
+    rules = manifest.built_by()
+    return {copy.name: rules[copy.name] for copy in manifest.tables if copy.name in rules}
 
 
 def _meaning(shelf: _Shelf, table: str, column: str) -> str:

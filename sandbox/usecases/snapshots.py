@@ -8,7 +8,7 @@ from sandbox.core.drift import LiveTypes, drift, refuse_drift
 from sandbox.core.errors import Conflict, Denied, SandboxError
 from sandbox.core.freshness import Freshness
 from sandbox.core.leaks import GateReport, refusal
-from sandbox.core.objects import INSTALLATION, ROLE, BigFile
+from sandbox.core.objects import BigFile
 from sandbox.core.phases import LIVE
 from sandbox.core.places import label
 from sandbox.core.pool import LIFETIME
@@ -24,13 +24,13 @@ from sandbox.usecases.ages import age_of, ages
 from sandbox.usecases.attesting import (
     REPLICA_FOLDER,
     attested,
-    carrier,
     find,
+    reached,
+    snapshot_labels,
     sweep_verification,
 )
 from sandbox.usecases.desk import answers
 from sandbox.usecases.disk import check_room_for_build
-from sandbox.usecases.images import build_missing
 from sandbox.usecases.live import asking_live, types_before
 from sandbox.usecases.recording import record, why_it_ended
 from sandbox.usecases.replicas import remove_cluster
@@ -218,14 +218,10 @@ def _reserve(context: Context, source: Source) -> Snapshot:
 def _publish(context: Context, source: Source, snapshot: Snapshot, built: Built) -> None:
     """Copy the file into its volume through a container that never runs."""
     context.progress.say("snapshot", "Publishing: copying into a read-only volume")
-    base = context.catalogue.base_image()
-    build_missing(context, [base])
-    labels = {INSTALLATION: context.registry.installation(), ROLE: "snapshot"}
-    context.engine.create_volume(snapshot.volume, labels)
-    context.engine.create_container(carrier(snapshot.volume, snapshot.volume, base.tag, labels))
+    context.engine.create_volume(snapshot.volume, snapshot_labels(context))
     file = BigFile(f"{source.name}.duckdb", built.bytes, context.files.chunks(built.path))
-    context.engine.put(snapshot.volume, REPLICA_FOLDER, [file])
-    context.engine.remove("container", snapshot.volume)
+    with reached(context, snapshot, snapshot.volume) as name:
+        context.engine.put(name, REPLICA_FOLDER, [file])
 
 
 def _manifest(
@@ -271,7 +267,7 @@ def _settle(context: Context, snapshot: Snapshot, manifest: Manifest) -> Snapsho
             raise Conflict(
                 "The snapshot was taken away while it was built.",
                 subject=snapshot.id,
-                hint=f"Build another: sandbox snapshot build {snapshot.source}",
+                hint=f"Build another: {snapshot.build_command}",
             )
         tx.save_snapshot(ready)
         tx.forget_journal(ready.id)

@@ -5,13 +5,12 @@ The caller holds the lock that the chore is about: nobody fills, joins or remove
 
 from collections.abc import Mapping
 
+from sandbox.core.phases import LIVE
 from sandbox.core.ports import Context
 from sandbox.core.reaping import Chore, Found, Seen
-from sandbox.core.replica import leftovers
-from sandbox.core.snapshot import SnapshotState
-from sandbox.core.upkeep import replica_chores
+from sandbox.core.upkeep import replica_chores, unneeded
 from sandbox.usecases.recording import record
-from sandbox.usecases.replicas import mend_server, served_volumes
+from sandbox.usecases.replicas import mend_server
 
 
 def look_at_replicas(context: Context, seen: Seen) -> Mapping[str, Found]:
@@ -31,10 +30,8 @@ def tidy(context: Context, chore: Chore) -> None:
     installation = context.registry.installation()
     objects = context.engine.owned(installation)
     with context.registry.reading() as tx:
-        ready = [s for s in tx.snapshots() if s.state is SnapshotState.READY and s.postgres]
-        served = served_volumes(tx)
-    kept = [s.postgres.volume for s in ready if s.postgres]
-    gone = leftovers(objects, kept, served, installation).get(chore.subject, [])
+        sandboxes, snapshots = tx.sandboxes(LIVE), tx.snapshots()
+    gone = unneeded(objects, sandboxes, snapshots, installation).get(chore.subject, [])
     for kind, name in sorted(gone):  # containers before the volumes that they hold
         context.engine.remove(kind, name)
     with context.registry.writing() as tx:

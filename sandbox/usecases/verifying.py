@@ -7,14 +7,13 @@ from datetime import datetime
 from ipaddress import IPv4Network
 from typing import Any
 
-from sandbox.core.addressing import Addresses, addresses
-from sandbox.core.anatomy import PROXY, container_name
+from sandbox.core.addressing import GATEWAY_PORT, POSTGRES_PORT, Addresses, addresses, subnet_of
+from sandbox.core.anatomy import PROXY, container_name, services_of
 from sandbox.core.egress import PROXY_PORT
 from sandbox.core.errors import Unavailable
 from sandbox.core.lifecycle import Endpoint, Sandbox
 from sandbox.core.phases import LIVE, State
 from sandbox.core.ports import Context
-from sandbox.core.replica import REPLICA
 from sandbox.core.text import clean
 from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.desk import answers
@@ -24,10 +23,8 @@ from sandbox.usecases.probing import ask_attacks, route_to
 from sandbox.usecases.recording import record, why_it_ended
 from sandbox.usecases.sandboxes import running
 
-_LAB_PORT = 5432
 # A refusal tells as much as an answer, so a few ports stand for all.
-_PORTS = (22, 80, 443, 2375, 2376, 5432)
-_GATEWAY_PORT = 8700  # inside the sandbox's network, whatever it is outside
+_PORTS = (22, 80, 443, 2375, 2376, POSTGRES_PORT)
 _LAST_PORT = 65535
 _METADATA = ("169.254.169.254", "169.254.170.2")
 _PHASES = {
@@ -143,7 +140,7 @@ def _attacked(context: Context, sandbox: Sandbox, others: list[Sandbox]) -> list
     limits = {"phase": "limits"}
     tool = _endpoint(sandbox).part
     checks = _asked(context, sandbox, tool, [quiet, *beside, limits])
-    for other in _services(sandbox):
+    for other in services_of(sandbox):
         if other != tool:
             found = _asked(context, sandbox, other, [quiet, limits])
             checks += [c.model_copy(update={"name": f"{other}: {c.name}"}) for c in found]
@@ -171,11 +168,6 @@ def _asked(
 def _check(said: dict[str, Any]) -> Check:
     words = {key: clean(str(said[key]))[:300] for key in ("about", "name", "detail")}
     return Check(held=said["held"] is True, **words)
-
-
-def _services(sandbox: Sandbox) -> list[str]:
-    """Return the services of its template, all of them made by the same rules."""
-    return [part for part in sandbox.parts if part not in ("lab", PROXY, REPLICA)]
 
 
 def _others(context: Context, sandbox: Sandbox) -> list[Sandbox]:
@@ -207,7 +199,7 @@ def _endpoint(sandbox: Sandbox) -> Endpoint:
 
 def _subnet(sandbox: Sandbox) -> IPv4Network:
     """Return its network by what it has: the range in the settings may have changed since."""
-    return IPv4Network((_endpoint(sandbox).address, 28), strict=False)
+    return subnet_of(_endpoint(sandbox).address)
 
 
 def _addresses(sandbox: Sandbox) -> Addresses:
@@ -224,19 +216,18 @@ def _hosts(context: Context, sandbox: Sandbox) -> list[str]:
 
 def _targets(other: Sandbox) -> list[tuple[str, int]]:
     own = _addresses(other)
-    lab = [(own.lab, _LAB_PORT)] if "lab" in other.parts else []
+    lab = [(own.lab, POSTGRES_PORT)] if "lab" in other.parts else []
     endpoint = _endpoint(other)
     proxy = [(own.proxy, PROXY_PORT)] if PROXY in other.parts else []
-    replica = [(own.replica, _LAB_PORT)] if other.replica else []
-    tool, gateway = (endpoint.address, endpoint.port), (own.gateway, _GATEWAY_PORT)
+    replica = [(own.replica, POSTGRES_PORT)] if other.replica else []
+    tool, gateway = (endpoint.address, endpoint.port), (own.gateway, GATEWAY_PORT)
     return [tool, *lab, *proxy, *replica, gateway]
 
 
 def _unused(sandbox: Sandbox) -> list[str]:
     """Return the addresses of its network at which nobody should answer, the bridge's included."""
     own, subnet = _addresses(sandbox), _subnet(sandbox)
-    services = len(_services(sandbox))
-    used = {*own.services[:services], own.lab, own.gateway}
+    used = {*own.services[: len(services_of(sandbox))], own.lab, own.gateway}
     used |= {own.proxy} if PROXY in sandbox.parts else set()
     used |= {own.replica} if sandbox.replica else set()
     return [str(host) for host in subnet.hosts() if str(host) not in used]
@@ -258,7 +249,7 @@ def _gateway(context: Context, sandbox: Sandbox, others: list[Sandbox]) -> dict[
     url = context.gateway.url(sandbox.name)
     return {
         "address": _addresses(sandbox).gateway,
-        "port": _GATEWAY_PORT,
+        "port": GATEWAY_PORT,
         "last_port": _LAST_PORT,
         "host": _host(url),
         "link": link.removeprefix(url),

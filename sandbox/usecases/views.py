@@ -7,15 +7,13 @@ from sandbox.core import disk
 from sandbox.core.idle import idle_warning
 from sandbox.core.lease import spoken
 from sandbox.core.lifecycle import Sandbox, Steps
-from sandbox.core.phases import State
+from sandbox.core.phases import HELD, State
 from sandbox.core.ports import Context
 from sandbox.core.replica import ReplicaKind
 from sandbox.core.snapshot import source_of
 from sandbox.core.template import ParameterValue
 from sandbox.core.values import Value
 
-# States in which the lease runs.
-_HELD = (State.READY, State.FROZEN)
 # The id of the newest snapshot by source and experiment.
 Newest = Mapping[tuple[str, str], str]
 NOT_ASKED: Newest = {}
@@ -98,7 +96,7 @@ def view(context: Context, sandbox: Sandbox, newest: Newest = NOT_ASKED) -> Sand
         ready=sandbox.lease.started,
         deadline=deadline,
         minutes_left=minutes,
-        warning=_warning(sandbox, now) if state in _HELD else "",
+        warning=_warning(sandbox, now) if state in HELD else "",
         last_used=sandbox.use.last,
         idle_warning=idle_warning(sandbox, now),
         extensions_left=left.extensions,
@@ -109,7 +107,7 @@ def view(context: Context, sandbox: Sandbox, newest: Newest = NOT_ASKED) -> Sand
         cpus=sandbox.cpus,
         disk_mb=sandbox.disk_mb,
         used_mb=sandbox.used_mb,
-        disk_warning=disk.warning(sandbox) if state in _HELD else "",
+        disk_warning=disk.warning(sandbox) if state in HELD else "",
         egress=sandbox.spec.egress,
         reason=sandbox.reason,
         frozen_by=sandbox.frozen.by if sandbox.frozen else "",

@@ -15,12 +15,12 @@ from sandbox.core.errors import Conflict, InvalidInput
 from sandbox.core.joins import Spot, groups, single_keys
 from sandbox.core.lifecycle import Steps
 from sandbox.core.ports import Context
-from sandbox.core.relations import ONE_TO_ONE
-from sandbox.core.source import Column, Mask, Source
+from sandbox.core.relations import one_to_one
+from sandbox.core.source import KEPT, Column, Mask, Source
 from sandbox.core.survey import Survey
 from sandbox.core.text import clean, closest
 from sandbox.core.values import Request
-from sandbox.usecases.asks import NOT_SEPARATED, AskView, RequestResult, make_ask, on_accept
+from sandbox.usecases.asks import RequestResult, make_ask, told
 from sandbox.usecases.desk import answers
 from sandbox.usecases.drafting import surveyed
 
@@ -73,11 +73,9 @@ def want(context: Context, request: WantColumnsRequest) -> RequestResult:
         ask = make_ask(
             context, tx, content, subject=source.name, purpose=purpose, roles=(_ROLE,), waits=waits
         )
-    view = AskView(ask=ask, state=ask.state_at(context.now()))
-    return RequestResult(view=view, warnings=(*notes, NOT_SEPARATED))
+    return told(context, ask, notes=notes)
 
 
-@on_accept("data")
 def write_draft(context: Context, ask: Ask) -> str:
     """Write what is asked for into a draft of the source file; nothing is in force by that.
 
@@ -126,7 +124,7 @@ def _notes(source: Source, table: str, columns: tuple[str, ...]) -> Iterator[str
     if not columns:
         raise InvalidInput("No column is named.", subject=table, hint="Write --column COLUMN")
     rules = source.tables[table].columns if table in source.tables else {}
-    plain = [c for c in columns if c in rules and rules[c].mask.method in ("keep", "preserve")]
+    plain = [c for c in columns if c in rules and rules[c].mask.method in KEPT]
     if len(plain) == len(columns):
         raise Conflict(
             "Sandboxes see all of it already, as it is.",
@@ -199,7 +197,7 @@ def _proposed(source: Source, found: Survey, spot: Spot, draft: DraftColumn) -> 
     keys = single_keys(found)
     group = next((group for group in groups(found) if spot in group), frozenset())
     joined = sorted(group - {spot}, key=lambda other: (other not in keys, other))
-    alike = next((other for other in joined if other in rules and _joins(rules[other])), None)
+    alike = next((other for other in joined if other in rules and one_to_one(rules[other])), None)
     rule, why = draft.rule, draft.why
     if alike:
         rule, why = rules[alike], f"as {alike[0]}.{alike[1]}, which it joins"
@@ -211,7 +209,3 @@ def _proposed(source: Source, found: Survey, spot: Spot, draft: DraftColumn) -> 
 
 def _rules(source: Source) -> Mapping[Spot, Column]:
     return {(t, c): r for t, table in source.tables.items() for c, r in table.columns.items()}
-
-
-def _joins(rule: Column) -> bool:
-    return rule.mask.method in ONE_TO_ONE and rule.mask.by is None

@@ -57,11 +57,8 @@ def resolve_wish(context: Context, wish: Wish) -> Resolved:
     template = context.catalogue.template(wish.template)
     template = reaching(template, wish, context.settings.gateway.domain)
     source = context.catalogue.source(template.needs.source)
-    with context.registry.reading() as tx:
-        known = tx.snapshots(source.name)
     experiment = key_series(source, wish.experiment)
-    snapshot = choose_snapshot(wish.snapshot, source.name, known, experiment)
-    check_tables(template, snapshot)
+    snapshot = fitting_snapshot(context, template, wish.snapshot, experiment)
     images = images_of(context, template)
     spec = resolve(
         wish,
@@ -77,8 +74,17 @@ def resolve_wish(context: Context, wish: Wish) -> Resolved:
     return Resolved(wish, template, snapshot, images, spec, rules, source.max_age)
 
 
-def check_tables(template: Template, snapshot: Snapshot) -> None:
-    """Raise InvalidInput, naming them, if `snapshot` lacks tables that `template` needs."""
+def fitting_snapshot(
+    context: Context, template: Template, wanted: str, experiment: str
+) -> Snapshot:
+    """Return the snapshot `wanted`, else the newest, for a sandbox made from `template`.
+
+    Raises what `choose_snapshot` does, InvalidInput if it lacks tables that `template` needs.
+    """
+    source = template.needs.source
+    with context.registry.reading() as tx:
+        known = tx.snapshots(source)
+    snapshot = choose_snapshot(wanted, source, known, experiment)
     lacking = lacking_tables(template, snapshot)
     if lacking:
         raise InvalidInput(
@@ -86,6 +92,7 @@ def check_tables(template: Template, snapshot: Snapshot) -> None:
             subject=snapshot.id,
             hint=f"Add the tables to sources/{snapshot.source}.yaml and build a new snapshot.",
         )
+    return snapshot
 
 
 def account_of(
@@ -165,7 +172,7 @@ def judge(context: Context, point: str, document: dict[str, Any]) -> Decision:
 
 
 def raise_denial(name: str, decision: Decision) -> None:
-    """Raise Denied on sandbox `name` if the decision says so, once its transaction is over."""
+    """Raise Denied on `name` if the decision says so, once its transaction is over."""
     if decision.verdict == "deny":
         raise Denied(
             decision.summary(),

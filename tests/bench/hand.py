@@ -11,9 +11,10 @@ from sandbox.core.addressing import addresses, first_free, overlapped
 from sandbox.core.anatomy import confined
 from sandbox.core.clock import guard_text
 from sandbox.drivers.clock import MachineClock
+from tests.ports import free_port
 
 from .commands import docker, gateway_of, inspected, say, took
-from .house import House, free_port
+from .house import House
 from .table import Row, ratio
 
 _SCRIPT = str(Path(__file__).with_name("up-by-hand.sh"))

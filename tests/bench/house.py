@@ -2,7 +2,6 @@
 
 import json
 import secrets
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +9,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.ports import free_port
 
 from .commands import SANDBOX, Took, docker, say, took
 
@@ -63,13 +64,6 @@ def demo_house() -> Iterator[House]:
         finally:
             say("removing everything again")
             _remove(house)
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody has at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def sweep(house: House) -> None:

@@ -19,7 +19,7 @@ def a_sandbox(id: str = "a1", **changes: Any) -> Sandbox:
         template_version="1.0.0",
         template_digest="d" * 64,
         image="segment-rfm:1",
-        parameters={"segments": 5, "title": "春のクーポン"},
+        parameters={"segments": 5, "ratio": 0.5, "strict": True, "title": "春のクーポン"},
         purpose="Which lapsed customers react to a coupon?",
         ttl_minutes=4320,
         steps=Steps(extract="it-data", transform="it-data", analyse="anna"),

@@ -11,7 +11,7 @@ from sandbox.core.judged import CreateInput, EgressInput, ExtendInput, StartInpu
 from sandbox.core.policy import Decision, PolicySet, evaluate
 from sandbox.core.publishing import SnapshotInput, TableInput
 from sandbox.core.text import count_words
-from sandbox.drivers.catalogue.reading import load_as
+from tests.reading import load_as
 
 FILE = Path(__file__).parents[2] / "policies" / "baseline.yaml"
 POLICIES = load_as(PolicySet, "policies/baseline.yaml", FILE.read_bytes())

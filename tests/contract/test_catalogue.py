@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.core.errors import InvalidInput, NotFound, Unavailable
+from sandbox.core.errors import NotFound, Unavailable
 from sandbox.core.ports import Catalogue
 from sandbox.drivers.catalogue.files import digest
 from sandbox.drivers.catalogue.home import HomeCatalogue
-from sandbox.drivers.catalogue.images import render
 from tests.contract.catalogue_samples import (
     RECIPE,
     SETTINGS,
@@ -371,37 +370,6 @@ def test_a_pipe_in_place_of_settings_does_not_hang(home: Path, catalogue: Catalo
 def test_an_unreadable_home_is_unavailable(tmp_path: Path) -> None:
     write(tmp_path / "file", "")
     failure(HomeCatalogue(tmp_path / "file").settings, Unavailable)
-
-
-@pytest.mark.parametrize(
-    ("recipe", "line"),
-    [
-        ("FROM x\nRUN {{ nothing }}\n", 2),
-        ("FROM x\n\n{% if %}\n", 3),
-        ("{% include 'Dockerfile' %}", 1),
-        ("a\n{% import 'x' as y %}", 2),
-        ("a\nb\n{{ ''.__class__.__mro__ }}", 3),
-        ("{{ base_image.__init__.__globals__ }}", 1),
-        ("a\n{{ 1 / 0 }}", 2),
-        ("{% for i in range(10000000) %}x{% endfor %}", 1),
-        ("{{ cycler }}{{ cycler.__init__ }}{{ x() }}", 1),
-    ],
-)
-def test_a_broken_recipe_names_its_line(recipe: str, line: int) -> None:
-    with pytest.raises(InvalidInput) as caught:
-        render("templates/x/Dockerfile.j2", recipe.encode(), {"base_image": "b"})
-    assert caught.value.message.startswith(f"templates/x/Dockerfile.j2:{line}: ")
-    assert "base_image" in caught.value.hint
-
-
-def test_a_recipe_that_is_no_text() -> None:
-    with pytest.raises(InvalidInput, match=r"f\.j2:1: "):
-        render("f.j2", b"\xff", {})
-
-
-def test_a_setting_cannot_begin_an_instruction() -> None:
-    with pytest.raises(InvalidInput, match="not one line"):
-        render("f.j2", b"FROM {{ x }}", {"x": "debian\nRUN evil"})
 
 
 def test_what_we_ship_is_sound(home: Path) -> None:

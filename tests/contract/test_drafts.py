@@ -7,11 +7,11 @@ import pytest
 from sandbox.core.errors import Conflict, InvalidInput, Unavailable
 from sandbox.core.source import Source
 from sandbox.drivers.catalogue.home import HomeCatalogue
-from sandbox.drivers.catalogue.reading import load_as
 from sandbox.drivers.home import HomeFolder
 from sandbox.drivers.sources.connection import SOURCE, in_memory, live_types
 from tests.contract.catalogue_samples import SETTINGS, write
 from tests.contract.catalogue_samples import SOURCE as TEXT
+from tests.reading import load_as
 
 
 @pytest.fixture

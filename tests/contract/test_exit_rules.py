@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.core.judged_crossing import ExportInput, ImportInput
 from sandbox.core.policy import Decision, PolicySet, evaluate
-from sandbox.drivers.catalogue.reading import load_as
+from tests.reading import load_as
 
 FILE = Path(__file__).parents[2] / "policies" / "exits.yaml"
 POLICIES = load_as(PolicySet, "policies/exits.yaml", FILE.read_bytes())

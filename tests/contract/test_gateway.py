@@ -18,6 +18,7 @@ from sandbox.drivers.engine import DockerEngine
 from sandbox.drivers.gateway import CaddyGateway
 from sandbox.usecases.homes import InitRequest
 from tests.fakes import FakeEngine, FakeGateway, Said
+from tests.ports import free_port
 
 # The SDK leaves its sockets to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -25,12 +26,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 RUN = f"contract-{secrets.token_hex(4)}"
 ROUTE = Route("spring-coupon", "10.229.0.2", 8080, "s" * 43)
 OTHER = Route("summer-sale", "10.229.0.18", 8080, "t" * 43)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

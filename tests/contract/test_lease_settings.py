@@ -7,7 +7,7 @@ import pytest
 from sandbox.core.errors import InvalidInput
 from sandbox.core.lease import LeaseLimits
 from sandbox.core.settings import Settings
-from sandbox.drivers.catalogue.reading import load_as
+from tests.reading import load_as
 
 HEAD = "apiVersion: sandbox.home/v1\nkind: Home\n"
 

@@ -11,7 +11,7 @@ import pytest
 
 from sandbox.core.relations import one_to_one
 from sandbox.core.source import Column
-from tests.contract.test_masks import KEY, KEYED, OTHER_KEY, one, run
+from tests.contract.masking import KEY, KEYED, OTHER_KEY, one, run
 
 Draw = Callable[[random.Random], Any]
 _SIGNS = string.printable + "é佐藤ｱ①😀\u202e\u0000"[:-1] + "'\"%_\\"

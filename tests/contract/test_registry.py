@@ -6,7 +6,6 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from datetime import timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,13 +34,6 @@ if TYPE_CHECKING:
 
 
 FORK = multiprocessing.get_context("fork")
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Iterator[SqlRegistry]:
-    made = SqlRegistry(tmp_path)
-    yield made
-    made.close()
 
 
 def test_it_implements_the_port(registry: SqlRegistry) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,13 +10,6 @@ import pytest
 from sandbox.core.audit import first_break
 from sandbox.drivers.registry.store import FILE, SqlRegistry
 from tests.contract.registry_samples import an_event, append, verified
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Iterator[SqlRegistry]:
-    made = SqlRegistry(tmp_path)
-    yield made
-    made.close()
 
 
 def test_the_stored_bytes_are_what_was_hashed(registry: SqlRegistry, tmp_path: Path) -> None:

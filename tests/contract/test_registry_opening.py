@@ -25,13 +25,6 @@ FORK = multiprocessing.get_context("fork")
 NOBODY = 65534
 
 
-@pytest.fixture
-def registry(tmp_path: Path) -> Iterator[SqlRegistry]:
-    made = SqlRegistry(tmp_path)
-    yield made
-    made.close()
-
-
 def test_a_fresh_registry_is_private_and_has_one_installation(tmp_path: Path) -> None:
     old_mask = os.umask(0)
     try:

@@ -84,7 +84,7 @@ def server(resolver: Any) -> Iterator[Server]:
 
 def test_an_approved_name_has_its_addresses(resolver: Any, server: Server) -> None:
     server.answers = [address("198.51.100.7", 9999), address("198.51.100.8")]
-    said: bytes = resolver.answer(query("API.example.com"), HOSTS, REFUSED, ["127.0.0.1"])
+    said: bytes = resolver.Answers(HOSTS, REFUSED, ["127.0.0.1"]).to(query("API.example.com"))
     assert said[:2] == b"\x12\x34"
     assert resolver.addresses(said, len(query("api.example.com"))) == [
         ("198.51.100.7", 300),
@@ -99,7 +99,7 @@ def test_one_refused_address_refuses_the_name(
     resolver: Any, server: Server, records: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.answers = [address(one) for one in records]
-    said = resolver.answer(query("api.example.com"), HOSTS, REFUSED, ["127.0.0.1"])
+    said = resolver.Answers(HOSTS, REFUSED, ["127.0.0.1"]).to(query("api.example.com"))
     assert said[3] & 15 == resolver.NO_NAME
     assert said[6:8] == b"\0\0"
     bad = next(one for one in records if one != "198.51.100.7")
@@ -111,26 +111,26 @@ def test_a_name_without_an_address_is_told(
     resolver: Any, server: Server, servers: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.answers = []
-    resolver.answer(query("api.example.com"), HOSTS, REFUSED, servers)
+    resolver.Answers(HOSTS, REFUSED, servers).to(query("api.example.com"))
     assert capsys.readouterr().out.endswith(" unknown api.example.com\n")
 
 
 def test_a_name_that_changes_is_judged_each_time(resolver: Any, server: Server) -> None:
     for text, code in (("198.51.100.7", 0), ("10.0.0.1", 3), ("198.51.100.7", 0)):
         server.answers = [address(text)]
-        said = resolver.answer(query("api.example.com"), HOSTS, REFUSED, ["127.0.0.1"])
+        said = resolver.Answers(HOSTS, REFUSED, ["127.0.0.1"]).to(query("api.example.com"))
         assert said[3] & 15 == code
 
 
 def test_other_names_are_never_asked_for(resolver: Any, server: Server) -> None:
     for name in ("secret.attacker.example.net", "x.api.example.com", "example.com"):
-        said = resolver.answer(query(name), HOSTS, REFUSED, ["127.0.0.1"])
+        said = resolver.Answers(HOSTS, REFUSED, ["127.0.0.1"]).to(query(name))
         assert said[3] & 15 == resolver.NOT_ASKED
     assert server.heard == []
 
 
 def test_there_is_no_ipv6_to_tell(resolver: Any, server: Server) -> None:
-    said = resolver.answer(query("api.example.com", 28), HOSTS, REFUSED, ["127.0.0.1"])
+    said = resolver.Answers(HOSTS, REFUSED, ["127.0.0.1"]).to(query("api.example.com", 28))
     assert (said[3] & 15, said[6:8]) == (0, b"\0\0")
     assert server.heard == []
 
@@ -139,16 +139,16 @@ def test_an_alias_is_followed_to_what_it_leads_to(resolver: Any, server: Server)
     alias = b"\xc0\x0c" + struct.pack(">2HIH", 5, 1, 0, 7) + b"\5inner\0"
     led = b"\5inner\0" + address("10.0.0.1")[2:]
     server.answers = [alias, led]
-    said = resolver.answer(query("api.example.com"), HOSTS, REFUSED, ["127.0.0.1"])
+    said = resolver.Answers(HOSTS, REFUSED, ["127.0.0.1"]).to(query("api.example.com"))
     assert said[3] & 15 == resolver.NO_NAME
     server.answers = [alias, b"\5inner\0" + address("198.51.100.7")[2:]]
-    said = resolver.answer(query("api.example.com"), HOSTS, REFUSED, ["127.0.0.1"])
+    said = resolver.Answers(HOSTS, REFUSED, ["127.0.0.1"]).to(query("api.example.com"))
     assert said.endswith(IPv4Address("198.51.100.7").packed)
 
 
 def test_answers_to_other_questions_are_passed_over(resolver: Any, server: Server) -> None:
     server.forged, server.answers = True, [address("198.51.100.7")]
-    said = resolver.answer(query("api.example.com"), HOSTS, REFUSED, ["127.0.0.1"])
+    said = resolver.Answers(HOSTS, REFUSED, ["127.0.0.1"]).to(query("api.example.com"))
     assert said.endswith(IPv4Address("198.51.100.7").packed)
 
 
@@ -157,14 +157,14 @@ def test_a_name_server_that_says_no(
     resolver: Any, server: Server, code: int, told_code: int
 ) -> None:
     server.code = code
-    said = resolver.answer(query("api.example.com"), HOSTS, REFUSED, ["127.0.0.1"])
+    said = resolver.Answers(HOSTS, REFUSED, ["127.0.0.1"]).to(query("api.example.com"))
     assert said[3] & 15 == told_code
 
 
 def test_records_that_were_not_asked_for_spoil_the_answer(resolver: Any, server: Server) -> None:
     text = b"\xc0\x0c" + struct.pack(">2HIH", 16, 1, 0, 2) + b"\1x"
     server.answers = [text, address("198.51.100.7")]
-    said = resolver.answer(query("api.example.com"), HOSTS, REFUSED, ["127.0.0.1"])
+    said = resolver.Answers(HOSTS, REFUSED, ["127.0.0.1"]).to(query("api.example.com"))
     assert said[3] & 15 == resolver.FAILED
 
 
@@ -176,7 +176,7 @@ def test_records_that_were_not_asked_for_spoil_the_answer(resolver: Any, server:
 ])  # fmt: skip
 def test_what_is_no_question_is_refused(resolver: Any, packet: bytes) -> None:
     with pytest.raises((ValueError, IndexError, struct.error)):
-        resolver.answer(packet, HOSTS, REFUSED, [])
+        resolver.Answers(HOSTS, REFUSED, []).to(packet)
 
 
 def line(host: str, verdict: str = "TCP_TUNNEL/200", sent: int = 10, port: int = 443) -> str:
@@ -214,8 +214,9 @@ def test_what_is_no_request_is_not_told_as_one(resolver: Any, given: str) -> Non
 def test_a_name_is_written_again_only_if_it_leads_elsewhere(
     resolver: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    answers = resolver.Answers(HOSTS, REFUSED, [])
     for addresses in (["10.0.0.1"], ["10.0.0.1"], ["10.0.0.2"]):
-        resolver.LOOKUPS.tell("api.example.com", "refused", *addresses)
+        answers.tell("api.example.com", "refused", *addresses)
     assert [said.split()[-1] for said in capsys.readouterr().out.splitlines()] == [
         "10.0.0.1",
         "10.0.0.2",

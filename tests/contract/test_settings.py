@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.core.errors import InvalidInput
 from sandbox.core.settings import Settings
-from sandbox.drivers.catalogue.reading import load_as
+from tests.reading import load_as
 
 NAMES = ("package_index", "debian_mirror")
 

@@ -7,13 +7,13 @@ import pytest
 from sandbox.core.errors import Unavailable
 from sandbox.core.source import Source
 from sandbox.drivers.catalogue.new_home import demo_source
-from sandbox.drivers.catalogue.reading import load_as
 from sandbox.drivers.sources.connection import connected
 from sandbox.drivers.sources.failures import login_error
 from sandbox.drivers.sources.gate import Known
 from sandbox.drivers.sources.kinds import dialect_of
 from sandbox.drivers.sources.stream import Meter
 from sandbox.drivers.sources.worker import judged
+from tests.reading import load_as
 
 SOURCE = load_as(Source, "sources/core.yaml", demo_source(5432).encode())
 WHERE = dialect_of(SOURCE, Path()).place()

@@ -4,7 +4,7 @@ import pytest
 
 from sandbox.core.errors import InvalidInput
 from sandbox.core.source import Source
-from sandbox.drivers.catalogue.reading import load_as
+from tests.reading import load_as
 
 FILE = """\
 apiVersion: sandbox.source/v1

@@ -12,8 +12,8 @@ import yaml
 from sandbox.core.errors import InvalidInput
 from sandbox.core.policy import PolicySet
 from sandbox.core.settings import Settings
-from sandbox.drivers.catalogue.reading import load_as
 from sandbox.drivers.catalogue.strict_yaml import MAX_BYTES, PARSER, load
+from tests.reading import load_as
 
 BASELINE = (Path(__file__).parents[2] / "policies" / "baseline.yaml").read_bytes()
 

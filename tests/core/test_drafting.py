@@ -10,10 +10,10 @@ from sandbox.core.drafting import drafted
 from sandbox.core.faults import source_faults
 from sandbox.core.source import Owners, Source
 from sandbox.core.survey import ColumnSurvey, Survey
-from sandbox.drivers.catalogue.reading import load_as
 from sandbox.drivers.catalogue.strict_yaml import load
 from tests.core.surveys import column, survey
 from tests.core.test_source import demo_source
+from tests.reading import load_as
 
 OWNERS = Owners(extract="it-data", transform="it-data")
 

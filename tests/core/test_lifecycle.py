@@ -7,35 +7,17 @@ from pydantic import ValidationError
 from sandbox.core.certificate import Kept
 from sandbox.core.errors import Conflict
 from sandbox.core.lease import Lease
-from sandbox.core.lifecycle import Sandbox, Spec, Steps
+from sandbox.core.lifecycle import Sandbox
 from sandbox.core.phases import Action, Destroyed, Frozen, State
+from tests.contract import registry_samples
 from tests.phases import NOON, phase
 
 
 def a_sandbox(**changes: Any) -> Sandbox:
-    spec = Spec(
-        template="segment-rfm",
-        template_version="1.0.0",
-        template_digest="d" * 64,
-        image="segment-rfm:1",
-        parameters={"segments": 5, "ratio": 0.5, "strict": True, "title": "春"},
-        purpose="Which lapsed customers react to a coupon?",
-        ttl_minutes=60,
-        steps=Steps(extract="it-data", transform="it-data", analyse="anna"),
-        snapshot="core@2026-11-23.1",
-    )
-    values: dict[str, Any] = {
-        "id": "a1",
-        "name": "spring-coupon",
-        "phase": phase(State.READY),
-        "lease": Lease(owner="anna", ttl=timedelta(hours=1), started=NOON),
-        "spec": spec,
-        "decision": {},
-        "created": NOON,
-        "memory_mb": 512,
-        "cpus": 1.0,
-    }
-    return Sandbox.model_validate(values | changes)
+    """Return one whose lease is of an hour."""
+    lease = Lease(owner="anna", ttl=timedelta(hours=1), started=NOON)
+    values: dict[str, Any] = {"lease": lease, "decision": {}, "cpus": 1.0}
+    return registry_samples.a_sandbox(**(values | changes))
 
 
 @pytest.mark.parametrize(

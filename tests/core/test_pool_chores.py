@@ -1,7 +1,5 @@
 """What the reaper has to do for the warm pool: records, objects and a moment in, chores out."""
 
-from datetime import timedelta
-
 import pytest
 
 from sandbox.core.lease import Lease
@@ -10,11 +8,10 @@ from sandbox.core.objects import Owned
 from sandbox.core.phases import Pooled, State
 from sandbox.core.pool import LIFETIME, MARGIN, Pool, Want
 from sandbox.core.reaping import Seen, chores
+from tests.core.reaped import GATEWAY, HOUR, PARTS, whole
 from tests.core.test_lifecycle import a_sandbox
-from tests.core.test_reaping import GATEWAY, PARTS, whole
 from tests.phases import NOON, PATTERN, phase
 
-HOUR = timedelta(hours=1)
 MADE = Pooled.model_validate({"since": NOON, "pattern": PATTERN})
 ONE = a_sandbox(name="pool-a1", phase=MADE, lease=Lease(owner="", ttl=LIFETIME))
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from sandbox.core.masking import problems
+from sandbox.core.faults import source_faults
 from sandbox.core.rows import first_day, rows_described
 from sandbox.core.source import Source, Table, Window
 from tests.core.test_masking import source
@@ -25,7 +25,7 @@ def table(**chosen: Any) -> Table:
 def wrong(**chosen: Any) -> list[str]:
     document = source({"t": COLUMNS}).model_dump(by_alias=True)
     document["tables"]["t"] |= chosen
-    return problems(Source.model_validate(document))
+    return source_faults(Source.model_validate(document))
 
 
 @pytest.mark.parametrize(

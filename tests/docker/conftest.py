@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from sandbox.core.objects import INSTALLATION
 from sandbox.drivers.catalogue.home import HomeCatalogue
 from sandbox.drivers.engine import DockerEngine
 from tests.docker.slim import add_slim
+from tests.ports import free_port
 
 PURPOSE = "Which lapsed customers react to a coupon?"
 PARTS = ("tool", "lab")
@@ -165,9 +165,7 @@ def demo_home(
     environment: Mapping[str, str] | None = None,
 ) -> Home:
     """Make a demo home with one snapshot, its images built; who asks for it removes it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     own = (sys.executable, "-m", "sandbox", "init", "--demo", str(folder), "-o", "json")
     # Images may have to be built first, on a new machine: minutes.
     made = subprocess.run(

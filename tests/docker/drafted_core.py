@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from sandbox.core.connection import Connection
 from sandbox.core.drafted import as_source, sorted_out
 from sandbox.core.drafting import drafted
-from sandbox.core.source import Connection, Owners, Source
+from sandbox.core.source import Owners, Source
 from sandbox.core.survey import Survey
 from sandbox.drivers.sources.reader import CoreReader
 from tests.docker.source_samples import Told

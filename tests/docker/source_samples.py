@@ -1,7 +1,8 @@
 """What the tests of the way from a source into a snapshot share."""
 
 import hmac
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,25 @@ def changed(core: Any, there: str, back: str) -> Iterator[None]:
         yield
     finally:
         core.psql(back)
+
+
+@contextmanager
+def written_meanwhile(write: Callable[[int], object]) -> Iterator[list[int]]:
+    """Write 1, 2, 3 and so on beside what is done inside; give what has been written so far."""
+    stop, written = threading.Event(), [0]
+
+    def on_and_on() -> None:
+        while not stop.is_set():
+            write(written[-1] + 1)
+            written.append(written[-1] + 1)
+
+    writer = threading.Thread(target=on_and_on)
+    writer.start()
+    try:
+        yield written
+    finally:
+        stop.set()
+        writer.join()
 
 
 def token(value: str, key: bytes = KEY) -> str:

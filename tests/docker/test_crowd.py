@@ -1,18 +1,16 @@
 """Many at once: thirty sandboxes stand beside each other, each holds, and all go again; what
 comes and goes beside somebody does not cut their connection."""
 
-import base64
 import os
-import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from tests.docker.browser import cookie_of
+from tests.docker.browser import cookie_of, open_socket
 from tests.docker.conftest import Home
 from tests.docker.slim import SLIM
 
@@ -80,26 +78,15 @@ def masked(text: bytes) -> bytes:
     return bytes([0x81, 0x80 | len(text)]) + key + covered
 
 
-def handshake(home: Home, name: str) -> socket.socket:
-    """Open a WebSocket to the tool through the gateway, with a fresh link."""
-    key = base64.b64encode(os.urandom(16)).decode()
-    address = f"{name}.localhost:{home.port}"
-    head = (
-        f"GET /ws HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\n"
-        f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        f"Sec-WebSocket-Key: {key}\r\nCookie: {cookie_of(home, name)}\r\n\r\n"
-    )
-    held = socket.create_connection(("127.0.0.1", home.port), timeout=20)
-    held.sendall(head.encode())
-    assert held.recv(4096).startswith(b"HTTP/1.1 101")
-    return held
-
-
 def test_a_websocket_outlives_the_coming_and_going_of_others(slim_home: Home) -> None:
     home = slim_home
     home.run("up", "steady", *SLIM)
     before = home.listing()
-    with closing(handshake(home, "steady")) as held:
+    session = {
+        "Origin": f"http://steady.localhost:{home.port}",
+        "Cookie": cookie_of(home, "steady"),
+    }
+    with open_socket(home.port, "steady", "/ws", **session) as held:
         for number in range(COMINGS):
             home.run("up", "passing", *SLIM)
             home.run("down", "passing", "--no-keep")

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 
 from sandbox.drivers.catalogue.home import HomeCatalogue
 from tests.docker.conftest import UP, Home
+from tests.docker.disks import in_file
 from tests.docker.private_engine import PrivateEngine, private_engine, private_home, until, why_not
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -72,28 +72,13 @@ class Small:
         return [event["code"] for event in self.home.json("audit", "list")["events"]]
 
 
-@contextmanager
-def mounted(file: Path, folder: Path) -> Iterator[None]:
-    """Mount a new file system of 4 GB that lies in a file."""
-    with file.open("wb") as out:
-        out.truncate(4000 * MB)
-    subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", str(file)], check=True)
-    folder.mkdir()
-    made = subprocess.run(["mount", "-o", "loop", str(file), str(folder)], capture_output=True)
-    if made.returncode:
-        pytest.skip(f"no loop device here: {made.stderr.decode().strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
 @pytest.fixture(scope="module")
 def small(images_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
     if why := why_not():
         pytest.skip(why)
     base = tmp_path_factory.mktemp("small")
-    with mounted(base / "image", base / "disk"):
+    mkfs = ["mkfs.ext4", "-q", "-F", "-m", "0"]
+    with in_file(base / "image", base / "disk", 4000, mkfs):
         disk = base / "disk"
         with private_engine(disk / "storage") as engine:
             engine.load(images_file)

@@ -2,16 +2,14 @@
 freezes what nobody uses."""
 
 import json
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import pytest
 
-from tests.docker.browser import ask, cookie_of, get
+from tests.docker.browser import ask, cookie_of, get, open_socket
 from tests.docker.conftest import UP, Home
 
 pytestmark = pytest.mark.docker
@@ -47,19 +45,6 @@ def last_used(home: Home, command: str = "show") -> datetime | None:
     else:
         (told,) = [s["last_used"] for s in home.json("list")["sandboxes"] if s["name"] == NAME]
     return datetime.fromisoformat(told) if told else None
-
-
-@contextmanager
-def open_page(home: Home, cookie: str) -> Iterator[None]:
-    """Hold the socket that an open page of marimo holds."""
-    with socket.create_connection(("127.0.0.1", home.port), timeout=20) as held:
-        held.sendall(
-            f"GET /ws?session_id=s_idle01 HTTP/1.1\r\nHost: {NAME}.localhost:{home.port}\r\n"
-            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nCookie: {cookie}\r\n\r\n".encode()
-        )
-        assert held.recv(4096).startswith(b"HTTP/1.1 101")
-        yield
 
 
 def reap(home: Home) -> list[tuple[str, str]]:
@@ -98,7 +83,8 @@ def test_what_is_use_and_what_is_not(home: Home, used: dict[str, Any]) -> None:
     assert last_used(home) is None
     assert get(home, NAME, "/", Cookie=cookie).status == 200
     assert last_used(home) is not None
-    with open_page(home, cookie):
+    # The socket that an open page of marimo holds.
+    with open_socket(home.port, NAME, "/ws?session_id=s_idle01", Cookie=cookie):
         first = settled(home)
         for _ in range(8):
             for path in UNTOUCHED:

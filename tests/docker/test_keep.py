@@ -4,7 +4,6 @@ import gzip
 import io
 import os
 import signal
-import subprocess
 import tarfile
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from sandbox.bootstrap import opened
 from sandbox.cli.render import Silent
 from sandbox.drivers.engine import DockerEngine
 from tests.docker.conftest import UP, Home
+from tests.docker.disks import tiny
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left")]
 NOTE = "# what I found: 表"
@@ -160,19 +160,13 @@ def test_special_care_is_never_kept(home: Home, folder: Path) -> None:
 
 
 @pytest.fixture
-def tiny(folder: Path) -> Iterator[Path]:
+def full(folder: Path) -> Iterator[Path]:
     """A disk of 256 kB at the folder of kept archives."""
-    if os.geteuid():
-        pytest.skip("only root can mount a small disk")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", folder], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
+    with tiny(folder, "256k") as disk:
+        yield disk
 
 
-def test_a_full_disk_loses_nothing(home: Home, tiny: Path) -> None:
+def test_a_full_disk_loses_nothing(home: Home, full: Path) -> None:
     made = work(home, "keep-one")
     noise = "head -c 3000000 /dev/urandom > /work/noise"
     home.run("exec", "keep-one", "--", "/bin/sh", "-c", noise)
@@ -181,7 +175,7 @@ def test_a_full_disk_loses_nothing(home: Home, tiny: Path) -> None:
     assert "nothing was removed" in error["message"]
     assert "No space left" in error["message"]
     assert "--no-keep" in error["hint"]
-    assert list(tiny.iterdir()) == []
+    assert list(full.iterdir()) == []
     assert home.listing() == before
     assert state(home, "keep-one") == "ready"
     assert home.json("sql", "keep-one", "SELECT count(*) FROM lab.found")["rows"] == [[1000]]

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -17,6 +16,7 @@ from sandbox.core.snapshot import Snapshot, next_id
 from sandbox.drivers.home import STATE
 from sandbox.drivers.registry.store import SqlRegistry
 from tests.docker.conftest import Home
+from tests.docker.disks import tiny
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("nothing_left")]
 
@@ -148,15 +148,8 @@ def test_the_engines_disk_is_full(home: Home, full_volume: str) -> None:
 @pytest.fixture
 def full_build_folder(home: Home) -> Iterator[Path]:
     """The home's build folder on a disk with room for less than the snapshot needs."""
-    folder = home.folder / ".sandbox/build"
-    folder.mkdir(exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=512k,mode=0700", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("only root can mount a small disk")
-    try:
+    with tiny(home.folder / ".sandbox/build", "512k") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_the_homes_disk_is_full(home: Home, full_build_folder: Path) -> None:

@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import secrets
-import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,9 +18,18 @@ from sandbox.core.settings import GatewaySettings
 from sandbox.drivers.catalogue.home import HomeCatalogue
 from sandbox.drivers.engine import DockerEngine
 from sandbox.drivers.gateway import CaddyGateway
-from tests.docker.browser import Answer, ask, cookie_of, get, path_of
+from tests.docker.browser import (
+    Answer,
+    ask,
+    cookie_of,
+    get,
+    open_socket,
+    path_of,
+    web_socket,
+)
 from tests.docker.conftest import UP, Home
 from tests.fakes import Said
+from tests.ports import free_port
 
 pytestmark = pytest.mark.docker
 
@@ -84,9 +92,7 @@ class Place:
 @pytest.fixture(scope="module")
 def place(home: Home) -> Iterator[Place]:
     engine, run = DockerEngine(os.environ), f"links-{secrets.token_hex(4)}"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        settings = GatewaySettings(port=probe.getsockname()[1])
+    settings = GatewaySettings(port=free_port())
     catalogue = HomeCatalogue(home.folder)
     image, labels = catalogue.gateway_image(), {INSTALLATION: run}
     gateway = CaddyGateway(engine, lambda: image, settings, lambda: run)
@@ -258,19 +264,15 @@ def test_the_tool_sees_neither_cookie_nor_link(place: Place) -> None:
 
 
 def test_a_websocket_opens_with_the_cookie_alone_and_outlives_other_links(place: Place) -> None:
-    head = f"GET /ws HTTP/1.1\r\nHost: {place.route.name}.localhost:{place.settings.port}\r\n"
-    head += "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-    with socket.create_connection(("127.0.0.1", place.settings.port), timeout=10) as held:
-        held.sendall(f"{head}Cookie: {place.cookie()}\r\n\r\n".encode())
-        assert held.recv(4096).startswith(b"HTTP/1.1 101")
+    where = (place.settings.port, place.route.name, "/ws")
+    with open_socket(*where, Cookie=place.cookie()) as held:
         place.cookie()
         other = Route("summer", TOOL, 8080, "t" * 43)
         place.gateway.open(other)
         place.gateway.close(other.name)
         held.sendall(b"still there")
         assert held.recv(4096) == b"still there"
-    with socket.create_connection(("127.0.0.1", place.settings.port), timeout=10) as refused:
-        refused.sendall(f"{head}\r\n".encode())
+    with web_socket(*where) as refused:
         assert refused.recv(4096).startswith(b"HTTP/1.1 403")
 
 

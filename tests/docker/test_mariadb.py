@@ -1,7 +1,6 @@
 """The way from a real MariaDB into a snapshot: the story of PostgreSQL. See mariadb.py."""
 
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -21,7 +20,16 @@ from sandbox.drivers.sources.reader import CoreReader
 from sandbox.drivers.sources.subset import plain_condition
 from tests.docker import drafted_core
 from tests.docker.mariadb import Maria, running
-from tests.docker.source_samples import KEY, ODD, Told, build, opened, rows, token
+from tests.docker.source_samples import (
+    KEY,
+    ODD,
+    Told,
+    build,
+    opened,
+    rows,
+    token,
+    written_meanwhile,
+)
 
 pytestmark = pytest.mark.docker
 
@@ -179,23 +187,16 @@ def test_all_tables_are_of_one_moment(maria: Maria, tmp_path: Path) -> None:
     )
     keep = {"id": KEEP}
     source = maria.source({"a_pair": keep, "slow": {"id": KEEP, "nap": KEEP}, "z_pair": keep})
-    stop, written = threading.Event(), [0]
 
-    def shop() -> None:
-        while not stop.is_set():
-            n = written[-1] + 1
-            pair = f"INSERT INTO a_pair VALUES ({n}); INSERT INTO z_pair VALUES ({n});"
-            maria.sql(f"BEGIN; {pair} COMMIT")
-            written.append(n)
+    def shop(n: int) -> None:
+        pair = f"INSERT INTO a_pair VALUES ({n}); INSERT INTO z_pair VALUES ({n});"
+        maria.sql(f"BEGIN; {pair} COMMIT")
 
-    with maria.changed(made, "DROP TABLE a_pair, z_pair; DROP VIEW slow"):
-        writer = threading.Thread(target=shop)
-        writer.start()
-        try:
-            built = copy(maria, tmp_path / "x.duckdb", source)
-        finally:
-            stop.set()
-            writer.join()
+    with (
+        maria.changed(made, "DROP TABLE a_pair, z_pair; DROP VIEW slow"),
+        written_meanwhile(shop) as written,
+    ):
+        built = copy(maria, tmp_path / "x.duckdb", source)
     counts = {t.name: t.rows for t in built.tables}
     assert counts["a_pair"] == counts["z_pair"] < written[-1]
 

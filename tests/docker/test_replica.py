@@ -20,7 +20,7 @@ UP = ("--template", SPEAKING, "--purpose", "Does a tool that speaks PostgreSQL f
 READ = """
 import duckdb, sandbox_kit, sys
 db = duckdb.connect(config=sandbox_kit.OFFLINE)
-db.execute("LOAD " + sandbox_kit.literal(str(sandbox_kit._extension())))
+db.execute("LOAD " + sandbox_kit.literal(str(sandbox_kit.postgres_extension())))
 db.execute("ATTACH 'service=replica' AS r (TYPE postgres)")
 print(db.sql(f"SELECT * FROM postgres_query('r', {sandbox_kit.literal(sys.argv[1])})").fetchall())
 """

@@ -6,7 +6,7 @@ On a small XFS in a file, with an engine of the test's own.
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
@@ -15,6 +15,7 @@ import pytest
 from sandbox.drivers.catalogue.home import HomeCatalogue
 from tests.docker.cluster_trial import Trial
 from tests.docker.conftest import Home
+from tests.docker.disks import in_file
 from tests.docker.private_engine import private_engine, private_home, why_not
 from tests.docker.slim import SPEAKING, add_slim, add_speaking
 from tests.docker.test_replica import COUNTS, READ, UP, inside
@@ -25,24 +26,13 @@ SMALL, LARGE = 200_000, 5_000_000
 _TRIES = 7
 
 
-@contextmanager
-def mounted(file: Path, folder: Path) -> Iterator[None]:
-    """Mount a new XFS of 8 GB that lies, thin, in a file."""
+def mkfs_xfs() -> list[str]:
+    """Return the words that make an XFS that clones; skip where they cannot be had."""
     if shutil.which("mkfs.xfs") is None:
         subprocess.run(["apt-get", "install", "-y", "xfsprogs"], capture_output=True, timeout=300)
     if shutil.which("mkfs.xfs") is None:
         pytest.skip("mkfs.xfs is not here and cannot be installed (xfsprogs)")
-    with file.open("wb") as out:
-        out.truncate(8000 * MB)
-    subprocess.run(["mkfs.xfs", "-q", "-m", "reflink=1", str(file)], check=True)
-    folder.mkdir()
-    made = subprocess.run(["mount", "-o", "loop", str(file), str(folder)], capture_output=True)
-    if made.returncode:
-        pytest.skip(f"no XFS here: {made.stderr.decode().strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
+    return ["mkfs.xfs", "-q", "-m", "reflink=1"]
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +55,10 @@ def cloning(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     if why := why_not():
         pytest.skip(why)
     base = tmp_path_factory.mktemp("xfs")
-    with mounted(base / "image", base / "disk"), private_engine(base / "disk/storage") as engine:
+    with (
+        in_file(base / "image", base / "disk", 8000, mkfs_xfs()),
+        private_engine(base / "disk/storage") as engine,
+    ):
         engine.load(images)
         with private_home(engine, base / "disk" / "home") as home:
             add_slim(home.folder)

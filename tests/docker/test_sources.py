@@ -3,7 +3,6 @@
 import hashlib
 import re
 import resource
-import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from tests.docker.source_samples import (
     rows,
     source_of,
     token,
+    written_meanwhile,
 )
 
 pytestmark = pytest.mark.docker
@@ -359,36 +359,28 @@ def test_wide_rows_stay_within_the_memory_that_is_promised(demo_core: Any, tmp_p
 
 def test_all_tables_are_of_one_moment(demo_core: Any, tmp_path: Path) -> None:
     """Customers and their purchases arrive in pairs all the while; none may be split."""
-    stop = threading.Event()
-    written = [0]
 
-    def shop() -> None:
-        while not stop.is_set():
-            number = written[-1] + 1
-            demo_core.psql(
-                f"BEGIN; INSERT INTO pair_a VALUES ({number}); "
-                f"INSERT INTO pair_b VALUES ({number}); COMMIT"
-            )
-            written.append(number)
+    def shop(number: int) -> None:
+        demo_core.psql(
+            f"BEGIN; INSERT INTO pair_a VALUES ({number}); "
+            f"INSERT INTO pair_b VALUES ({number}); COMMIT"
+        )
 
     keep = {"class": "public", "mask": "keep"}
     pair, slow = {"id": keep}, {"id": keep, "pad": keep}
     # The slow one between the two gives the writer time.
     source = source_of(demo_core, {"pair_a": pair, "slow": slow, "pair_b": pair})
-    with changed(
-        demo_core,
-        "CREATE TABLE pair_a (id int); CREATE TABLE pair_b (id int); "
-        "GRANT SELECT ON pair_a, pair_b TO core_reader; "
-        + NAP.format("STABLE").replace("3000", "100"),
-        "DROP TABLE pair_a, pair_b; DROP VIEW slow; DROP FUNCTION nap",
+    with (
+        changed(
+            demo_core,
+            "CREATE TABLE pair_a (id int); CREATE TABLE pair_b (id int); "
+            "GRANT SELECT ON pair_a, pair_b TO core_reader; "
+            + NAP.format("STABLE").replace("3000", "100"),
+            "DROP TABLE pair_a, pair_b; DROP VIEW slow; DROP FUNCTION nap",
+        ),
+        written_meanwhile(shop) as written,
     ):
-        writer = threading.Thread(target=shop)
-        writer.start()
-        try:
-            built = build(demo_core, tmp_path / "x.duckdb", source)
-        finally:
-            stop.set()
-            writer.join()
+        built = build(demo_core, tmp_path / "x.duckdb", source)
     counts = {t.name: t.rows for t in built.tables}
     assert counts["pair_a"] == counts["pair_b"] < written[-1]
 

@@ -1,7 +1,6 @@
 """What the real gateway tells of requests: what moves the last use of a name, what is written."""
 
 import json
-import socket
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -9,6 +8,7 @@ from datetime import datetime
 import pytest
 
 from sandbox.core.objects import Route
+from tests.docker.browser import open_socket
 from tests.docker.test_links import TOOL, Place, opened, place  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.docker
@@ -35,13 +35,7 @@ def moved(place: Place, name: str, act: Callable[[], object], seconds: float) ->
 
 def held_open(place: Place, cookie: str) -> None:  # noqa: F811
     """Open a WebSocket, send on it, and end it."""
-    with socket.create_connection(("127.0.0.1", place.settings.port), timeout=10) as held:
-        held.sendall(
-            f"GET /ws HTTP/1.1\r\nHost: quiet.localhost:{place.settings.port}\r\n"
-            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            f"Cookie: {cookie}\r\n\r\n".encode()
-        )
-        assert held.recv(4096).startswith(b"HTTP/1.1 101")
+    with open_socket(place.settings.port, IGNORING.name, "/ws", Cookie=cookie) as held:
         held.sendall(b"ping")
         assert held.recv(4096) == b"ping"
 

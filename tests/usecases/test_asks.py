@@ -8,20 +8,16 @@ import pytest
 from sandbox.core.asks import Ask, AskContent, AskState
 from sandbox.core.errors import Conflict, InvalidInput, NotFound, Unavailable
 from sandbox.core.ports import Actor, Context
-from sandbox.usecases import asks
+from sandbox.usecases import asks, deciding
 from sandbox.usecases.asks import (
-    RequestAcceptRequest,
     RequestListRequest,
-    RequestRefuseRequest,
     RequestShowRequest,
-    accept,
     list_asks,
     make_ask,
-    on_accept,
-    refuse,
     show_ask,
     use_ask,
 )
+from sandbox.usecases.deciding import RequestAcceptRequest, RequestRefuseRequest, accept, refuse
 from tests.core.test_asks import DATA, EXPORT
 from tests.fakes import Clock
 from tests.usecases.asking_up import codes, events
@@ -38,18 +34,17 @@ def asked(ctx: Context, content: AskContent = EXPORT) -> Ask:
 @pytest.fixture
 def followed() -> Iterator[list[str]]:
     """What followed from a yes to data, while a test runs; fails while it holds `down`."""
-    before, seen = dict(asks._FOLLOWS), []
+    before, seen = deciding._FOLLOWS["data"], []
 
-    @on_accept("data")
     def follow(context: Context, ask: Ask) -> str:
         if "down" in seen:
             raise Unavailable("The disk is full.")
         seen.append(ask.id)
         return "A draft was written."
 
+    deciding._FOLLOWS["data"] = follow
     yield seen
-    asks._FOLLOWS.clear()
-    asks._FOLLOWS.update(before)
+    deciding._FOLLOWS["data"] = before
 
 
 def test_asks_are_numbered_and_on_record(ctx: Context) -> None:

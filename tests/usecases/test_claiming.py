@@ -21,16 +21,10 @@ from sandbox.usecases.sandboxes import DownRequest, down
 from tests.fakes import Clock, FakeEngine, FakeGateway, Said, Trap, unavailable
 from tests.usecases.asking_up import chain_holds, codes, events, journal, make, state, wish
 from tests.usecases.leasing import ends, lease_file
-from tests.usecases.pools import TEMPLATE, filled, pooled, reaped
+from tests.usecases.pools import TEMPLATE, pooled, reaped
 
 NAME = "spring-coupon"
 FILL = ("fill-pool", TEMPLATE)
-
-
-@pytest.fixture
-def warm(ctx: Context, home: Path, snapshot: Snapshot) -> Context:
-    """A home that keeps one sandbox ready."""
-    return filled(ctx, home)
 
 
 def lab_words(engine: FakeEngine, id: str) -> list[bytes]:

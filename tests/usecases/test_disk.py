@@ -17,7 +17,6 @@ from sandbox.core.settings import DiskSettings
 from sandbox.drivers.home import HomeFolder
 from sandbox.drivers.registry.store import SqlRegistry
 from sandbox.drivers.registry.transaction import SqlTransaction
-from sandbox.usecases.homes import InitRequest, init
 from sandbox.usecases.leases import ResumeRequest, resume
 from sandbox.usecases.planning import PlanRequest, plan
 from sandbox.usecases.reaping import ReapRequest, ReapResult, reap
@@ -27,13 +26,8 @@ from tests.fakes import FakeEngine, FakeGateway, Said
 from tests.usecases.asking_up import chain_holds, events, make, state, wish
 from tests.usecases.leasing import NAME, on_record, running
 
-pytestmark = pytest.mark.usefixtures("snapshot")
+pytestmark = pytest.mark.usefixtures("marked", "snapshot")
 RESERVE, FLOOR = 2048, 1024
-
-
-@pytest.fixture(autouse=True)
-def a_home_that_knows_itself(ctx: Context, home: Path) -> None:
-    init(ctx, InitRequest(folder=str(home)))
 
 
 def reaped(ctx: Context, *, apply: bool = True) -> ReapResult:

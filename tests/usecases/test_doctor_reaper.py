@@ -1,20 +1,15 @@
 """The doctor on a reaper that nobody runs, or whose chores fail."""
 
-from pathlib import Path
-
 import pytest
 
 from sandbox.core.ports import Context
 from sandbox.core.snapshot import Snapshot
-from sandbox.usecases.homes import Check, DoctorRequest, InitRequest, doctor, init
+from sandbox.usecases.homes import Check, DoctorRequest, doctor
 from sandbox.usecases.reaping import ReapRequest, reap
 from tests.fakes import Clock, FakeEngine, Trap, unavailable
 from tests.usecases.asking_up import make
 
-
-@pytest.fixture(autouse=True)
-def _made(ctx: Context, home: Path) -> None:
-    init(ctx, InitRequest(folder=str(home)))
+pytestmark = pytest.mark.usefixtures("marked")
 
 
 def reaper_line(ctx: Context) -> Check:

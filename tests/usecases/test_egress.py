@@ -305,7 +305,7 @@ def test_killed_on_the_way_it_is_reaped_whole(ctx: Context, home: Path, engine: 
     down(ctx, DownRequest(name=NAME, keep=False))
     before, count = engine.listing(), steps(ctx, outward)
     down(ctx, DownRequest(name=NAME, keep=False))
-    for last in range(1, count + 1, 2):
+    for last in range(1, count + 1):
         killed_after(ctx, outward, last)
         reap(ctx, ReapRequest(apply=True))
         if state(ctx) == "ready":

@@ -9,20 +9,13 @@ import pytest
 
 from sandbox.core.asks import AskState, Sighted
 from sandbox.core.errors import Conflict, Denied, InvalidInput, NotFound
-from sandbox.core.objects import Ran
 from sandbox.core.ports import Actor, Context
 from sandbox.core.snapshot import Snapshot
-from sandbox.usecases.asks import (
-    RequestAcceptRequest,
-    RequestRefuseRequest,
-    RequestShowRequest,
-    accept,
-    refuse,
-    show_ask,
-)
+from sandbox.usecases.asks import RequestShowRequest, show_ask
+from sandbox.usecases.deciding import RequestAcceptRequest, RequestRefuseRequest, accept, refuse
 from sandbox.usecases.exporting import ExportRequest, export
 from sandbox.usecases.sandboxes import DownRequest, down
-from tests.fakes import Clock, FakeBorder, FakeEngine, Said
+from tests.fakes import Clock, FakeBorder, FakeEngine, Said, ran_saying
 from tests.usecases.asking_up import codes, events, make
 
 NAME = "spring-coupon"
@@ -33,7 +26,7 @@ CONTENT = b"segment,customers\nloyal,600\n"
 
 def inside(engine: FakeEngine, content: bytes = CONTENT, name: str = "segments.csv") -> None:
     answer = {"name": name, "content": base64.b64encode(content).decode()}
-    engine.programs["sandbox_export"] = Ran(0, json.dumps(answer).encode(), b"")
+    engine.programs["sandbox_export"] = ran_saying(answer)
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +97,7 @@ def test_what_is_no_table_of_the_lab_and_no_file_below_work(
 def test_what_the_inside_may_answer(
     ctx: Context, engine: FakeEngine, said: Said, answer: object, error: type[Exception]
 ) -> None:
-    engine.programs["sandbox_export"] = Ran(0, json.dumps(answer).encode(), b"")
+    engine.programs["sandbox_export"] = ran_saying(answer)
     with pytest.raises(error):
         export(ctx, TABLE)
     assert came_out(said) == []

@@ -251,9 +251,8 @@ def test_one_that_does_not_stop_keeps_no_other_from_it(
     assert codes(ctx).count("line.stopped") == 1
 
 
-def test_the_line_stopped_meanwhile_unmakes_what_is_being_made(
-    ctx: Context, engine: FakeEngine
-) -> None:
+def line_stops_before_the_tool(ctx: Context, engine: FakeEngine) -> None:
+    """Let somebody stop the line when the tool is about to start."""
     start = engine.start
 
     def stop_first(name: str) -> None:
@@ -261,9 +260,15 @@ def test_the_line_stopped_meanwhile_unmakes_what_is_being_made(
             stop_line(ctx, STOP)
         start(name)
 
+    engine.start = stop_first  # type: ignore[method-assign]
+
+
+def test_the_line_stopped_meanwhile_unmakes_what_is_being_made(
+    ctx: Context, engine: FakeEngine
+) -> None:
     make(ctx, "first")
     before = engine.listing()
-    engine.start = stop_first  # type: ignore[method-assign]
+    line_stops_before_the_tool(ctx, engine)
     with pytest.raises(Conflict, match="stopped the line"):
         make(ctx)
     assert state(ctx) == "failed"
@@ -275,14 +280,7 @@ def test_the_line_stopped_meanwhile_stops_what_is_resumed(
 ) -> None:
     make(ctx)
     expire(ctx, engine, clock)
-    start = engine.start
-
-    def stop_first(name: str) -> None:
-        if name.endswith("-tool"):
-            stop_line(ctx, STOP)
-        start(name)
-
-    engine.start = stop_first  # type: ignore[method-assign]
+    line_stops_before_the_tool(ctx, engine)
     with pytest.raises(Conflict, match="stopped the line"):
         restore(ctx, RestoreRequest(name=NAME, ttl="1h"))
     assert running(ctx, engine) == set()

@@ -10,20 +10,16 @@ import pytest
 from sandbox.core.asks import AskState, Sighted
 from sandbox.core.crossing import Seen
 from sandbox.core.errors import Conflict, Denied, InvalidInput
-from sandbox.core.objects import Ran
 from sandbox.core.ports import Actor, Context
 from sandbox.core.snapshot import Snapshot
-from sandbox.usecases.asks import RequestAcceptRequest, RequestShowRequest, accept, show_ask
+from sandbox.usecases.asks import RequestShowRequest, show_ask
+from sandbox.usecases.deciding import RequestAcceptRequest, accept
 from sandbox.usecases.importing import IMPORT_LIMIT, ImportRequest, import_csv
-from tests.fakes import FakeBorder, FakeEngine
+from tests.fakes import FakeBorder, FakeEngine, ran_saying
 from tests.usecases.asking_up import codes, events, make
 
 pytestmark = pytest.mark.usefixtures("snapshot")
 NAME = "spring-coupon"
-
-
-def said(document: object) -> Ran:
-    return Ran(0, json.dumps(document).encode(), b"")
 
 
 @pytest.mark.parametrize(
@@ -51,7 +47,7 @@ def test_table_names(
     ctx: Context, engine: FakeEngine, file: str, table: str, expected: str | None
 ) -> None:
     make(ctx)
-    engine.programs["sandbox_import"] = said({"rows": 2, "columns": [["a", "text"]]})
+    engine.programs["sandbox_import"] = ran_saying({"rows": 2, "columns": [["a", "text"]]})
     request = ImportRequest(name=NAME, file=file, content=b"a\n1\n2\n", table=table)
     if expected is None:
         with pytest.raises(InvalidInput, match="not a name for a table"):
@@ -79,7 +75,7 @@ def test_a_file_above_the_bound_never_reaches_the_engine(ctx: Context, engine: F
 
 def test_an_import_that_fails_is_told_and_not_recorded(ctx: Context, engine: FakeEngine) -> None:
     make(ctx)
-    engine.programs["sandbox_import"] = said({"error": "line 3 has 4 cells"})
+    engine.programs["sandbox_import"] = ran_saying({"error": "line 3 has 4 cells"})
     with pytest.raises(InvalidInput, match="line 3 has 4 cells"):
         import_csv(ctx, ImportRequest(name=NAME, file="x.csv", content=b"a"))
     assert "lab.imported" not in codes(ctx)
@@ -88,14 +84,14 @@ def test_an_import_that_fails_is_told_and_not_recorded(ctx: Context, engine: Fak
 def test_a_column_that_was_renamed_is_told(ctx: Context, engine: FakeEngine) -> None:
     make(ctx)
     note = "Column 2 is named a_1.\x1b"
-    engine.programs["sandbox_import"] = said({"rows": 1, "columns": [], "notes": [note]})
+    engine.programs["sandbox_import"] = ran_saying({"rows": 1, "columns": [], "notes": [note]})
     result = import_csv(ctx, ImportRequest(name=NAME, file="x.csv", content=b"a,a\n1,2\n"))
     assert result.notes == ("Column 2 is named a_1.\ufffd",)
 
 
 def test_a_table_that_is_there_already_is_a_conflict(ctx: Context, engine: FakeEngine) -> None:
     make(ctx)
-    engine.programs["sandbox_import"] = said({"error": "taken", "kind": "taken"})
+    engine.programs["sandbox_import"] = ran_saying({"error": "taken", "kind": "taken"})
     with pytest.raises(Conflict) as raised:
         import_csv(ctx, ImportRequest(name=NAME, file="bom.csv", content=b"a\n1\n"))
     assert raised.value.subject == NAME
@@ -121,7 +117,7 @@ def loads(ctx: Context, engine: FakeEngine, border: FakeBorder) -> FakeEngine:
     make(ctx)
     border.seen = FOUND.model_copy(update={"found": ()})
     loaded = {"rows": 60, "columns": [["Mail", "VARCHAR"]], "matched": 42}
-    engine.programs["sandbox_import"] = said(loaded)
+    engine.programs["sandbox_import"] = ran_saying(loaded)
     return engine
 
 
@@ -229,7 +225,7 @@ def test_a_yes_is_kept_where_the_file_could_not_be_loaded(
     accept(ctx, RequestAcceptRequest(id="r1", reason="A mailing"))
     loaded, loads.programs["sandbox_import"] = (
         loads.programs["sandbox_import"],
-        said({"error": "x"}),
+        ran_saying({"error": "x"}),
     )
     with pytest.raises(InvalidInput):
         import_csv(ctx, MATCH)

@@ -19,21 +19,17 @@ from sandbox.usecases.inside import (
     sql,
 )
 from sandbox.usecases.sandboxes import DownRequest, down
-from tests.fakes import DeadEngine, FakeEngine, Said
+from tests.fakes import DeadEngine, FakeEngine, Said, ran_saying
 from tests.usecases.asking_up import codes, make
 
 pytestmark = pytest.mark.usefixtures("snapshot")
 NAME = "spring-coupon"
 
 
-def said(document: object) -> Ran:
-    return Ran(0, json.dumps(document).encode(), b"")
-
-
 def test_sql_asks_inside_and_returns_rows(ctx: Context, engine: FakeEngine) -> None:
     made = make(ctx)
     rows = {"columns": ["a"], "types": ["INTEGER"], "rows": [[1], [None]], "more": True}
-    engine.programs["sandbox_query"] = said(rows)
+    engine.programs["sandbox_query"] = ran_saying(rows)
     result = sql(ctx, SqlRequest(name=NAME, sql="SELECT '顧客'", limit=2))
     assert (result.rows, result.more, result.limit) == (((1,), (None,)), True, 2)
     container, _, stdin = engine.asked[-1]
@@ -44,7 +40,7 @@ def test_sql_asks_inside_and_returns_rows(ctx: Context, engine: FakeEngine) -> N
 @pytest.mark.parametrize(
     ("ran", "error", "words"),
     [
-        (said({"error": "no table \x1b[31mx"}), InvalidInput, "no table \ufffd[31mx"),
+        (ran_saying({"error": "no table \x1b[31mx"}), InvalidInput, "no table \ufffd[31mx"),
         (Ran(137, b"", b"Killed"), InvalidInput, "more memory"),
         (Ran(1, b"[1, 2]", b""), Unavailable, "exit 1"),
         (Ran(0, b"\xff\xfe", b""), Unavailable, "exit 0"),
@@ -93,7 +89,7 @@ def test_an_sql_error_keeps_its_position(
 ) -> None:
     make(ctx)
     error = "Catalog Error: no x\nDid you mean y?\nLINE 1: FROM x\n             ^"
-    engine.programs["sandbox_query"] = said({"error": error, "kind": kind})
+    engine.programs["sandbox_query"] = ran_saying({"error": error, "kind": kind})
     with pytest.raises(InvalidInput) as raised:
         sql(ctx, SqlRequest(name=NAME, sql="FROM x"))
     assert (raised.value.subject, raised.value.message) == (NAME, "SQL: Catalog Error: no x")
@@ -103,7 +99,9 @@ def test_an_sql_error_keeps_its_position(
 
 def test_too_big_for_memory_says_how_much_there_is(ctx: Context, engine: FakeEngine) -> None:
     make(ctx)
-    engine.programs["sandbox_query"] = said({"error": "x", "kind": "memory", "memory_mb": 768})
+    engine.programs["sandbox_query"] = ran_saying(
+        {"error": "x", "kind": "memory", "memory_mb": 768}
+    )
     with pytest.raises(InvalidInput, match="the sandbox has 768 MB") as raised:
         sql(ctx, SqlRequest(name=NAME, sql="FROM x"))
     assert "LIMIT" in raised.value.hint

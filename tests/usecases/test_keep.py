@@ -31,7 +31,7 @@ from sandbox.usecases.kept import (
 from sandbox.usecases.sandboxes import DownRequest, DownResult, ShowRequest, down, show
 from tests.fakes import Clock, FakeEngine, FakeGateway, Said, Trap, unavailable
 from tests.usecases.asking_up import chain_holds, codes, events, make, state
-from tests.usecases.leasing import on_record
+from tests.usecases.leasing import expire, on_record
 
 pytestmark = pytest.mark.usefixtures("snapshot")
 NAME = "spring-coupon"
@@ -204,9 +204,7 @@ def test_keeping_may_fail_at_every_call_and_nothing_is_lost(
 def expired(ctx: Context, engine: FakeEngine, clock: Clock) -> str:
     """Make a sandbox in which somebody worked, and let its lease end as the guards do."""
     made = work(ctx, engine)
-    clock.advance(hours=4)
-    for part in ("tool", "lab"):
-        engine.stop(f"sandbox-{made}-{part}", 1)
+    expire(ctx, engine, clock, hours=1)
     return made
 
 

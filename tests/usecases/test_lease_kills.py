@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +10,6 @@ import pytest
 from sandbox.core.errors import SandboxError
 from sandbox.core.phases import State
 from sandbox.core.ports import Context
-from sandbox.core.snapshot import Snapshot
-from sandbox.usecases.homes import InitRequest, init
 from sandbox.usecases.leases import (
     FreezeRequest,
     ResumeRequest,
@@ -29,15 +26,10 @@ from tests.usecases.asking_up import chain_holds, make
 from tests.usecases.dying import Act, killed_after, steps
 from tests.usecases.leasing import BACK, MORE, NAME, guards_end, on_record, owed, running
 
+pytestmark = pytest.mark.usefixtures("snapshot", "marked")
+
 FREEZE = FreezeRequest(name=NAME, reason="Too many queries")
-# What starts containers has many steps, and is killed after each; of the others after every third.
-EACH, SHORT = 3, {"extend", "freeze", "stop the line", "resume with credit", "expire"}
 Step = Callable[[Context, FakeEngine, Clock], object]
-
-
-@pytest.fixture(autouse=True)
-def _settled(ctx: Context, home: Path, snapshot: Snapshot) -> None:
-    init(ctx, InitRequest(folder=str(home)))
 
 
 def nothing(ctx: Context, engine: FakeEngine, clock: Clock) -> None:
@@ -126,7 +118,7 @@ def test_killed_after_every_step(
     begin()
     count = steps(ctx, verb)
     assert count >= 3
-    for last in range(1, count + 1, EACH if name in SHORT else 1):
+    for last in range(1, count + 1):
         end(ctx)
         begin()
         killed_after(ctx, verb, last)

@@ -45,16 +45,10 @@ from tests.fakes import NOON, Clock, FakeEngine, FakeGateway, Trap, unavailable
 from tests.usecases.asking_up import chain_holds, codes, events, journal, make, state
 from tests.usecases.interrupting import InterruptedAfterCommit
 from tests.usecases.leasing import ends
-from tests.usecases.pools import TEMPLATE, filled, pooled, reaped, with_pool
+from tests.usecases.pools import TEMPLATE, pooled, reaped, with_pool
 
 NAME = "spring-coupon"
 FILL = ("fill-pool", TEMPLATE)
-
-
-@pytest.fixture
-def warm(ctx: Context, home: Path, snapshot: Snapshot) -> Context:
-    """A home that keeps one sandbox ready."""
-    return filled(ctx, home)
 
 
 def test_the_reaper_makes_what_is_wanted_and_no_more(

@@ -22,13 +22,8 @@ from tests.fakes import Clock, DeadEngine, FakeEngine, FakeGateway, FakeReader, 
 from tests.usecases.asking_up import chain_holds, codes, events, make, state
 from tests.usecases.dying import killed_after
 
-pytestmark = pytest.mark.usefixtures("snapshot")
+pytestmark = pytest.mark.usefixtures("marked", "snapshot")
 NAME = "spring-coupon"
-
-
-@pytest.fixture(autouse=True)
-def _made(ctx: Context, home: Path) -> None:
-    init(ctx, InitRequest(folder=str(home)))
 
 
 def found(result: ReapResult) -> list[tuple[str, str, str]]:

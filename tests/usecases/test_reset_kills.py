@@ -165,7 +165,7 @@ def test_the_reaper_itself_killed_after_every_step_of_finishing(
     without_tool(ctx)
     count = steps(ctx, apply)
     back(ctx)
-    for last in range(1, count + 1, 3):
+    for last in range(1, count + 1):
         without_tool(ctx)
         killed_after(ctx, apply, last)
         reaped(ctx)

@@ -9,7 +9,6 @@ from sandbox.core.errors import Conflict, InvalidInput, Unavailable
 from sandbox.core.ports import Context
 from sandbox.core.retention import Retention
 from sandbox.core.snapshot import SnapshotState
-from sandbox.usecases.homes import InitRequest, init
 from sandbox.usecases.reaping import ReapRequest, reap
 from sandbox.usecases.resetting import ResetRequest, reset
 from sandbox.usecases.retaining import PruneRequest, PruneResult, prune
@@ -20,6 +19,8 @@ from tests.usecases.asking_up import codes, events, journal, make
 from tests.usecases.dying import killed_after, steps
 from tests.usecases.leasing import NAME, expire
 from tests.usecases.pools import filled, pooled, reaped, with_pool
+
+pytestmark = pytest.mark.usefixtures("marked")
 
 FIRST, SECOND, THIRD = (f"core@2026-11-23.{n}" for n in (1, 2, 3))
 
@@ -41,11 +42,6 @@ def ready(ctx: Context) -> list[str]:
 
 def outcomes(result: PruneResult) -> list[tuple[str, str]]:
     return [(each.id, each.outcome) for each in result.snapshots]
-
-
-@pytest.fixture(autouse=True)
-def _home(ctx: Context, home: Path) -> None:
-    init(ctx, InitRequest(folder=str(home)))
 
 
 @pytest.fixture

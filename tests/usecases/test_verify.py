@@ -13,7 +13,7 @@ from sandbox.core.ports import Context
 from sandbox.drivers.home import HomeFolder
 from sandbox.usecases.inside import ExecRequest, execute
 from sandbox.usecases.verifying import VerifyRequest, verify
-from tests.fakes import Clock, FakeEngine, Said
+from tests.fakes import Clock, FakeEngine, Said, ran_saying
 from tests.usecases.asking_up import events, make
 
 pytestmark = pytest.mark.usefixtures("snapshot")
@@ -22,7 +22,7 @@ NAME = "spring-coupon"
 
 def answer(engine: FakeEngine, held: bool) -> None:
     check = {"about": "guard", "name": "trace\x1b the guard", "held": held, "detail": "EPERM"}
-    engine.programs["sandbox_verify"] = Ran(0, json.dumps({"checks": [check]}).encode(), b"")
+    engine.programs["sandbox_verify"] = ran_saying({"checks": [check]})
 
 
 def asked(engine: FakeEngine) -> dict[str, dict[str, object]]:

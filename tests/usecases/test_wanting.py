@@ -9,19 +9,12 @@ from sandbox.core.asks import DataAsk
 from sandbox.core.errors import Conflict, InvalidInput
 from sandbox.core.ports import Context
 from sandbox.core.source import Source
-from sandbox.drivers.catalogue.reading import load_as
-from sandbox.usecases.asks import (
-    RequestAcceptRequest,
-    RequestRefuseRequest,
-    RequestResult,
-    RequestShowRequest,
-    accept,
-    refuse,
-    show_ask,
-)
+from sandbox.usecases.asks import RequestResult, RequestShowRequest, show_ask
+from sandbox.usecases.deciding import RequestAcceptRequest, RequestRefuseRequest, accept, refuse
 from sandbox.usecases.wanting import WantColumnsRequest, want
 from tests.core.surveys import column, survey
 from tests.fakes import Clock, FakeReader
+from tests.reading import load_as
 from tests.usecases.asking_up import codes, events
 
 WHY = "Which readings are wrong on labels?"

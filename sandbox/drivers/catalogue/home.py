@@ -77,14 +77,10 @@ class HomeCatalogue:
 
     def source(self, name: str) -> Source:
         """Return one source; raises NotFound with the nearest name, InvalidInput if it is wrong."""
-        # Late: only who reads a source needs the rules of masks.
-        from sandbox.core.faults import source_faults
-
-        self._known("source", name, self.sources)
-        file = f"sources/{name}.yaml"
+        file = self._source_file(name)
         source, document = self._load(Source, file)
         _same_name(file, document, source.name, name)
-        _raise_first(file, document, source_faults(source), source=True)
+        _check_source(file, document, source)
         return source
 
     def amended_source(self, name: str, wanted: Lines, said: Sequence[str]) -> str:
@@ -92,15 +88,13 @@ class HomeCatalogue:
 
         `said` begins it, as comments. Raises InvalidInput if that would be no source file.
         """
-        from sandbox.core.faults import source_faults
-
-        self._known("source", name, self.sources)
-        file = f"sources/{name}.yaml"
-        raw = read_file(self._home / file, file, MAX_BYTES + 1)
+        file = self._source_file(name)
+        raw = self._read(file)
         _, document = load_placed(Source, file, raw)
         text = amended(raw.decode("utf-8-sig"), document.positions, wanted, said)
-        made, document = load_placed(Source, f"{file}, amended", text.encode())
-        _raise_first(f"{file}, amended", document, source_faults(made), source=True)
+        file = f"{file}, amended"
+        made, document = load_placed(Source, file, text.encode())
+        _check_source(file, document, made)
         return text
 
     def policies(self) -> PolicySet:
@@ -155,9 +149,16 @@ class HomeCatalogue:
         self._known("template", name, self.templates)
         return read_tree(self._home / "templates" / name, f"templates/{name}")
 
+    def _source_file(self, name: str) -> str:
+        self._known("source", name, self.sources)
+        return f"sources/{name}.yaml"
+
     def _load(self, model: type[M], file: str) -> tuple[M, Document]:
+        return load_placed(model, file, self._read(file))
+
+    def _read(self, file: str) -> bytes:
         # One byte over the limit is read, so that the reader itself can say that it is too large.
-        return load_placed(model, file, read_file(self._home / file, file, MAX_BYTES + 1))
+        return read_file(self._home / file, file, MAX_BYTES + 1)
 
     def _names(self, folder: str) -> list[str]:
         try:
@@ -202,6 +203,13 @@ def _same_name(file: str, document: Document, found: str, expected: str) -> None
             f"the name is {clean(found)}, but the file stands under {expected}.",
             "Make both the same.",
         )
+
+
+def _check_source(file: str, document: Document, source: Source) -> None:
+    # Late: only who reads a source needs the rules of masks.
+    from sandbox.core.faults import source_faults
+
+    _raise_first(file, document, source_faults(source), source=True)
 
 
 def _raise_first(

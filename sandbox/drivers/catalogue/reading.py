@@ -31,17 +31,13 @@ _MUST_BE: Mapping[str, str] = {
 _NO_GROUP = frozenset({"model_type", "model_attributes_type"})
 
 
-def load_as(model: type[M], file: str, raw: bytes) -> M:
-    """Return `raw` as a `model`; `file` is its path inside the home.
-
-    Raises InvalidInput for the first problem in the file's order, naming line and column, what is
-    wrong, and how many more there are. Values are never repeated: they could be secrets.
-    """
-    return load_placed(model, file, raw)[0]
-
-
 def load_placed(model: type[M], file: str, raw: bytes) -> tuple[M, Document]:
-    """Return `raw` as a `model`, and the document, which knows where everything stands."""
+    """Return `raw` as a `model`, and the document, which knows where everything stands.
+
+    `file` is its path inside the home. Raises InvalidInput for the first problem in the file's
+    order, naming line and column, what is wrong, and how many more there are. Values are never
+    repeated: they could be secrets.
+    """
     value, document = _loaded(model, file, raw)
     assert isinstance(value, model)
     return value, document

@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sandbox.core.asks import Ask
 from sandbox.core.audit import AuditEvent, Head, NewEvent, chained
@@ -12,6 +12,9 @@ from sandbox.core.errors import Conflict
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.phases import LIVE, State
 from sandbox.core.snapshot import Snapshot, SnapshotState
+from sandbox.core.values import Value
+
+V = TypeVar("V", bound=Value)
 
 _HEAD = "head"
 _EVENT_FIELDS = ("seq", "prev", "hash", "body")
@@ -64,13 +67,11 @@ class SqlTransaction:
     def sandboxes(self, states: Iterable[State] | None = None) -> list[Sandbox]:
         """Return sandboxes by creation, oldest first; all states without `states`."""
         query = _SANDBOXES if states is None else _SANDBOXES_IN
-        bodies = self._bodies(query, {"states": _listed(states or ())})
-        return [Sandbox.model_validate_json(body) for body in bodies]
+        return list(self._read(Sandbox, query, states=_listed(states or ())))
 
     def sandbox(self, name: str) -> Sandbox | None:
         """Return the live sandbox of that name, else the newest that had it, or None."""
-        bodies = self._bodies(_SANDBOX, {"name": name, "states": _listed(LIVE)})
-        return next((Sandbox.model_validate_json(body) for body in bodies), None)
+        return next(self._read(Sandbox, _SANDBOX, name=name, states=_listed(LIVE)), None)
 
     def save_sandbox(self, sandbox: Sandbox) -> None:
         """Insert or replace by id. Raises Conflict if another live one has its name or subnet."""
@@ -90,13 +91,11 @@ class SqlTransaction:
     def snapshots(self, source: str | None = None) -> list[Snapshot]:
         """Return snapshots, oldest first."""
         query = _SNAPSHOTS if source is None else _SNAPSHOTS_OF
-        bodies = self._bodies(query, {"source": source})
-        return [Snapshot.model_validate_json(body) for body in bodies]
+        return list(self._read(Snapshot, query, source=source))
 
     def snapshot(self, id: str) -> Snapshot | None:
         """Return one snapshot or None."""
-        bodies = self._bodies("SELECT body FROM snapshot WHERE id = :id", {"id": id})
-        return next((Snapshot.model_validate_json(body) for body in bodies), None)
+        return next(self._read(Snapshot, "SELECT body FROM snapshot WHERE id = :id", id=id), None)
 
     def newest(self) -> dict[tuple[str, str], str]:
         """Return the id of the newest ready snapshot of each series, source and experiment."""
@@ -117,13 +116,11 @@ class SqlTransaction:
     def asks(self, subject: str | None = None) -> list[Ask]:
         """Return asks, oldest first: of one subject, if given."""
         query = _ASKS if subject is None else _ASKS_OF
-        bodies = self._bodies(query, {"subject": subject})
-        return [Ask.model_validate_json(body) for body in bodies]
+        return list(self._read(Ask, query, subject=subject))
 
     def ask(self, id: str) -> Ask | None:
         """Return one ask or None."""
-        bodies = self._bodies("SELECT body FROM ask WHERE id = :id", {"id": id})
-        return next((Ask.model_validate_json(body) for body in bodies), None)
+        return next(self._read(Ask, "SELECT body FROM ask WHERE id = :id", id=id), None)
 
     def save_ask(self, ask: Ask) -> None:
         """Insert or replace by id."""
@@ -193,8 +190,10 @@ class SqlTransaction:
         """Drop the text kept under `key`; gone already is success."""
         self._change("DELETE FROM meta WHERE key = :key", {"key": key})
 
-    def _bodies(self, query: str, values: Mapping[str, Any]) -> Iterator[str]:
-        return (body for (body,) in self._connection.execute(query, values))
+    def _read(self, kind: type[V], query: str, **values: str | None) -> Iterator[V]:
+        """Yield the records of `kind` that a query for their bodies finds."""
+        rows = self._connection.execute(query, values)
+        return (kind.model_validate_json(body) for (body,) in rows)
 
     def _put(self, replacing: str, adding: str, row: Mapping[str, Any]) -> None:
         if not self._change(replacing, row):

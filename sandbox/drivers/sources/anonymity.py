@@ -7,21 +7,17 @@ from sandbox.core.anonymity import FEW, Anonymity, quasi_columns
 from sandbox.core.gate import TOO_FEW
 from sandbox.core.leaks import Leak
 from sandbox.core.source import Table
-from sandbox.drivers.sources.connection import quoted
+from sandbox.drivers.sources.connection import GATED, quoted
 from sandbox.drivers.sources.relations import parts
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-def counted(
-    con: "DuckDBPyConnection", database: str, tables: Mapping[str, Table]
-) -> tuple[Anonymity, ...]:
-    """Return k of each table that has quasi-identifiers, in an attached file."""
+def counted(con: "DuckDBPyConnection", tables: Mapping[str, Table]) -> tuple[Anonymity, ...]:
+    """Return k of each table that has quasi-identifiers, in the file GATED."""
     return tuple(
-        _counted(con, database, name, table)
-        for name, table in tables.items()
-        if quasi_columns(table)
+        _counted(con, name, table) for name, table in tables.items() if quasi_columns(table)
     )
 
 
@@ -35,14 +31,19 @@ def too_small(found: tuple[Anonymity, ...], tables: Mapping[str, Table]) -> Iter
             yield Leak(table=each.table, column=columns, detector=TOO_FEW, count=1, because=because)
 
 
-def _counted(con: "DuckDBPyConnection", database: str, name: str, table: Table) -> Anonymity:
+def people_in(table: Table) -> str:
+    """Return the SQL that counts a group: each `person`, or its rows where nothing tells people."""
+    return "count(DISTINCT person)" if table.subject else "count(*)"
+
+
+def _counted(con: "DuckDBPyConnection", name: str, table: Table) -> Anonymity:
     columns = quasi_columns(table)
-    there = quoted(database, "main", name)
+    there = quoted(GATED, "main", name)
     # One text for all, in which an empty value differs from every other.
     texts = ", ".join(f"CAST({quoted(column)} AS VARCHAR)" for column in columns)
     person = quoted(table.subject) if table.subject else "true"
+    people = people_in(table)
     rows = f"(SELECT CAST(to_json([{texts}]) AS VARCHAR) AS key, {person} AS person FROM {there})"  # noqa: S608
-    people = "count(DISTINCT person)" if table.subject else "count(*)"
     smallest, groups, few = [], 0, 0
     for part in parts(con, rows):
         least, number, exposed = con.execute(

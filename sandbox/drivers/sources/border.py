@@ -18,29 +18,29 @@ from sandbox.core.crossing import (
     named_column,
     singles_out,
 )
-from sandbox.core.detecting import counted, suspicions
-from sandbox.core.detectors import DETECTORS
+from sandbox.core.detecting import sure_of, suspicions
+from sandbox.core.detectors import BY_ID, DETECTORS
 from sandbox.core.errors import InvalidInput, SandboxError, Unavailable
 from sandbox.core.source import Column
 from sandbox.core.text import clean, spreadsheet_safe
-from sandbox.drivers.sources.connection import in_memory, literal, quoted, row_count
+from sandbox.drivers.sources.connection import in_memory, literal, quoted, row_count, types_of
 from sandbox.drivers.sources.masks import expression, set_key
 from sandbox.drivers.sources.parsing import (
     LONGEST_ROW,
     PARQUET,
     Cell,
     Grid,
+    Parsed,
     as_csv,
     different,
     parsed,
     write_csv,
 )
-from sandbox.drivers.sources.scan import scanned
+from sandbox.drivers.sources.scan import readable, scanned
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_CLASSES = {detector.id: detector.data_class for detector in DETECTORS}
 _NAMES = "(names of columns)"
 _TABLE, _SHOWN = "crossing", "shown"
 _UNKNOWN = Seen(format="unknown", tabular=False, rows=0, columns=(), smallest_group=0, found=())
@@ -77,30 +77,27 @@ def looked(name: str, content: bytes, forms: Sequence[str], *, leaving: bool = F
     """Return what a file is, and what the detectors see in it (`FileReader.look`)."""
     import duckdb
 
+    found = None if content.startswith(PARQUET) else parsed(name, content)
     try:
-        seen = _looked(in_memory(), name, content, forms)
+        seen = _looked(in_memory(), found, forms) if found else _parquet(content, forms)
     except duckdb.Error:
         # A Parquet file that is none, or a row that is too long: nobody can say what it holds.
         return _UNKNOWN
-    return _with_leaves(seen, name, content) if leaving else seen
+    return seen.model_copy(update={"leaves": _leaves(found, content)}) if leaving else seen
 
 
-def _with_leaves(seen: Seen, name: str, content: bytes) -> Seen:
-    """Return what was seen with the file as it may leave: made anew from what was read."""
-    leaves = content
-    if seen.format == "parquet":
+def _leaves(found: Parsed | None, content: bytes) -> bytes:
+    """Return a file as it may leave: made anew from what was read; None is read as Parquet."""
+    if found is None:
         with _in_memory(content) as path:
-            leaves = _rewritten(in_memory(), path)
-    elif seen.format == "csv" and (grid := parsed(name, content).grid):
-        rows = chain([grid.columns], grid.rows)
-        leaves = as_csv([_safe(cell) for cell in row] for row in rows)
-    return seen.model_copy(update={"leaves": leaves})
+            return _rewritten(in_memory(), path)
+    if found.format != "csv" or found.grid is None:
+        return content
+    rows = chain([found.grid.columns], found.grid.rows)
+    return as_csv([_safe(cell) for cell in row] for row in rows)
 
 
-def _looked(con: "DuckDBPyConnection", name: str, content: bytes, forms: Sequence[str]) -> Seen:
-    if content.startswith(PARQUET):
-        return _parquet(con, content, forms)
-    found = parsed(name, content)
+def _looked(con: "DuckDBPyConnection", found: Parsed, forms: Sequence[str]) -> Seen:
     if found.grid is not None:
         _load(con, found.grid)
         return Seen(format=found.format, **_of_table(con, found.grid.columns, forms))
@@ -167,10 +164,11 @@ def _retype(con: "DuckDBPyConnection", column: str, type_: str) -> None:
     con.execute(f"ALTER TABLE {_TABLE} ALTER {name} TYPE {type_}")
 
 
-def _parquet(con: "DuckDBPyConnection", content: bytes, forms: Sequence[str]) -> Seen:
+def _parquet(content: bytes, forms: Sequence[str]) -> Seen:
+    con = in_memory()
     with _in_memory(content) as path:
         file = f"read_parquet({literal(path)})"
-        names = [row[0] for row in con.execute(f"DESCRIBE FROM {file}").fetchall()]
+        names = list(types_of(con, f"FROM {file}"))
         columns = different(names)
         texts = ", ".join(
             f"CAST({quoted(old)} AS VARCHAR) AS {quoted(new)}"
@@ -272,28 +270,28 @@ def _sighted(
     con: "DuckDBPyConnection", kinds: Mapping[str, str], forms: Sequence[str]
 ) -> list[Sighted]:
     """Return what the detectors see in the table, but for values that are keyed tokens."""
-    shown = ", ".join(f"{_shown(c, kind, forms)} AS {quoted(c)}" for c, kind in kinds.items())
-    con.execute(f"CREATE OR REPLACE TEMPORARY VIEW {_SHOWN} AS SELECT {shown} FROM {_TABLE}")  # noqa: S608
-    types = {c: "BIGINT" if kind == "DOUBLE" else kind for c, kind in kinds.items()}
+    shown = {column: _shown(column, kind, forms) for column, kind in kinds.items()}
+    cells = ", ".join(f"{sql} AS {quoted(column)}" for column, (sql, _) in shown.items())
+    con.execute(f"CREATE OR REPLACE TEMPORARY VIEW {_SHOWN} AS SELECT {cells} FROM {_TABLE}")  # noqa: S608
+    types = {column: type_ for column, (_, type_) in shown.items()}
     return [
-        Sighted(column=column, detector=s.detector, data_class=_CLASSES[s.detector], count=s.count)
+        _sight(column, s.detector, s.count)
         for column, (values, found) in scanned(con, _SHOWN, types).items()
         for s in suspicions(DETECTORS, column, values, found)
     ]
 
 
-def _shown(column: str, kind: str, forms: Sequence[str]) -> str:
+def _sight(column: str, detector: str, count: int) -> Sighted:
+    found = BY_ID[detector].data_class
+    return Sighted(column=column, detector=detector, data_class=found, count=count)
+
+
+def _shown(column: str, kind: str, forms: Sequence[str]) -> tuple[str, str]:
+    """Return the SQL of a column as the detectors read it, and the type that it then has."""
     value = quoted(column)
-    if kind == "DOUBLE":
-        # A number that was written with a fraction of nothing is still that number.
-        whole = f"TRY_CAST({value} AS DOUBLE)"
-        return (
-            f"CASE WHEN {whole} = trunc({whole}) AND abs({whole}) < 1e18 "
-            f"THEN CAST({whole} AS BIGINT) END"
-        )
-    if kind == "BIGINT":
-        return f"CAST({value} AS BIGINT)"
-    return f"CASE WHEN NOT ({_token(value, forms)}) THEN {value} END" if forms else value
+    if kind in ("BIGINT", "DOUBLE"):
+        return readable(f"TRY_CAST({value} AS {kind})", kind)
+    return f"CASE WHEN NOT ({_token(value, forms)}) THEN {value} END" if forms else value, kind
 
 
 def _token(value: str, forms: Sequence[str]) -> str:
@@ -301,12 +299,8 @@ def _token(value: str, forms: Sequence[str]) -> str:
 
 
 def _in_names(columns: Sequence[str]) -> Iterator[Sighted]:
-    _, found = counted(DETECTORS, columns)
-    for name, counts in found.items():
-        if counts.passed:
-            yield Sighted(
-                column=_NAMES, detector=name, data_class=_CLASSES[name], count=counts.passed
-            )
+    for name, count in sure_of(DETECTORS, columns).items():
+        yield _sight(_NAMES, name, count)
 
 
 def _smallest_group(

@@ -16,7 +16,8 @@ from sandbox.core.relations import Reference, keys_first
 from sandbox.core.snapshot import LeftOut
 from sandbox.core.source import Table
 from sandbox.core.text import clean
-from sandbox.drivers.sources.connection import quoted, row_count
+from sandbox.drivers.sources.anonymity import people_in
+from sandbox.drivers.sources.connection import fill, quoted, row_count
 from sandbox.drivers.sources.masks import expression
 
 if TYPE_CHECKING:
@@ -110,14 +111,12 @@ class _Choosing:
         made += [f"{_digest(r.columns)} AS leads_{n}" for n, r in enumerate(self._leads(name))]
         made += _people(name, live)
         there = [r for r in self._leads(name) if r.key.table in self._loaded]
-        conditions = [
+        conditions = (
             " AND ".join([live.condition, *_within(part), *(self._found(r, part) for r in there)])
             for part in self._parts(there)
-        ]
-        for number, condition in enumerate(conditions):
-            into = f"INSERT INTO {kept}" if number else f"CREATE TEMPORARY TABLE {kept} AS"
-            rows = f"SELECT {', '.join(made)} FROM {live.sql} WHERE {condition}"  # noqa: S608
-            self._con.execute(f"{into} {rows}")
+        )
+        rows = f"SELECT {', '.join(made)} FROM {live.sql} WHERE"  # noqa: S608
+        fill(self._con, kept, (f"{rows} {each}" for each in conditions), temporary=True)
         self._loaded[name] = row_count(self._con, kept)
 
     def settle(self, tables: str) -> None:
@@ -190,7 +189,7 @@ class _Choosing:
                 lost = f"leads_{n} NOT IN {self._key(reference, part)}"
                 gone += self._deleted(f"{kept} WHERE leads_{n} IS NOT NULL{some} AND {lost}")
         if k:
-            small = f"GROUP BY people HAVING {_fewest(self._lives[name])} < {k}"
+            small = f"GROUP BY people HAVING {people_in(self._lives[name].table)} < {k}"
             gone += self._deleted(f"{kept} WHERE people IN (SELECT people FROM {kept} {small})")  # noqa: S608
         return gone
 
@@ -206,11 +205,11 @@ class _Choosing:
         if name not in self._loaded:
             leads = [live.condition, *(self._found(r, None) for r in self._leads(name))]
             rows = f"SELECT {', '.join(_people(name, live))} FROM {live.sql} "  # noqa: S608
-            self._con.execute(
-                f"CREATE TEMPORARY TABLE {kept} AS SELECT people FROM "  # noqa: S608
-                f"({rows} WHERE {' AND '.join(leads)}) "
-                f"GROUP BY people HAVING {_fewest(live)} >= {live.table.k}"
+            large = (
+                f"SELECT people FROM ({rows} WHERE {' AND '.join(leads)}) "  # noqa: S608
+                f"GROUP BY people HAVING {people_in(live.table)} >= {live.table.k}"
             )
+            fill(self._con, kept, [large], temporary=True)
         return [f"{_group_digest(name, live)} IN (SELECT people FROM {kept})"]  # noqa: S608
 
     def _lost(self, live: Live, rows: str, tests: Sequence[str]) -> Counter[int]:
@@ -244,11 +243,6 @@ def _people(name: str, live: Live) -> Iterator[str]:
         yield f"{_group_digest(name, live)} AS people"
         if live.table.subject:
             yield f"{_digest((live.table.subject,))} AS person"
-
-
-def _fewest(live: Live) -> str:
-    """Return the SQL that counts a group: its people, or its rows where nothing tells people."""
-    return "count(DISTINCT person)" if live.table.subject else "count(*)"
 
 
 def _group_digest(name: str, live: Live) -> str:

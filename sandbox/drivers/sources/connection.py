@@ -2,18 +2,22 @@
 
 import os
 import re
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sandbox.core.connection import Server
 from sandbox.core.errors import Unavailable
 from sandbox.drivers.sources.failures import MEMORY_LIMIT
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-# The names under which a build's two databases are attached.
-SOURCE, SNAPSHOT = "source", "snapshot"
+# The names under which a build's databases are attached: GATED is the closed snapshot, to be read.
+SOURCE, SNAPSHOT, GATED = "source", "snapshot", "gated"
+# The secret of DuckDB by which it logs in at the first.
+LOGIN = "source_login"
 
 # More would load the core system and, each with its own buffers, need more than MEMORY_LIMIT.
 _MOST_THREADS = 4
@@ -46,6 +50,15 @@ def load(con: "DuckDBPyConnection", extension: str) -> None:
     con.load_extension(_extension(extension, duckdb.__version__))
 
 
+def keep_login(con: "DuckDBPyConnection", kind: str, at: Server, password: str) -> None:
+    """Keep a server's login in the connection's memory, as LOGIN."""
+    con.execute(
+        f"CREATE TEMPORARY SECRET {LOGIN} "
+        f"(TYPE {kind}, HOST ?, PORT ?, DATABASE ?, USER ?, PASSWORD ?)",
+        [at.host, at.port, at.database, at.user, password],
+    )
+
+
 def live_types(con: "DuckDBPyConnection", schema: str) -> dict[tuple[str, str], str]:
     """Return the type in which each column of the attached source arrives, by table and column.
 
@@ -64,6 +77,20 @@ def row_count(con: "DuckDBPyConnection", rows: str) -> int:
     found = con.execute(f"SELECT count(*) FROM {rows}").fetchone()  # noqa: S608
     assert found is not None
     return int(found[0])
+
+
+def types_of(con: "DuckDBPyConnection", rows: str) -> dict[str, str]:
+    """Return the columns, in order, with their types; `rows` is a quoted table or a query."""
+    return {name: type_ for name, type_, *_ in con.execute(f"DESCRIBE {rows}").fetchall()}
+
+
+def fill(
+    con: "DuckDBPyConnection", table: str, selects: Iterable[str], *, temporary: bool = False
+) -> None:
+    """Make a table of the rows of all `selects`, read one after the other; all are SQL."""
+    made = f"CREATE {'TEMPORARY ' if temporary else ''}TABLE {table} AS"
+    for number, select in enumerate(selects):
+        con.execute(f"INSERT INTO {table} {select}" if number else f"{made} {select}")
 
 
 def quoted(*names: str) -> str:

@@ -3,11 +3,11 @@
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox.core.connection import Csv
+from sandbox.core.connection import Csv, CsvFile
 from sandbox.core.errors import InvalidInput, SandboxError
 from sandbox.core.source import Source
 from sandbox.core.text import clean
@@ -27,20 +27,19 @@ class CsvDialect(FilesDialect):
     """Reads CSV as RFC 4180 has it: every column is text, unless its rule states a type."""
 
     def __init__(self, source: Source, at: Csv, home: Path) -> None:
-        super().__init__(source, home, {name: one.file for name, one in at.files.items()})
+        super().__init__(source, home, (one.file for one in at.files.values()))
         self._at, self._decoding = at, DecodingFiles()
 
-    def _selects(self, con: "DuckDBPyConnection", files: dict[str, Path]) -> dict[str, str]:
+    def _selects(self, con: "DuckDBPyConnection", files: Mapping[str, Path]) -> dict[str, str]:
         con.register_filesystem(self._decoding)
-        return {table: self._select(table, file) for table, file in files.items()}
+        return {t: self._select(t, one, files[one.file]) for t, one in self._at.files.items()}
 
-    def _select(self, table: str, file: Path) -> str:
-        one = self._at.files[table]
+    def _select(self, table: str, one: CsvFile, file: Path) -> str:
         encoding = one.encoding or self._at.encoding
         mark = one.delimiter or self._at.delimiter
         header = self._at.header if one.header is None else one.header
         first = self._first(file, encoding, mark)
-        names = first if header else self._listed(table, len(first))
+        names = first if header else self._named(table, len(first))
         self._check(table, names)
         columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
         made = ", ".join(
@@ -63,10 +62,9 @@ class CsvDialect(FilesDialect):
         except csv.Error:
             raise ValueError("no CSV") from None
 
-    def _listed(self, table: str, count: int) -> list[str]:
+    def _named(self, table: str, count: int) -> list[str]:
         """Return the names of the columns of a file without a header: those that are listed."""
-        rules = self._source.tables[table].columns if table in self._source.tables else {}
-        return list(rules) or [f"column{n}" for n in range(1, count + 1)]
+        return list(self._rules(table)) or [f"column{n}" for n in range(1, count + 1)]
 
     def _check(self, table: str, names: Sequence[str]) -> None:
         if names and all(names) and len({name.lower() for name in names}) == len(names):
@@ -75,7 +73,7 @@ class CsvDialect(FilesDialect):
             "The header of the file must name every column, each once."
             if names
             else "The file is empty: it has no header.",
-            subject=clean(f"{self._source.name}: {self._files[table]}"),
+            subject=clean(f"{self._name}: {self._at.files[table].file}"),
             hint="Correct the file's first line. A file without one needs header: false.",
         )
 
@@ -83,13 +81,14 @@ class CsvDialect(FilesDialect):
         """Return what an error of DuckDB or of the decoding means, with the line."""
         failed, line = self._decoding.failed, _LINE.search(str(error))
         failed = error if isinstance(error, NotReadable) else failed
-        subject = f"{self._source.name} ({self.place()})"
         if failed is not None:
-            return InvalidInput(f"{clean(failed.problem)}.", subject=subject, hint=failed.hint)
+            return InvalidInput(
+                f"{clean(failed.problem)}.", subject=self._subject, hint=failed.hint
+            )
         if "maximum line size" in str(error).lower():
             return InvalidInput(
                 "A line of a CSV file is longer than 2 MB.",
-                subject=subject,
+                subject=self._subject,
                 hint="Have its longest column left out of the export, or cut there.",
             )
         if line or "CSV Parser" in str(error):
@@ -97,8 +96,7 @@ class CsvDialect(FilesDialect):
             return InvalidInput(
                 f"{where} of a CSV file has other columns than its header, a quote too many, or "
                 "another end than the lines before.",
-                subject=subject,
-                hint="Look at that line; check delimiter and header in "
-                f"sources/{self._source.name}.yaml.",
+                subject=self._subject,
+                hint=f"Look at that line; check delimiter and header in sources/{self._name}.yaml.",
             )
         return super().failure(error)

@@ -24,7 +24,7 @@ class NotReadable(ValueError):
         self.problem, self.hint = problem, hint
 
 
-class Decoded(io.RawIOBase):
+class Decoded(io.IOBase):
     """The text of a CSV file in UTF-8."""
 
     def __init__(self, path: Path, encoding: str) -> None:
@@ -38,16 +38,6 @@ class Decoded(io.RawIOBase):
         plain = codecs.lookup(self._encoding).name
         self._decoder = codecs.getincrementaldecoder("utf-8-sig" if plain == "utf-8" else plain)()
         self._ready, self._given, self._line, self._quotes = b"", 0, 1, 0
-
-    def readable(self) -> bool:
-        """Say that it can be read."""
-        return True
-
-    def readinto(self, room: Any) -> int:
-        """Put the next bytes into `room`; return how many, 0 at the end."""
-        part = self.read(len(room))
-        room[: len(part)] = part
-        return len(part)
 
     def read(self, size: int = -1, /) -> bytes:
         """Return `size` bytes, fewer at the end; raises NotReadable."""
@@ -138,12 +128,8 @@ class DecodingFiles(AbstractFileSystem):  # type: ignore[misc]
         """Return more than any file has; its end is where reading ends."""
         return _ANY_LENGTH
 
-    def exists(self, path: str, **_: Any) -> bool:
-        """Say that an added file is there: it was found before."""
-        return True
-
     def isfile(self, path: str) -> bool:
-        """Say that it is a file."""
+        """Say that an added file is one: it was found before."""
         return True
 
 
@@ -153,6 +139,7 @@ class _Noting(Decoded):
         super().__init__(path, encoding)
 
     def read(self, size: int = -1, /) -> bytes:
+        """Read on, and note what is wrong, of which DuckDB tells in words of its own."""
         try:
             return super().read(size)
         except NotReadable as error:

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from sandbox.core.snapshot import TableCopy
-from sandbox.core.source import Mask, Table
+from sandbox.core.source import BLANK, Mask, Table
 from sandbox.core.text import clean, shortened
-from sandbox.drivers.sources.connection import quoted
-from sandbox.drivers.sources.gate import GATED
+from sandbox.drivers.sources.connection import GATED, quoted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 _MOST, _LONGEST = 3, 40
 # Enough to tell what is common; what is common tells least of one person.
 _ROWS = 2000
-# Always the same, or not there.
-_TELL_NOTHING = frozenset({"null", "redact", "drop"})
 
 
 def with_examples(
@@ -51,4 +48,4 @@ def _values(con: "DuckDBPyConnection", table: str, column: str) -> tuple[str, ..
 
 def _shown(mask: Mask) -> bool:
     methods = {mask.method, *(part.mask.method for part in mask.paths)}
-    return mask.method not in _TELL_NOTHING and "preserve" not in methods
+    return mask.method not in BLANK and "preserve" not in methods

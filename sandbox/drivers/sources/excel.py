@@ -3,6 +3,7 @@
 import html
 import re
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from sandbox.core.connection import Excel, Sheet
 from sandbox.core.errors import InvalidInput, SandboxError
 from sandbox.core.source import Source
 from sandbox.core.text import clean, closest
-from sandbox.drivers.sources.connection import literal, load, quoted
+from sandbox.drivers.sources.connection import literal, load, quoted, types_of
 from sandbox.drivers.sources.views import FilesDialect, converted
 
 if TYPE_CHECKING:
@@ -30,12 +31,12 @@ class ExcelDialect(FilesDialect):
     """
 
     def __init__(self, source: Source, at: Excel, home: Path) -> None:
-        super().__init__(source, home, dict.fromkeys(at.sheets or ("",), at.file))
+        super().__init__(source, home, [at.file])
         self._at = at
 
-    def _selects(self, con: "DuckDBPyConnection", files: dict[str, Path]) -> dict[str, str]:
+    def _selects(self, con: "DuckDBPyConnection", files: Mapping[str, Path]) -> dict[str, str]:
         load(con, "excel")
-        file = next(iter(files.values()))
+        file = files[self._at.file]
         there, epoch = _workbook(file)
         sheets = self._at.sheets or {name: Sheet(sheet=name) for name in there}
         for sheet in sheets.values():
@@ -52,8 +53,7 @@ class ExcelDialect(FilesDialect):
             f"read_xlsx({literal(str(file))}, sheet={literal(sheet.sheet)}{cells}, header=true, "
             "all_varchar=true, stop_at_empty=false)"
         )
-        found = con.execute(f"DESCRIBE SELECT * FROM {read}").fetchall()  # noqa: S608
-        names = [row[0] for row in found]
+        names = types_of(con, f"FROM {read}")
         made = ", ".join(
             f"{_made(quoted(name), self._type(table, name), epoch)} AS {quoted(name)}"
             for name in names
@@ -66,7 +66,7 @@ class ExcelDialect(FilesDialect):
         if sheet not in there:
             raise InvalidInput(
                 f"The workbook has no sheet {clean(sheet)}.{closest(sheet, there)}",
-                subject=f"{self._source.name} ({self.place()})",
+                subject=self._subject,
                 hint=f"It has: {clean(', '.join(there))[:300]}",
             )
 
@@ -75,7 +75,7 @@ class ExcelDialect(FilesDialect):
         if "cell data too large" in str(error).lower():
             return InvalidInput(
                 "A cell of the workbook is longer than 32,767 bytes, some 10,900 Japanese letters.",
-                subject=f"{self._source.name} ({self.place()})",
+                subject=self._subject,
                 hint="Have the sheet saved as CSV (UTF-8), and read that.",
             )
         return super().failure(error)

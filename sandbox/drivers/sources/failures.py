@@ -10,6 +10,9 @@ STATEMENT_SECONDS = 1800
 MEMORY_LIMIT = "320MB"
 # A server that says FATAL has answered; with these it may serve the same login a moment later.
 _NOT_SERVING = ("starting up", "shutting down", "recovery", "too many", "connection slots")
+# In the words of PostgreSQL, and of MySQL and MariaDB.
+_NO_RIGHT = ("permission denied for", "command denied to user")
+_TOO_LONG = ("timeout", "max_statement_time exceeded")
 _DISK_FULL = ("no space left", "could not write", "disk quota exceeded", "file too large")
 
 
@@ -21,14 +24,14 @@ def reading_error(name: str, where: str, error: Exception) -> SandboxError:
     said, subject = str(error), f"{name} ({where})"
     lowered = said.lower()
     cause = {"cause": type(error).__name__}
-    if "permission denied for" in lowered:
+    if any(words in lowered for words in _NO_RIGHT):
         return Unavailable(
             "The source's login may not read a listed table.",
             subject=subject,
             hint="Let the source's owner run: GRANT USAGE ON SCHEMA ... and GRANT SELECT ON ...",
             details=cause,
         )
-    if "timeout" in lowered:
+    if any(words in lowered for words in _TOO_LONG):
         return Unavailable(
             f"The source took too long (a lock over {LOCK_SECONDS} s or a statement over "
             f"{STATEMENT_SECONDS // 60} min).",
@@ -88,6 +91,11 @@ def login_error(name: str, where: str, said: str, password: str) -> Unavailable:
             hint=f"Check database and user in sources/{name}.yaml, and that the server's "
             "pg_hba.conf lets this user in from here.",
         )
+    return no_answer(name, where, reason)
+
+
+def no_answer(name: str, where: str, reason: str = "") -> Unavailable:
+    """Return the error for a server of source `name` that does not answer."""
     return Unavailable(
         "The source does not answer" + (f": {reason}." if reason else "."),
         subject=f"{name} ({where})",

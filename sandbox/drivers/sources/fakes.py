@@ -25,16 +25,12 @@ from sandbox.drivers.sources.connection import literal
 # By mask and form: the label under which digests are made, and the macro. A name and its reading
 # share a label, so that drawn from one subject they belong together.
 FAKES: dict[tuple[Method, Form | None], tuple[str, str]] = {
-    ("fake-name", None): ("name", "fake_name"),
     ("fake-name", "japanese"): ("name", "fake_name"),
     ("fake-name", "latin"): ("name", "fake_latin_name"),
-    ("fake-kana", None): ("name", "fake_kana"),
     ("fake-kana", "katakana"): ("name", "fake_kana"),
     ("fake-kana", "hiragana"): ("name", "fake_hiragana"),
-    ("fake-address", None): ("address", "fake_address"),
     ("fake-address", "japanese"): ("address", "fake_address"),
     ("fake-address", "latin"): ("address", "fake_latin_address"),
-    ("fake-phone", None): ("phone", "fake_phone"),
     ("fake-phone", "national"): ("phone", "fake_phone"),
     ("fake-phone", "international"): ("phone", "fake_phone_abroad"),
 }

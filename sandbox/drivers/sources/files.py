@@ -5,9 +5,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from stat import S_ISREG
+from typing import TYPE_CHECKING
 
 from sandbox.core.errors import InvalidInput, Unavailable
+from sandbox.core.source import Source
 from sandbox.core.text import clean
+from sandbox.drivers.sources.dialect import Dialect
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 # What tells that a file is still the same: device, number, length, time of its last change (ns).
 _State = tuple[int, int, int, int]
@@ -21,17 +27,20 @@ class Watched:
     files: dict[Path, _State | None]
     beside: dict[Path, _State | None]
 
+    @property
+    def _states(self) -> dict[Path, _State | None]:
+        return {**self.files, **self.beside}
+
     def changes(self) -> list[datetime]:
         """Return when each file that is there was changed last."""
-        states = (*self.files.values(), *self.beside.values())
-        return [datetime.fromtimestamp(state[3] / 1_000_000_000, UTC) for state in states if state]
+        states = filter(None, self._states.values())
+        return [datetime.fromtimestamp(state[3] / 1_000_000_000, UTC) for state in states]
 
     def check(self) -> None:
         """Raise Unavailable if a file is not what it was."""
         now = watched(self.name, self.files, self.beside)
-        before = {**self.files, **self.beside}
-        for path, state in {**now.files, **now.beside}.items():
-            if before[path] != state:
+        for path, state in self._states.items():
+            if now._states[path] != state:
                 raise Unavailable(
                     "A file of the source was changed while it was read.",
                     subject=clean(f"{self.name}: {path.name}"),
@@ -48,6 +57,21 @@ def watched(name: str, files: Iterable[Path], beside: Iterable[Path] = ()) -> Wa
         {path: _state(path) for path in files},
         {path: state if state and state[2] else None for path, state in logs.items()},
     )
+
+
+class WatchedDialect(Dialect):
+    """A kind of source that is files: no login, and none may change from `attach` to the end."""
+
+    def __init__(self, source: Source, home: Path) -> None:
+        super().__init__(source)
+        self._home, self._watched = home, watched(source.name, ())
+
+    def check_login(self, con: "DuckDBPyConnection") -> None:
+        """Do nothing: there is no login, and files are opened read-only."""
+
+    def check_unchanged(self) -> None:
+        """Raise Unavailable if somebody wrote to a file since `attach`."""
+        self._watched.check()
 
 
 def found(name: str, home: Path, path: str) -> Path:

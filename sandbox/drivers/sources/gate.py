@@ -2,13 +2,13 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox.core.detecting import counted, folded, kind_of
+from sandbox.core.detecting import folded, sure_of
 from sandbox.core.detectors import DETECTORS
 from sandbox.core.forms import chance, form, most_equal
 from sandbox.core.gate import (
@@ -26,19 +26,17 @@ from sandbox.core.leaks import GateReport, Leak
 from sandbox.core.places import Place, places
 from sandbox.core.relations import Relations
 from sandbox.core.source import Table
-from sandbox.drivers.sources.anonymity import counted as counted_people
-from sandbox.drivers.sources.anonymity import too_small
-from sandbox.drivers.sources.connection import literal, quoted, row_count
+from sandbox.drivers.sources.anonymity import counted, too_small
+from sandbox.drivers.sources.connection import GATED, literal, quoted, row_count, types_of
 from sandbox.drivers.sources.masks import listed_only
 from sandbox.drivers.sources.proof import Equals, at_path, many
-from sandbox.drivers.sources.real import telling
+from sandbox.drivers.sources.real import sought, telling
 from sandbox.drivers.sources.relations import broken
 from sandbox.drivers.sources.scan import FEW, different_values, plainer, readable, scanned
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-GATED = "gated"
 # One pattern of this many values is read in one pass of RE2 within its memory.
 _CHUNK = 100
 # Values looked for in the raw bytes, and the bytes that may be read for them.
@@ -95,24 +93,19 @@ def judge(
     began = time.monotonic()
     con.execute(f"ATTACH {literal(str(target))} AS {GATED} (READ_ONLY)")
     leaks: list[Leak] = []
-    looked = 0
     for name, table in tables.items():
         say(f"leak gate: {name}")
-        types = _types(con, name)
-        leaks += _documents(con, name, table)
-        for place in places(name, table):
-            looked += 1
-            leaks += _judged(con, place, types[place.column], known)
+        leaks += _in_table(con, name, table, known)
     leaks += _catalogue(con, tables, known)
     leaks += _raw(target, tables, known)
-    leaks += broken(con, GATED, known.relations)
-    anonymity = counted_people(con, GATED, tables)
+    leaks += broken(con, known.relations)
+    anonymity = counted(con, tables)
     leaks += too_small(anonymity, tables)
     stand, accepted = sorted_out(
         leaks, {(t, c): r.accept for t, table in tables.items() for c, r in table.columns.items()}
     )
     return GateReport(
-        places=looked,
+        places=sum(1 for name, table in tables.items() for _ in places(name, table)),
         detectors=VERSIONS,
         real_values=len(known.real),
         canaries=len(known.canaries),
@@ -124,9 +117,11 @@ def judge(
     )
 
 
-def _types(con: "DuckDBPyConnection", table: str) -> dict[str, str]:
-    found = con.execute(f"DESCRIBE {quoted(GATED, 'main', table)}").fetchall()
-    return {row[0]: row[1] for row in found}
+def _in_table(con: "DuckDBPyConnection", name: str, table: Table, known: Known) -> Iterator[Leak]:
+    types = types_of(con, quoted(GATED, "main", name))
+    yield from _documents(con, name, table)
+    for place in places(name, table):
+        yield from _judged(con, place, types[place.column], known)
 
 
 def _judged(con: "DuckDBPyConnection", place: Place, type_: str, known: Known) -> Iterator[Leak]:
@@ -224,11 +219,10 @@ def _looked_for(
     con: "DuckDBPyConnection", place: Place, type_: str, wanted: Mapping[str, Sequence[str]]
 ) -> Iterator[Leak]:
     """Yield a leak where some of the values that are wanted stand in a place, by their detector."""
-    kind = "text" if type_ == "UUID" else kind_of(type_)
-    if kind not in ("text", "integer"):
+    kind = sought(type_)
+    if kind is None:
         return
-    digits = kind == "integer"
-    there = {d: [v for v in values if v.isdigit() or not digits] for d, values in wanted.items()}
+    there = {d: [v for v in vs if kind == "text" or v.isdigit()] for d, vs in wanted.items()}
     tests = {detector: _test(detector, values) for detector, values in there.items() if values}
     if not tests:
         return
@@ -263,9 +257,8 @@ def _catalogue(
         if not said:
             continue
         place = listed.get((table, column))
-        _, found = counted(DETECTORS, [said])
-        names = [name for name, counts in found.items() if counts.passed]
-        names = [n for n in names if place is None or not tolerated(place, n)]
+        found = sure_of(DETECTORS, [said])
+        names = [n for n in found if place is None or not tolerated(place, n)]
         plain = folded(said)
         names += [REAL] if any(v in plain for v in known.real if telling(v)) else []
         names += [CANARY] if any(folded(v) in plain for v in known.canaries) else []
@@ -284,8 +277,13 @@ def _raw(target: Path, tables: Mapping[str, Table], known: Known) -> Iterator[Le
     values = [*known.canaries, *told][:room]
     if not values:
         return
-    with target.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
-        count = sum(content.find(value.encode()) >= 0 for value in values)
+    count = standing_in(target, (value.encode() for value in values))
     if count:
         because = "in the file's bytes"
         yield Leak(table="", column="", detector=REAL, count=count, because=because)
+
+
+def standing_in(file: Path, wanted: Iterable[bytes]) -> int:
+    """Return how many of `wanted` stand in a file's bytes."""
+    with file.open("rb") as opened, mmap(opened.fileno(), 0, access=ACCESS_READ) as content:
+        return sum(content.find(each) >= 0 for each in wanted)

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+
+from sandbox.drivers.sources.login import Power
 
 # Quoted names, in which anything may stand.
 _QUOTED = re.compile(r"`(?:[^`]|``)*`|'(?:[^'\\]|''|\\.)*'")
@@ -25,14 +26,6 @@ _HARMLESS = frozenset(
 )
 # Roles that a login may have, one through another.
 _MOST_ROLES = 100
-
-
-@dataclass(frozen=True)
-class Power:
-    """One thing that a login could do, and the statement that takes it back."""
-
-    could: str
-    undo: str
 
 
 def powers(show: Callable[[str], Sequence[str] | None]) -> list[Power]:
@@ -87,6 +80,7 @@ def _without_names(line: str) -> tuple[str, list[str]]:
     names: list[str] = []
 
     def noted(match: re.Match[str]) -> str:
+        """Keep a name, and return the number that stands for it."""
         names.append(match[0])
         return f"<{len(names) - 1}>"
 

@@ -24,7 +24,7 @@ def dialect_of(source: Source, home: Path) -> Dialect:
         case Sqlite() as at:
             from sandbox.drivers.sources.sqlite import SqliteDialect
 
-            return SqliteDialect(source.name, at, home)
+            return SqliteDialect(source, at, home)
         case Csv() as at:
             from sandbox.drivers.sources.csv_files import CsvDialect
 

@@ -1,21 +1,21 @@
-"""What the login of a PostgreSQL source could write: it must be nothing.
+"""What the login of a source could write: it must be nothing; and how PostgreSQL tells it.
 
 DuckDB's read-only attachment is no control (its `postgres_execute` writes): the role is. So we
 ask the server's catalogue about the login and every role it could become.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sandbox.core.errors import Denied
 from sandbox.core.text import clean
 
 _MOST_SHOWN = 8
 
-# Rows of (what it could do, the statement that takes it back), worst first. `format('%I')` lets
-# the server quote its own names. pg_catalog is left out: PostgreSQL grants UPDATE on the view
-# pg_settings to everybody, and its tables can be changed by superusers only.
-_POWERS = """
+# Rows of what makes a Power, worst first. `format('%I')` lets the server quote its own names.
+# pg_catalog is left out: PostgreSQL grants UPDATE on the view pg_settings to everybody, and its
+# tables can be changed by superusers only.
+POWERS = """
 WITH reachable AS (
   SELECT r.* FROM pg_roles r, pg_roles me
   WHERE me.rolname = session_user
@@ -79,18 +79,20 @@ SELECT could, undo FROM powers ORDER BY rank, could LIMIT 100
 """
 
 
-def refuse_powers(subject: str, ask: Callable[[str], Sequence[tuple[Any, ...]]]) -> None:
-    """Raise Denied, with how to take it back, if the role that `ask` asks as could write."""
-    powers = ask(_POWERS)
-    refuse_writers(subject, (what for what, _ in powers), (f"{undo};" for _, undo in powers))
+@dataclass(frozen=True)
+class Power:
+    """One thing that a login could do, and the statement that takes it back."""
+
+    could: str
+    undo: str
 
 
-def refuse_writers(subject: str, could: Iterable[str], undo: Iterable[str]) -> None:
-    """Raise Denied if there is anything that a login could do; `undo` are the statements."""
-    could = [clean(what) for what in could]
-    undo = list(dict.fromkeys(clean(statement) for statement in undo))
-    if not could:
+def refuse_writers(subject: str, powers: Sequence[Power]) -> None:
+    """Raise Denied, with how to take it back, if there is anything that a login could do."""
+    if not powers:
         return
+    could = [clean(power.could) for power in powers]
+    undo = list(dict.fromkeys(clean(f"{power.undo};") for power in powers))
     raise Denied(
         f"The source's login could write: {_listed(could, '; ')}.",
         subject=subject,

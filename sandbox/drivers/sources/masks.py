@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, NoReturn
 from sandbox.core.errors import InvalidInput
 from sandbox.core.masking import (
     DATES,
+    INVENTING,
     MAIL_DOMAIN,
     REDACTED,
     SHIFT_DAYS,
     TOKEN_DIGITS,
+    form_of,
     secrets_of,
     steps,
 )
 from sandbox.core.names import PREFECTURES
-from sandbox.core.source import Column, Mask, PartMask
+from sandbox.core.source import KEPT, Column, Mask, PartMask
 from sandbox.core.text import clean
 from sandbox.drivers.sources.connection import literal, quoted
 from sandbox.drivers.sources.fakes import FAKES, defined
@@ -22,8 +24,6 @@ from sandbox.drivers.sources.fakes import FAKES, defined
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-# The masks that leave a value as it is.
-KEPT = ("keep", "preserve")
 _INEXACT = ("DOUBLE", "FLOAT")
 _SIGNED = ("SMALLINT", "INTEGER", "BIGINT")
 _UNSIGNED = ("USMALLINT", "UINTEGER", "UBIGINT")
@@ -133,7 +133,7 @@ def _masked(mask: PartMask, value: str, text: str) -> str:
         case "fake-mail":
             made = f"token({subject}) || {literal('@' + MAIL_DOMAIN)}"
         case _:
-            label, macro = FAKES[mask.method, mask.form]
+            label, macro = FAKES[mask.method, form_of(mask)]
             made = f"{macro}(labelled('{label}', {subject}))"
     return f"CASE WHEN {value} IS NOT NULL THEN {made} END" if mask.by else made
 
@@ -253,7 +253,7 @@ def _check_type(subject: str, kind: str, mask: Mask) -> None:
         refuse_type(subject, "mask generalise to bands", "a number", kind, "Use to or first")
     if mask.method == "json" and kind not in ("JSON", "VARCHAR"):
         refuse_type(subject, "mask json", "JSON or text", kind, "Use keep")
-    if mask.method == "hmac" or mask.method.startswith("fake-"):
+    if mask.method == "hmac" or mask.method in INVENTING:
         check_exact(subject, f"mask {mask.method}", kind)
 
 

@@ -1,17 +1,18 @@
 """MySQL and MariaDB as a source."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sandbox.core.connection import MySql, place_of
-from sandbox.core.drift import LiveTypes
+from sandbox.core.connection import MySql
 from sandbox.core.errors import InvalidInput, SandboxError, Unavailable
 from sandbox.core.relations import Key, Reference
 from sandbox.core.source import Source
 from sandbox.core.text import clean
-from sandbox.drivers.sources.connection import SOURCE, live_types, load, quoted, row_count
-from sandbox.drivers.sources.failures import reading_error, wrong_password
+from sandbox.drivers.sources.connection import LOGIN, SOURCE, keep_login, load
+from sandbox.drivers.sources.declared import keys_of, references_of
+from sandbox.drivers.sources.dialect import Dialect
+from sandbox.drivers.sources.failures import no_answer, wrong_password
 from sandbox.drivers.sources.grants import powers
 from sandbox.drivers.sources.login import refuse_writers
 
@@ -31,8 +32,8 @@ FROM information_schema.statistics WHERE table_schema = DATABASE() AND non_uniqu
 ORDER BY table_name, index_name, seq_in_index
 """
 _REFERENCES = """
-SELECT table_name AS relation, constraint_name AS name, column_name AS attribute,
-  referenced_table_name AS target, referenced_column_name AS there
+SELECT table_name AS relation, constraint_name AS name, referenced_table_name AS target,
+  column_name AS attribute, referenced_column_name AS there
 FROM information_schema.key_column_usage
 WHERE table_schema = DATABASE() AND referenced_table_schema = DATABASE()
 ORDER BY table_name, constraint_name, ordinal_position
@@ -45,44 +46,31 @@ _SETTINGS = (
 )
 
 
-class MySqlDialect:
+class MySqlDialect(Dialect):
     """Reads MySQL and MariaDB in one read-only transaction, repeatable read.
 
     Tables are read in that transaction; what is asked about them, before it.
     """
 
     def __init__(self, source: Source, at: MySql) -> None:
-        self._name, self._at = source.name, at
+        super().__init__(source, at.database)
+        self._at = at
         # DuckDB leaves texts to the server without minding its \, by which a text could end early
         # and be read as SQL; and the server takes B for b. So it may judge days and numbers only.
         wanted = (w for t in source.tables.values() for some in t.where.values() for w in some)
         self._server_judges = not any(isinstance(value, str) for value in wanted)
 
-    @property
-    def schema(self) -> str:
-        """The database that the source file names."""
-        return self._at.database
-
-    def place(self) -> str:
-        """Return login, server and database."""
-        return place_of(self._at)
-
     def attach(self, con: "DuckDBPyConnection", password: str) -> None:
         """Attach it read-only; raises Unavailable without the password."""
         import duckdb
 
-        at = self._at
         load(con, "mysql_scanner")
         for setting in _SETTINGS:
             con.execute(setting)
         con.execute(f"SET mysql_experimental_filter_pushdown = {self._server_judges}")
-        con.execute(
-            "CREATE TEMPORARY SECRET source_login "
-            "(TYPE mysql, HOST ?, PORT ?, DATABASE ?, USER ?, PASSWORD ?)",
-            [at.host, at.port, at.database, at.user, password],
-        )
+        keep_login(con, "mysql", self._at, password)
         try:
-            con.execute(f"ATTACH '' AS {SOURCE} (TYPE mysql, SECRET source_login, READ_ONLY)")
+            con.execute(f"ATTACH '' AS {SOURCE} (TYPE mysql, SECRET {LOGIN}, READ_ONLY)")
             _ask(con, "SELECT 1 AS one")
         except duckdb.Error as error:
             # `from None`: the driver's text is for nobody else's eyes.
@@ -98,7 +86,7 @@ class MySqlDialect:
             raise Unavailable(
                 f"The server's transactions are {clean(level)}: tables would be of different "
                 "moments.",
-                subject=f"{self._name} ({self.place()})",
+                subject=self._subject,
                 hint="Let its owner set transaction_isolation to REPEATABLE-READ, or give you a "
                 "server (a read replica, for example) where it is.",
             )
@@ -111,6 +99,7 @@ class MySqlDialect:
         import duckdb
 
         def show(role: str) -> list[str] | None:
+            """Return what SHOW GRANTS says of a role, of the login itself for ""."""
             own = f"FOR CURRENT_USER() USING {role}"
             for form in (f"FOR {role}", own) if role else ("",):
                 try:
@@ -121,104 +110,45 @@ class MySqlDialect:
 
         public = show("PUBLIC") or []  # MySQL has none
         found = powers(lambda role: show(role) if role else [*(show("") or ()), *public])
-        refuse_writers(
-            f"{self._name} ({self.place()})",
-            (power.could for power in found),
-            (f"{power.undo};" for power in found),
-        )
+        refuse_writers(self._subject, found)
 
-    def columns(self, con: "DuckDBPyConnection") -> LiveTypes:
+    def _listed(self, con: "DuckDBPyConnection") -> Iterable[tuple[str, str]]:
         """Return the columns of the tables and views that the login may read."""
-        types = live_types(con, self.schema)
-        found: LiveTypes = {}
-        for table, column, _ in _ask(con, _COLUMNS):
-            found.setdefault(table, {})[column] = types.get((table, column), "")
-        return found
-
-    def readable(self, con: "DuckDBPyConnection") -> set[tuple[str, str]] | None:
-        """Return None: the server lists nothing else."""
-        return None
-
-    def parts(self, con: "DuckDBPyConnection") -> set[str]:
-        """Return nothing: no table is part of another."""
-        return set()
-
-    def spread(
-        self, con: "DuckDBPyConnection", table: str, columns: Sequence[str], most: int
-    ) -> str:
-        """Return "": the first rows must do."""
-        return ""
+        return [(table, column) for table, column, _ in _ask(con, _COLUMNS)]
 
     def rounded(self, con: "DuckDBPyConnection") -> set[tuple[str, str]]:
         """Return the decimal columns: with more than 38 digits they arrive as DOUBLE."""
         return {(t, c) for t, c, kind in _ask(con, _COLUMNS) if kind == "decimal"}
 
-    def rows(self, con: "DuckDBPyConnection", table: str, condition: str) -> int:
-        """Count in the transaction in which the rows are read."""
-        return row_count(con, f"{quoted(SOURCE, self.schema, table)} WHERE {condition}")
-
     def relations(self, con: "DuckDBPyConnection") -> tuple[tuple[Key, ...], tuple[Reference, ...]]:
         """Return primary and unique keys, and foreign keys within the database."""
-        keys: dict[tuple[str, str], list[str | None]] = {}
-        for table, name, column in _ask(con, _UNIQUE):
-            keys.setdefault((table, name), []).append(column)
-        # A part that is an expression has no column.
-        unique = (
-            Key(table=table, columns=tuple(c for c in columns if c is not None))
-            for (table, _), columns in keys.items()
-            if None not in columns
-        )
-        pairs: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
-        for table, name, column, target, there in _ask(con, _REFERENCES):
-            pairs.setdefault((table, name, target), []).append((column, there))
-        references = (
-            Reference(
-                table=table,
-                columns=tuple(own for own, _ in found),
-                key=Key(table=target, columns=tuple(there for _, there in found)),
-            )
-            for (table, _, target), found in pairs.items()
-        )
-        return tuple(dict.fromkeys(unique)), tuple(references)
-
-    def check_unchanged(self) -> None:
-        """Do nothing: the transaction sees one state, whatever happens meanwhile."""
+        keys = keys_of(_ask(con, _UNIQUE)).values()
+        return tuple(dict.fromkeys(keys)), references_of(_ask(con, _REFERENCES))
 
     def failure(self, error: Exception) -> SandboxError:
         """Return what an error of DuckDB or the server means."""
-        said, subject = str(error).lower(), f"{self._name} ({self.place()})"
-        cause = {"cause": type(error).__name__}
-        if "error in your sql syntax" in said:
+        if "error in your sql syntax" in str(error).lower():
             return InvalidInput(
                 "The source cannot be read by the names that it uses.",
-                subject=subject,
+                subject=self._subject,
                 hint="DuckDB cannot read names with a ` in them: let the source's owner give you "
                 "a view without.",
-                details=cause,
+                details={"cause": type(error).__name__},
             )
-        if "command denied to user" in said or "max_statement_time exceeded" in said:
-            # In the words by which PostgreSQL's are known.
-            plain = "timeout" if "exceeded" in said else "permission denied for table"
-            return reading_error(self._name, self.place(), Unavailable(plain))
-        return reading_error(self._name, self.place(), error)
+        return super().failure(error)
 
     def _refusal(self, said: str) -> Unavailable:
         """Return the error for a connection that failed, of which the driver `said` something."""
-        where = self.place()
         if "Access denied" in said and "to database" not in said:
-            return wrong_password(self._name, where)
+            return wrong_password(self._name, self.place())
         if "Access denied" in said or "Unknown database" in said or "not allowed" in said:
             return Unavailable(
                 "The source refuses the connection: this login may not use that database.",
-                subject=f"{self._name} ({where})",
+                subject=self._subject,
                 hint=f"Check database and user in sources/{self._name}.yaml; the user must be "
                 "allowed from this machine, with SELECT on that database.",
             )
-        return Unavailable(
-            "The source does not answer.",
-            subject=f"{self._name} ({where})",
-            hint="Check host, port and database, and that the source is running and reachable.",
-        )
+        return no_answer(self._name, self.place())
 
 
 def _ask(con: "DuckDBPyConnection", query: str) -> list[tuple[Any, ...]]:

@@ -1,5 +1,6 @@
 """Parquet files as a source."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,12 @@ class ParquetDialect(FilesDialect):
     """Reads Parquet, whose columns have types of their own."""
 
     def __init__(self, source: Source, at: Parquet, home: Path) -> None:
-        super().__init__(source, home, dict(at.files))
+        super().__init__(source, home, at.files.values())
+        self._at = at
 
-    def _selects(self, con: "DuckDBPyConnection", files: dict[str, Path]) -> dict[str, str]:
+    def _selects(self, con: "DuckDBPyConnection", files: Mapping[str, Path]) -> dict[str, str]:
+        places = {table: literal(str(files[file])) for table, file in self._at.files.items()}
         return {
-            table: f"SELECT * FROM read_parquet({literal(str(file))}, hive_partitioning=false)"  # noqa: S608
-            for table, file in files.items()
+            table: f"SELECT * FROM read_parquet({place}, hive_partitioning=false)"  # noqa: S608
+            for table, place in places.items()
         }

@@ -1,25 +1,24 @@
 """PostgreSQL 12 and later, as a source."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sandbox.core.connection import Postgres, place_of
-from sandbox.core.drift import LiveTypes
-from sandbox.core.errors import InvalidInput, SandboxError
+from sandbox.core.connection import Postgres
+from sandbox.core.errors import InvalidInput
 from sandbox.core.relations import Key, Reference
-from sandbox.core.source import Source
+from sandbox.core.source import BLANK, Source
 from sandbox.core.text import clean
-from sandbox.drivers.sources.connection import SOURCE, literal, live_types, load, quoted
+from sandbox.drivers.sources.connection import LOGIN, SOURCE, keep_login, literal, load, quoted
+from sandbox.drivers.sources.dialect import Dialect
 from sandbox.drivers.sources.failures import (
     CONNECT_SECONDS,
     LOCK_SECONDS,
     STATEMENT_SECONDS,
     login_error,
-    reading_error,
 )
-from sandbox.drivers.sources.login import refuse_powers
+from sandbox.drivers.sources.login import POWERS, Power, refuse_writers
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -84,24 +83,14 @@ WHERE contype = 'f' AND own.relnamespace = {schema}::regnamespace
   AND far.relnamespace = own.relnamespace
 ORDER BY own.relname, columns
 """
-# Masks that do not look at the value.
-_UNREAD = ("drop", "null", "redact")
 
 
-class PostgresDialect:
+class PostgresDialect(Dialect):
     """Reads PostgreSQL in one repeatable-read, read-only transaction."""
 
     def __init__(self, source: Source, at: Postgres) -> None:
-        self._source, self._name, self._at = source, source.name, at
-
-    @property
-    def schema(self) -> str:
-        """The schema that the source file names."""
-        return self._at.db_schema
-
-    def place(self) -> str:
-        """Return login, server and database."""
-        return place_of(self._at)
+        super().__init__(source, at.db_schema)
+        self._at = at
 
     def attach(self, con: "DuckDBPyConnection", password: str) -> None:
         """Attach it read-only, with limits of time; raises Unavailable without the password."""
@@ -115,21 +104,15 @@ class PostgresDialect:
             raise login_error(self._name, self.place(), str(error), password) from None
 
     def _attach(self, con: "DuckDBPyConnection", password: str) -> None:
-        at = self._at
         settings = (
             f"connect_timeout={CONNECT_SECONDS} tcp_user_timeout=30000 client_encoding=UTF8 "
             "application_name=bimodal-sandbox "
             f"options='-c statement_timeout={STATEMENT_SECONDS * 1000}"
             f" -c lock_timeout={LOCK_SECONDS * 1000}'"
         )
+        keep_login(con, "postgres", self._at, password)
         con.execute(
-            "CREATE TEMPORARY SECRET source_login "
-            "(TYPE postgres, HOST ?, PORT ?, DATABASE ?, USER ?, PASSWORD ?)",
-            [at.host, at.port, at.database, at.user, password],
-        )
-        con.execute(
-            f"ATTACH {literal(settings)} AS {SOURCE} "
-            "(TYPE postgres, SECRET source_login, READ_ONLY)"
+            f"ATTACH {literal(settings)} AS {SOURCE} (TYPE postgres, SECRET {LOGIN}, READ_ONLY)"
         )
 
     def begin(self, con: "DuckDBPyConnection") -> datetime:
@@ -142,32 +125,26 @@ class PostgresDialect:
 
     def check_login(self, con: "DuckDBPyConnection") -> None:
         """Raise Denied if the role, or one that it could become, could write."""
-        refuse_powers(f"{self._name} ({self.place()})", lambda query: _ask(con, query))
+        refuse_writers(self._subject, [Power(could, undo) for could, undo in _ask(con, POWERS)])
 
-    def columns(self, con: "DuckDBPyConnection") -> LiveTypes:
+    def _listed(self, con: "DuckDBPyConnection") -> Iterable[tuple[str, str]]:
         """Return the columns of tables, views and foreign tables, readable or not."""
-        types = live_types(con, self.schema)
-        found: LiveTypes = {}
-        for table, column in _ask(con, _COLUMNS.format(schema=self._schema())):
-            found.setdefault(table, {})[column] = types.get((table, column), "")
-        return found
+        return [(table, column) for table, column in self._told(con, _COLUMNS)]
 
     def readable(self, con: "DuckDBPyConnection") -> set[tuple[str, str]] | None:
         """Return the columns on which the login has SELECT."""
-        found = _ask(con, _READABLE.format(schema=self._schema()))
-        return {(table, column) for table, column in found}
+        return {(table, column) for table, column in self._told(con, _READABLE)}
 
     def parts(self, con: "DuckDBPyConnection") -> set[str]:
         """Return the partitions."""
-        return {table for (table,) in _ask(con, _PARTS.format(schema=self._schema()))}
+        return {table for (table,) in self._told(con, _PARTS)}
 
     def spread(
         self, con: "DuckDBPyConnection", table: str, columns: Sequence[str], most: int
     ) -> str:
         """Return the SQL of whole pages drawn from all over a large table; "" for any other."""
-        relation = literal(table)
-        query = _PAGES.format(schema=self._schema(), table=relation)
-        rows = next((int(count) for (count,) in _ask(con, query)), 0)
+        counts = self._told(con, _PAGES, table=literal(table))
+        rows = next((int(count) for (count,) in counts), 0)
         if rows < 2 * most:
             return ""
         listed = ", ".join(map(quoted, columns)) or "1 AS none"
@@ -179,7 +156,7 @@ class PostgresDialect:
 
     def rounded(self, con: "DuckDBPyConnection") -> set[tuple[str, str]]:
         """Return the numeric columns: without a precision they arrive as DOUBLE."""
-        return {(table, column) for table, column, _ in self._numerics(con)}
+        return {(table, column) for table, column, _ in self._told(con, _NUMERICS)}
 
     def rows(self, con: "DuckDBPyConnection", table: str, condition: str) -> int:
         """Have the server count, in the same transaction.
@@ -189,8 +166,8 @@ class PostgresDialect:
         rules = self._source.tables[table].columns
         tests = {
             column: (_NO_NUMBERS if many else _NO_NUMBER).format(quoted(column))
-            for there, column, many in self._numerics(con)
-            if there == table and column in rules and rules[column].mask.method not in _UNREAD
+            for there, column, many in self._told(con, _NUMERICS)
+            if there == table and column in rules and rules[column].mask.method not in BLANK
         }
         counts = [
             f"count(*) FILTER (WHERE {test}) AS n{n}" for n, test in enumerate(tests.values())
@@ -209,16 +186,12 @@ class PostgresDialect:
             )
         return int(rows)
 
-    def _numerics(self, con: "DuckDBPyConnection") -> list[tuple[Any, ...]]:
-        return _ask(con, _NUMERICS.format(schema=self._schema()))
-
     def relations(self, con: "DuckDBPyConnection") -> tuple[tuple[Key, ...], tuple[Reference, ...]]:
         """Return unique indexes and foreign keys within the schema."""
-        schema = self._schema()
         names = _NAMES.format(columns="(indkey::int2[])[0:indnkeyatts - 1]", table="indrelid")
         unique = tuple(
             Key(table=table, columns=tuple(json.loads(columns)))
-            for table, columns in _ask(con, _UNIQUE.format(schema=schema, names=names))
+            for table, columns in self._told(con, _UNIQUE, names=names)
         )
         columns = _NAMES.format(columns="conkey", table="conrelid")
         keys = _NAMES.format(columns="confkey", table="confrelid")
@@ -228,21 +201,13 @@ class PostgresDialect:
                 columns=tuple(json.loads(own)),
                 key=Key(table=far, columns=tuple(json.loads(there))),
             )
-            for table, own, far, there in _ask(
-                con, _REFERENCES.format(schema=schema, columns=columns, keys=keys)
-            )
+            for table, own, far, there in self._told(con, _REFERENCES, columns=columns, keys=keys)
         )
         return tuple(dict.fromkeys(unique)), references
 
-    def check_unchanged(self) -> None:
-        """Do nothing: the transaction sees one state, whatever happens meanwhile."""
-
-    def failure(self, error: Exception) -> SandboxError:
-        """Return what an error of DuckDB or the server means."""
-        return reading_error(self._name, self.place(), error)
-
-    def _schema(self) -> str:
-        return literal(quoted(self.schema))
+    def _told(self, con: "DuckDBPyConnection", query: str, **parts: str) -> list[tuple[Any, ...]]:
+        """Ask the server's catalogue about the schema; `parts` are the query's others, as SQL."""
+        return _ask(con, query.format(schema=literal(quoted(self.schema)), **parts))
 
 
 def _ask(con: "DuckDBPyConnection", query: str) -> list[tuple[Any, ...]]:

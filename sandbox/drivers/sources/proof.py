@@ -24,7 +24,7 @@ class Proof:
 
     def __init__(self, con: "DuckDBPyConnection") -> None:
         self._con = con
-        self._places: dict[str, Place] = {}
+        self._counters: dict[Place, str] = {}
 
     def counting(self, places: Iterable[Place], made: str, value: str) -> str:
         """Return the SQL of `made`, a column that masks `value`, which also counts equal pairs."""
@@ -41,13 +41,10 @@ class Proof:
 
     def _counter(self, place: Place) -> str:
         """Return the sequence that counts a place; one that is read in parts has one for all."""
-        for name, known in self._places.items():
-            if known == place:
-                return name
-        name = f"equal_{len(self._places)}"
-        self._con.execute(f"CREATE TEMPORARY SEQUENCE {name}")
-        self._places[name] = place
-        return name
+        if place not in self._counters:
+            name = self._counters[place] = f"equal_{len(self._counters)}"
+            self._con.execute(f"CREATE TEMPORARY SEQUENCE {name}")
+        return self._counters[place]
 
     def equals(self) -> Equals:
         """Return what was counted so far."""
@@ -55,7 +52,7 @@ class Proof:
             "SELECT sequence_name, last_value FROM duckdb_sequences() WHERE temporary"
         ).fetchall()
         last = dict(found)
-        return {(p.table, p.name): int(last[name] or 0) for name, p in self._places.items()}
+        return {(p.table, p.name): int(last[name] or 0) for p, name in self._counters.items()}
 
 
 def at_path(document: str, path: str) -> str:

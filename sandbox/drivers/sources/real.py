@@ -7,13 +7,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal
 
 from sandbox.core.detecting import folded, kind_of
 from sandbox.core.masking import steps
-from sandbox.core.source import OPEN, Column, Table
+from sandbox.core.source import KEPT, OPEN, Column, Table
 from sandbox.drivers.sources.connection import quoted
-from sandbox.drivers.sources.masks import KEPT
 from sandbox.drivers.sources.scan import readable
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def real_values(
         if column in shown
         and rule.data_class not in OPEN
         and rule.mask.method not in KEPT
-        and (kind_of(shown[column][1]) in ("text", "integer") or types[column] == "UUID")
+        and sought(shown[column][1])
     }
     if not hidden:
         return []
@@ -53,11 +53,17 @@ def real_values(
         f"SELECT {texts} FROM {live} WHERE {condition} "  # noqa: S608
         f"USING SAMPLE reservoir({_ROWS} ROWS)"
     ).fetchall()
-    columns = zip(*rows, strict=True) if rows else iter(())
     found: list[str] = []
-    for rule, values in zip(hidden.values(), columns, strict=False):
+    # Without a row there is no column either.
+    for rule, values in zip(hidden.values(), zip(*rows, strict=True), strict=False):
         found += list(_rare(v for value in values if value for v in _leaves(rule, value)))
     return list(dict.fromkeys(found))
+
+
+def sought(type_: str) -> Literal["text", "integer"] | None:
+    """Return how the values of a column are looked for; None for dates, fractions and the like."""
+    kind = "text" if type_ == "UUID" else kind_of(type_)
+    return kind if kind in ("text", "integer") else None
 
 
 def telling(value: str) -> bool:
@@ -68,7 +74,7 @@ def telling(value: str) -> bool:
 def _rare(values: Iterator[str]) -> list[str]:
     counts = Counter(folded(value).strip() for value in values)
     once = (value for value, count in counts.items() if count == 1 and _long_enough(value))
-    return [value for value, _ in zip(once, range(_VALUES), strict=False)]
+    return list(islice(once, _VALUES))
 
 
 def _long_enough(value: str) -> bool:

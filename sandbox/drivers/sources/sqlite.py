@@ -1,17 +1,17 @@
 """SQLite as a source."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox.core.connection import Sqlite, place_of
-from sandbox.core.drift import LiveTypes
+from sandbox.core.connection import Sqlite
 from sandbox.core.errors import InvalidInput, SandboxError, Unavailable
 from sandbox.core.relations import Key, Reference
-from sandbox.drivers.sources.connection import SOURCE, literal, live_types, load, quoted, row_count
-from sandbox.drivers.sources.failures import reading_error
-from sandbox.drivers.sources.files import found, watched
+from sandbox.core.source import Source
+from sandbox.drivers.sources.connection import SOURCE, literal, load
+from sandbox.drivers.sources.declared import keys_of, references_of
+from sandbox.drivers.sources.files import WatchedDialect, found, watched
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -36,24 +36,18 @@ FROM ({_TABLES}) AS t, pragma_index_list(t.relation) AS i, pragma_index_info(i.n
 WHERE i."unique" AND NOT i.partial ORDER BY t.relation, i.name, c.seqno
 """  # noqa: S608
 _REFERENCES = f"""
-SELECT t.relation, f.id AS number, f."table" AS target, f."from" AS attribute, f."to" AS key
+SELECT t.relation, f.id AS number, f."table" AS target, f."from" AS attribute, f."to" AS there
 FROM ({_TABLES}) AS t, pragma_foreign_key_list(t.relation) AS f
 ORDER BY t.relation, f.id, f.seq
 """  # noqa: S608
 
 
-class SqliteDialect:
+class SqliteDialect(WatchedDialect):
     """Reads an SQLite file, attached read-only; it must not change meanwhile."""
 
-    schema = "main"
-
-    def __init__(self, name: str, at: Sqlite, home: Path) -> None:
-        self._name, self._at, self._home = name, at, home
-        self._watched = watched(name, ())
-
-    def place(self) -> str:
-        """Return the file's path in the home."""
-        return place_of(self._at)
+    def __init__(self, source: Source, at: Sqlite, home: Path) -> None:
+        super().__init__(source, home)
+        self._at = at
 
     def attach(self, con: "DuckDBPyConnection", password: str) -> None:
         """Attach it read-only; raises Unavailable if it is no SQLite database."""
@@ -69,7 +63,7 @@ class SqliteDialect:
         except duckdb.Error:
             raise Unavailable(
                 "The file is no SQLite database, or another program holds it.",
-                subject=f"{self._name} ({self.place()})",
+                subject=self._subject,
                 hint="Check the path; let the program that writes it end.",
             ) from None
 
@@ -78,84 +72,32 @@ class SqliteDialect:
         con.execute("BEGIN")
         return max(self._watched.changes())
 
-    def check_login(self, con: "DuckDBPyConnection") -> None:
-        """Do nothing: there is no login, and the file is opened read-only."""
-
-    def columns(self, con: "DuckDBPyConnection") -> LiveTypes:
+    def _listed(self, con: "DuckDBPyConnection") -> Iterable[tuple[str, str]]:
         """Return the columns of tables and views, generated ones too."""
-        types = live_types(con, self.schema)
-        there: LiveTypes = {}
-        for table, column, _ in _ask(con, _COLUMNS):
-            there.setdefault(table, {})[column] = types.get((table, column), "")
-        return there
-
-    def readable(self, con: "DuckDBPyConnection") -> set[tuple[str, str]] | None:
-        """Return None: whoever can open it can read all of it."""
-        return None
-
-    def parts(self, con: "DuckDBPyConnection") -> set[str]:
-        """Return nothing: no table is part of another."""
-        return set()
-
-    def spread(
-        self, con: "DuckDBPyConnection", table: str, columns: Sequence[str], most: int
-    ) -> str:
-        """Return "": the first rows must do."""
-        return ""
+        return [(table, column) for table, column, _ in _ask(con, _COLUMNS)]
 
     def rounded(self, con: "DuckDBPyConnection") -> set[tuple[str, str]]:
         """Return the columns declared numeric or decimal: SQLite itself keeps 15 digits of them."""
         exact = ("NUMERIC", "DECIMAL")
         return {(t, c) for t, c, declared in _ask(con, _COLUMNS) if declared.startswith(exact)}
 
-    def rows(self, con: "DuckDBPyConnection", table: str, condition: str) -> int:
-        """Count what DuckDB reads."""
-        return row_count(con, f"{quoted(SOURCE, self.schema, table)} WHERE {condition}")
-
     def relations(self, con: "DuckDBPyConnection") -> tuple[tuple[Key, ...], tuple[Reference, ...]]:
         """Return primary keys, unique indexes and foreign keys."""
-        found: dict[tuple[str, str], list[str | None]] = {}
-        for table, name, column in (*_ask(con, _PRIMARY), *_ask(con, _UNIQUE)):
-            found.setdefault((table, name), []).append(column)
-        # An index over an expression has a column without a name.
-        unique = tuple(
-            Key(table=table, columns=tuple(c for c in columns if c is not None))
-            for (table, _), columns in found.items()
-            if None not in columns
-        )
-        primary = {key.table: key for key in reversed(unique) if (key.table, "") in found}
-        return tuple(dict.fromkeys(unique)), tuple(_references(con, primary))
-
-    def check_unchanged(self) -> None:
-        """Raise Unavailable if somebody wrote to the database since `attach`."""
-        self._watched.check()
+        keys = keys_of((*_ask(con, _PRIMARY), *_ask(con, _UNIQUE)))
+        primary = {table: key for (table, name), key in keys.items() if not name}
+        return tuple(dict.fromkeys(keys.values())), references_of(_ask(con, _REFERENCES), primary)
 
     def failure(self, error: Exception) -> SandboxError:
         """Return what an error of DuckDB means; SQLite lets any value stand in any column."""
         if "mismatch type error" in str(error).lower():
             return InvalidInput(
                 "A value of the source does not fit the type that its column was declared with.",
-                subject=f"{self._name} ({self.place()})",
+                subject=self._subject,
                 hint="Give the source a view with that column as text (CAST(... AS TEXT)), and "
                 "list the view; or drop the column.",
                 details={"cause": type(error).__name__},
             )
-        return reading_error(self._name, self.place(), error)
-
-
-def _references(con: "DuckDBPyConnection", primary: dict[str, Key]) -> list[Reference]:
-    found: dict[tuple[str, int, str], list[tuple[str, str | None]]] = {}
-    for table, number, target, column, key in _ask(con, _REFERENCES):
-        found.setdefault((table, number, target), []).append((column, key))
-    references = []
-    for (table, _, target), pairs in found.items():
-        named = tuple(key for _, key in pairs if key is not None)
-        # Without names it leads to the primary key.
-        key = Key(table=target, columns=named) if named else primary.get(target)
-        if key is not None:
-            own = tuple(column for column, _ in pairs)
-            references.append(Reference(table=table, columns=own, key=key))
-    return references
+        return super().failure(error)
 
 
 def _ask(con: "DuckDBPyConnection", query: str) -> list[tuple[Any, ...]]:

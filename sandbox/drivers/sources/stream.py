@@ -14,13 +14,13 @@ from sandbox.core.places import places
 from sandbox.core.relations import relations
 from sandbox.core.rows import rows_described
 from sandbox.core.snapshot import ColumnCopy, TableCopy
-from sandbox.core.source import Mask, Source, Table
+from sandbox.core.source import KEPT, Mask, Source, Table
 from sandbox.core.text import clean
 from sandbox.drivers.sources.choosing import AT_ONCE, Chosen, Live, chosen_rows, forget_choice
-from sandbox.drivers.sources.connection import SNAPSHOT, SOURCE, quoted, row_count
+from sandbox.drivers.sources.connection import SNAPSHOT, SOURCE, fill, quoted, row_count, types_of
 from sandbox.drivers.sources.dialect import Dialect
 from sandbox.drivers.sources.gate import Known
-from sandbox.drivers.sources.masks import KEPT, expression, set_key
+from sandbox.drivers.sources.masks import expression, set_key
 from sandbox.drivers.sources.proof import Proof, proved_select
 from sandbox.drivers.sources.real import real_values
 from sandbox.drivers.sources.subset import check_rows, plain_condition, sampled_condition
@@ -66,19 +66,7 @@ def copy_tables(
     chosen = chosen_rows(con, lives, wanted.followed, at_once)
     may = dialect.readable(con)
     pulls = {name: _pull(con, name, lives[name], chosen[name], proof, may) for name in lives}
-    meter.total = sum(pull.rows for pull in pulls.values())
-    for name, pull in pulls.items():
-        meter.begin(name, pull.rows)
-        there = quoted(SNAPSHOT, "main", name)
-        for number, select in enumerate(pull.selects):
-            con.execute(
-                f"INSERT INTO {there} {select}" if number else f"CREATE TABLE {there} AS {select}"
-            )
-        meter.finish()
-    con.execute("COMMIT")
-    forget_choice(con)
-    # What a checkpoint moves out of the write-ahead log was masked before it came there.
-    con.execute(f"CHECKPOINT {SNAPSHOT}")
+    _store(con, pulls, meter)
     copies = tuple(
         _copied(con, name, table, numerics, rows_described(table, as_of), chosen[name])
         for name, table in source.tables.items()
@@ -96,7 +84,7 @@ def _live(
     """Return a listed table of the source, with the rows that its file asks for."""
     table = source.tables[name]
     live = quoted(SOURCE, dialect.schema, name)
-    types = {row[0]: row[1] for row in con.execute(f"DESCRIBE {live}").fetchall()}
+    types = types_of(con, live)
     check_rows(name, table, types)
     condition = plain_condition(table, as_of)
     counted = dialect.rows(con, name, condition)
@@ -134,6 +122,19 @@ def _pull(
     return _Pull(selects, chosen.rows, tuple(real))
 
 
+def _store(con: "DuckDBPyConnection", pulls: Mapping[str, _Pull], meter: "Meter") -> None:
+    """Pull every table into the snapshot, and end the transaction."""
+    meter.total = sum(pull.rows for pull in pulls.values())
+    for name, pull in pulls.items():
+        meter.begin(name, pull.rows)
+        fill(con, quoted(SNAPSHOT, "main", name), pull.selects)
+        meter.finish()
+    con.execute("COMMIT")
+    forget_choice(con)
+    # What a checkpoint moves out of the write-ahead log was masked before it came there.
+    con.execute(f"CHECKPOINT {SNAPSHOT}")
+
+
 def _copied(
     con: "DuckDBPyConnection",
     name: str,
@@ -150,7 +151,7 @@ def _copied(
             data_class=table.columns[column].data_class,
             mask=described(table.columns[column].mask),
         )
-        for column, kind, *_ in con.execute(f"DESCRIBE {stored}").fetchall()
+        for column, kind in types_of(con, stored).items()
     )
     return TableCopy(
         name=name,

@@ -13,7 +13,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from threading import Event, Lock, Thread, Timer
 from typing import TYPE_CHECKING, Any
@@ -29,7 +28,7 @@ from sandbox.drivers.sources.connection import SNAPSHOT, connected, in_memory, l
 from sandbox.drivers.sources.dialect import Dialect
 from sandbox.drivers.sources.examples import with_examples
 from sandbox.drivers.sources.failures import local_error
-from sandbox.drivers.sources.gate import Known, judge
+from sandbox.drivers.sources.gate import Known, judge, standing_in
 from sandbox.drivers.sources.kinds import dialect_of
 from sandbox.drivers.sources.stream import Meter, copy_tables
 
@@ -87,7 +86,7 @@ def _judge_again(order: dict[str, Any]) -> Any:
         relations=Relations.model_validate(order["relations"]),
     )
     try:
-        report = judge(in_memory(), Path(order["file"]), tables, known, _say_only)
+        report = judge(in_memory(), Path(order["file"]), tables, known, _say)
     except Exception as error:
         raise Unavailable(
             "The snapshot's file cannot be read.",
@@ -172,11 +171,8 @@ def judged(
 
 def _refuse_remains(target: Path, key: bytes) -> None:
     """Raise Unavailable if the key, or what was derived of it, is anywhere in the file."""
-    with target.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
-        secrets = (key, *secrets_of(key).values())
-        forms = (form for secret in secrets for form in (secret, secret.hex().encode()))
-        found = any(content.find(form) >= 0 for form in forms)
-    if found:
+    secrets = (key, *secrets_of(key).values())
+    if standing_in(target, (f for s in secrets for f in (s, s.hex().encode()))):
         raise Unavailable(
             "The snapshot's file holds remains of memory that must not be in it.",
             subject=target.name,
@@ -194,6 +190,7 @@ def _answered_in(seconds: float, name: str, where: str) -> Iterator[None]:
     """Answer that the source is silent, and end the process, unless the block ends before."""
 
     def give_up() -> None:
+        """Answer, and end."""
         silent = Unavailable(
             f"The source does not answer: {seconds:.0f} s without a word.",
             subject=f"{name} ({where})",
@@ -216,12 +213,8 @@ def _tick(con: "DuckDBPyConnection", meter: Meter, done: Event) -> None:
         meter.show(con.query_progress())
 
 
-def _say(text: str, done: int | None, total: int | None) -> None:
+def _say(text: str, done: int | None = None, total: int | None = None) -> None:
     _answer({"say": [text, done, total]})
-
-
-def _say_only(text: str) -> None:
-    _say(text, None, None)
 
 
 def _answer(answer: dict[str, Any]) -> None:

@@ -250,8 +250,8 @@ static pid_t start(char **command, const sigset_t *mask)
     return child;
 }
 
-/* Reaps dead processes, so many at once. Returns 0 while `child` lives, else 1 with its exit code. Sets `alone`
- * when no child, own or adopted, is left. */
+/* Reaps dead processes, so many at once. Returns 0 while `child` lives, else 1 with its exit code.
+ * Sets `alone` when no child, own or adopted, is left. */
 static int reap(pid_t child, int *code, int *alone)
 {
     int status, ended = 0;

@@ -10,44 +10,31 @@ import io
 import json
 import os
 import stat
-import sys
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import duckdb
 import sandbox_kit
+from sandbox_kit import Refused
 
 WORK = Path("/work")
 BATCH = 2048
 
 
-class Refused(Exception):
-    """It cannot be read; the text says why."""
-
-    def __init__(self, text: str, kind: str = "") -> None:
-        super().__init__(text)
-        self.kind = kind
-
-
 def main() -> None:
     """Read the order from stdin and print the answer. The exit code is 0 in both cases."""
-    try:
-        asked = json.loads(sys.stdin.buffer.readline())
-        limit = int(asked["limit"])
-        if "file" in asked:
-            name, content = read_file(str(asked["file"]), limit)
-        else:
-            name, content = read_table(sandbox_kit.connect(), str(asked["table"]), limit)
-        answer = {"name": name, "content": base64.b64encode(content).decode()}
-    except Refused as error:
-        answer = {"error": str(error), "kind": error.kind}
-    except duckdb.Error as error:
-        answer = {"error": sandbox_kit.told(error)}
-    except (ValueError, KeyError, TypeError) as error:
-        answer = {"error": f"The request is not valid: {error!r}"}
-    except OSError as error:
-        answer = {"error": f"It cannot be read: {error.strerror}"}
-    json.dump(answer, sys.stdout)
-    sys.stdout.write("\n")
+    sandbox_kit.reply(fetch, broken="It cannot be read")
+
+
+def fetch(stream: BinaryIO) -> dict[str, Any]:
+    """Return what the order in `stream` asks for. Raises Refused, OSError or duckdb.Error."""
+    asked = json.loads(stream.readline())
+    limit = int(asked["limit"])
+    if "file" in asked:
+        name, content = read_file(str(asked["file"]), limit)
+    else:
+        name, content = read_table(sandbox_kit.connect(), str(asked["table"]), limit)
+    return {"name": name, "content": base64.b64encode(content).decode()}
 
 
 def read_file(asked: str, limit: int) -> tuple[str, bytes]:

@@ -8,44 +8,24 @@ value of that column of a replica. Out: {"table", "rows", "columns": [[name, typ
 import codecs
 import csv
 import json
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import duckdb
 import sandbox_kit
+from sandbox_kit import Refused
 
 CHUNK = 1 << 20
 LONGEST_NAME = 63  # bytes; PostgreSQL cuts off the rest without a word
 LONGEST_CELL = 1 << 17
 MARKS = ",;\t|"
-EXCEL = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 FOREIGN = {"cp932": "Shift_JIS (CP932)", "euc_jp": "EUC-JP"}
-
-
-class Refused(Exception):
-    """The file cannot be loaded; the text says why and what to do."""
-
-    def __init__(self, text: str, kind: str = "") -> None:
-        super().__init__(text)
-        self.kind = kind
 
 
 def main() -> None:
     """Read the file from stdin, load it, print the answer. The exit code is 0 in both cases."""
-    try:
-        answer = load(sys.stdin.buffer)
-    except Refused as error:
-        answer = {"error": str(error), "kind": error.kind}
-    except duckdb.Error as error:
-        answer = {"error": sandbox_kit.told(error)}
-    except (ValueError, KeyError, TypeError) as error:
-        answer = {"error": f"The request is not valid: {error!r}"}
-    except OSError as error:
-        answer = {"error": f"The file does not fit into /tmp: {error.strerror}"}
-    json.dump(answer, sys.stdout)
-    sys.stdout.write("\n")
+    sandbox_kit.reply(load, broken="The file does not fit into /tmp")
 
 
 def load(stream: BinaryIO) -> dict[str, Any]:
@@ -56,7 +36,6 @@ def load(stream: BinaryIO) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "import.csv"
         receive(stream, int(asked["size"]), file)
-        check_kind(file)
         check_encoding(file)
         connection = sandbox_kit.connect()
         made = create(connection, table, file)
@@ -66,7 +45,9 @@ def load(stream: BinaryIO) -> dict[str, Any]:
 
 
 def receive(stream: BinaryIO, size: int, file: Path) -> None:
-    """Write exactly `size` bytes of `stream` to `file`; raises Refused when there are fewer."""
+    """Write exactly `size` bytes of `stream` to `file`; raises Refused if fewer, or none, come."""
+    if size <= 0:
+        raise Refused("The file is empty.")
     with file.open("wb") as out:
         while size > 0:
             chunk = stream.read(min(CHUNK, size))
@@ -74,19 +55,6 @@ def receive(stream: BinaryIO, size: int, file: Path) -> None:
                 raise Refused("The file ended before all of it arrived.")
             out.write(chunk)
             size -= len(chunk)
-
-
-def check_kind(file: Path) -> None:
-    """Raise Refused when `file` is empty or an Excel file."""
-    with file.open("rb") as stream:
-        start = stream.read(4)
-    if not start:
-        raise Refused("The file is empty.")
-    if start in EXCEL:
-        raise Refused(
-            "This is an Excel file, not CSV. In Excel choose File, Save As, "
-            '"CSV UTF-8 (Comma delimited)" and import that file.'
-        )
 
 
 def check_encoding(file: Path) -> None:

@@ -3,13 +3,17 @@
 import sandbox_kit
 db = sandbox_kit.connect()
 db.sql("SELECT count(*) FROM core.purchases")
+
+Programs of ours that answer one request also take their frame from here: `reply`.
 """
 
 import json
 import os
 import re
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import duckdb
 
@@ -33,6 +37,14 @@ OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": "false",
     "allow_community_extensions": "false",
 }
+
+
+class Refused(Exception):
+    """What a program of ours was asked for cannot be done; the text says why."""
+
+    def __init__(self, text: str, kind: str = "") -> None:
+        super().__init__(text)
+        self.kind = kind
 
 
 def connect() -> duckdb.DuckDBPyConnection:
@@ -98,6 +110,25 @@ def told(error: Exception) -> str:
     return "\n".join(lines[:MOST_LINES])
 
 
+def reply(act: Callable[[BinaryIO], dict[str, Any]], broken: str) -> None:
+    """Print as JSON what `act` makes of stdin, or why it could not; `broken` is what of a disk.
+
+    The exit code is 0 in both cases.
+    """
+    try:
+        answer = act(sys.stdin.buffer)
+    except Refused as error:
+        answer = {"error": str(error), "kind": error.kind}
+    except duckdb.Error as error:
+        answer = {"error": told(error)}
+    except (ValueError, KeyError, TypeError) as error:
+        answer = {"error": f"The request is not valid: {error!r}"}
+    except OSError as error:
+        answer = {"error": f"{broken}: {error.strerror}"}
+    json.dump(answer, sys.stdout)
+    sys.stdout.write("\n")
+
+
 def _bound(connection: duckdb.DuckDBPyConnection) -> None:
     # By SET: DuckDB 1.5 shows the second limit when it comes with connect(), and does not keep it.
     connection.execute(f"SET max_temp_directory_size = {literal(SPILL)}")
@@ -114,7 +145,7 @@ def _scratch() -> str:
 
 
 def _attach_lab(connection: duckdb.DuckDBPyConnection, login: dict[str, Any]) -> None:
-    connection.execute(f"LOAD {literal(str(_extension()))}")
+    connection.execute(f"LOAD {literal(str(postgres_extension()))}")
     # A secret and not a connection text: duckdb_databases() would show the latter.
     secret = {
         "HOST": login["host"],
@@ -135,8 +166,8 @@ def _attach_lab(connection: duckdb.DuckDBPyConnection, login: dict[str, Any]) ->
     connection.execute("USE lab")
 
 
-def _extension() -> Path:
-    # The path inside the package, because its loader wants to write to the home folder.
+def postgres_extension() -> Path:
+    """Return the path of DuckDB's PostgreSQL extension; its loader wants to write at home."""
     import duckdb_extension_postgres_scanner as package
 
     return next(Path(package.__path__[0]).glob("extensions/*/postgres_scanner.duckdb_extension"))

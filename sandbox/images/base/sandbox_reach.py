@@ -62,10 +62,15 @@ def other_ports(address: str, known: int, last: int) -> Outcome:
 
 def open_to(address: str, port: int) -> Outcome:
     """Try one port of a part that may answer; a refusal is what it should say."""
+    code = knock(address, port)
+    return code != 0, errno.errorcode.get(code, "no answer") if code else "connected"
+
+
+def knock(address: str, port: int) -> int:
+    """Connect to one port; return 0 if it is open, else the number of the error."""
     with socket.socket() as attempt:
         attempt.settimeout(WAIT)
-        code = attempt.connect_ex((address, port))
-    return code != 0, errno.errorcode.get(code, "no answer") if code else "connected"
+        return attempt.connect_ex((address, port))
 
 
 def open_ports(address: str, ports: Iterable[int]) -> set[int]:
@@ -301,9 +306,7 @@ def forge(own: str, targets: list[str], host: str, cookie: str) -> list[bytes]:
 
 def closed(gateway: dict[str, Any]) -> bool:
     """Say whether the gateway's address is there and refuses connections, as it should."""
-    with socket.socket() as attempt:
-        attempt.settimeout(WAIT)
-        return attempt.connect_ex((gateway["address"], gateway["port"])) == errno.ECONNREFUSED
+    return knock(gateway["address"], gateway["port"]) == errno.ECONNREFUSED
 
 
 def cookie_of(gateway: dict[str, Any]) -> str:

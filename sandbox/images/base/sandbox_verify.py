@@ -1,9 +1,9 @@
 """Attacks the sandbox from inside, as the tool's own user, and says what held.
 
 In: a JSON object on stdin, {"phase": "fast", "forbidden": [[address, port], ...]}: what every `up`
-asks, with further addresses that must not be reachable. The phases "quiet", "lab" and "limits" are
-those of `sandbox verify`; see sandbox_attacks. Out: {"checks": [{"about", "name", "held",
-"detail"}, ...]}. Nothing is damaged when an attack gets through, and every one is bounded in time.
+asks, with further addresses that must not be reachable. All other phases are in sandbox_attacks.
+Out: {"checks": [{"about", "name", "held", "detail"}, ...]}. Nothing is damaged when an attack gets
+through, and every one is bounded in time.
 """
 
 import ctypes

@@ -106,43 +106,40 @@ def question(packet: bytes) -> tuple[str, int, bytes]:
     return ".".join(labels).lower(), kind, packet[12 : place + 5]
 
 
-def answer(packet: bytes, hosts: set[str], refused: list[IPv4Network], servers: list[str]) -> bytes:
-    """Return the answer to a packet of squid's; ValueError or IndexError if it cannot be read."""
-    name, kind, asked = question(packet)
-    found: list[tuple[str, int]] = []
-    code = ANSWERED if name in hosts else NOT_ASKED
-    if kind == A and code == ANSWERED:
-        address: list[str] = []
-        try:
-            found = allowed(look_up(asked, servers), refused)
-        except Name as error:
-            code, *address = error.args
-        if not found:
-            LOOKUPS.tell(name, "refused" if address else "unknown", *address)
-    head = packet[:2] + struct.pack(">5H", 0x8180 | code, 1, len(found), 0, 0)
-    records = [
-        b"\xc0\x0c" + struct.pack(">2HIH", A, INTERNET, min(max(ttl, 1), LONGEST_TTL), 4)
-        + IPv4Address(address).packed
-        for address, ttl in found
-    ]  # fmt: skip
-    return head + asked + b"".join(records)
+class Answers:
+    """Answers to squid; knows what it wrote of each listed name last, not to write it again."""
 
-
-class Lookups:
-    """What was written of each listed name last: it is not written again and again."""
-
-    def __init__(self) -> None:
+    def __init__(self, hosts: set[str], refused: list[IPv4Network], servers: list[str]) -> None:
+        self.hosts, self.refused, self.servers = hosts, refused, servers
         self.last: dict[str, tuple[str, ...]] = {}
         self.lines = 0
+
+    def to(self, packet: bytes) -> bytes:
+        """Return the answer to a packet; ValueError or IndexError if it cannot be read."""
+        name, kind, asked = question(packet)
+        found: list[tuple[str, int]] = []
+        code = ANSWERED if name in self.hosts else NOT_ASKED
+        if kind == A and code == ANSWERED:
+            address: list[str] = []
+            try:
+                found = allowed(look_up(asked, self.servers), self.refused)
+            except Name as error:
+                code, *address = error.args
+            if not found:
+                self.tell(name, "refused" if address else "unknown", *address)
+        head = packet[:2] + struct.pack(">5H", 0x8180 | code, 1, len(found), 0, 0)
+        records = [
+            b"\xc0\x0c" + struct.pack(">2HIH", A, INTERNET, min(max(ttl, 1), LONGEST_TTL), 4)
+            + IPv4Address(address).packed
+            for address, ttl in found
+        ]  # fmt: skip
+        return head + asked + b"".join(records)
 
     def tell(self, name: str, *said: str) -> None:
         """Write what became of a name, unless just that was written last, or far too much was."""
         if self.last.get(name) != said and self.lines < MOST_ASIDE:
             self.last[name], self.lines = said, self.lines + 1
             print(f"resolver {time.time():.3f} {said[0]}", name, *said[1:], flush=True)
-
-
-LOOKUPS = Lookups()
 
 
 def allowed(found: list[tuple[str, int]], refused: list[IPv4Network]) -> list[tuple[str, int]]:
@@ -214,11 +211,12 @@ def serve(server: socket.socket, folder: str) -> None:
     hosts = {name.encode("ascii").decode() for name in lines(f"{folder}/proxy.hosts")}
     refused = [IPv4Network(text) for text in lines(f"{folder}/proxy.refused") if ":" not in text]
     servers = lines(f"{folder}/proxy.resolvers") or system_servers()
+    answers = Answers(hosts, refused, servers)
 
     def one(packet: bytes, asker: tuple[str, int]) -> None:
         """Answer one question; what is none gets no answer."""
         try:
-            server.sendto(answer(packet, hosts, refused, servers), asker)
+            server.sendto(answers.to(packet), asker)
         except (ValueError, IndexError, struct.error):
             return
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import sandbox_kit
 
 OURS = Path(__file__).parent
 BIN = Path("/usr/lib/postgresql/15/bin")
@@ -102,7 +103,7 @@ def load(order: dict[str, Any]) -> None:
     source = str(order["source"])
     connection = connected(source)
     wanted = {"UNIQUE INDEX": order["unique"], "INDEX": order["indexed"]}
-    for table, columns in tables(connection, source).items():
+    for table, columns in tables(connection).items():
         into = identifier("pg", source, table)
         chosen = ", ".join(expression(name, kind) for name, kind in columns)
         copied = attempt(
@@ -128,15 +129,9 @@ def index(kind: str, table: str, columns: str) -> None:
 
 def connected(source: str) -> duckdb.DuckDBPyConnection:
     """Return DuckDB with the snapshot attached read-only and the cluster as `pg`."""
-    offline: dict[str, str | bool | int | float | list[str]] = {
-        "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
-        "memory_limit": MEMORY,
-        "temp_directory": "",
-        "preserve_insertion_order": "false",
-    }
-    connection = duckdb.connect(config=offline)
-    connection.execute(f"LOAD {literal(extension())}")
+    own = {"memory_limit": MEMORY, "temp_directory": "", "preserve_insertion_order": "false"}
+    connection = duckdb.connect(config=sandbox_kit.OFFLINE | own)
+    connection.execute(f"LOAD {literal(str(sandbox_kit.postgres_extension()))}")
     # PostgreSQL knows no zero byte in a text.
     connection.execute("SET pg_null_byte_replacement = ''")
     file = f"/replica/{source}/{source}.duckdb"
@@ -146,14 +141,7 @@ def connected(source: str) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def extension() -> str:
-    """Return the path of DuckDB's PostgreSQL extension: its loader wants to write at home."""
-    import duckdb_extension_postgres_scanner as package
-
-    return str(next(Path(package.__path__[0]).glob("extensions/*/postgres_scanner.*")))
-
-
-def tables(connection: duckdb.DuckDBPyConnection, source: str) -> dict[str, list[tuple[str, Any]]]:
+def tables(connection: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[str, Any]]]:
     """Return name and type of every column of every table; raises Failed for too long a name."""
     found: dict[str, list[tuple[str, Any]]] = {}
     names = connection.execute(
