@@ -22,8 +22,9 @@ def amended(text: str, positions: Positions, wanted: Lines, said: Sequence[str])
     rest: list[str] = []
     for table, columns in wanted.items():
         edits += _edits(lines, positions, table, columns, rest)
+    edits.sort(key=lambda edit: edit[:2])
     # From the end on, so that what stands above keeps its place.
-    for first, after, new in sorted(edits, key=lambda edit: edit[:2], reverse=True):
+    for first, after, new in reversed(edits):
         lines[first:after] = new
     heads = [f"# {line}" for line in said]
     return "\n".join([*heads, *lines, *rest]) + "\n"

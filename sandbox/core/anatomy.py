@@ -180,9 +180,14 @@ def service_names(sandbox: Sandbox) -> list[str]:
 
 def remade(sandbox: Sandbox) -> set[tuple[str, str]]:
     """Return (kind, name) of what a reset makes anew: services, its own standby with its data."""
-    standby = container_name(sandbox.id, REPLICA)
-    own = {("container", standby), ("volume", standby)} if REPLICA in sandbox.parts else set()
+    own = set(standby(sandbox.id)) if REPLICA in sandbox.parts else set()
     return own | {("container", name) for name in service_names(sandbox)}
+
+
+def standby(sandbox_id: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Return (kind, name) of a sandbox's own PostgreSQL replica: its data, and what serves that."""
+    name = container_name(sandbox_id, REPLICA)
+    return ("volume", name), ("container", name)
 
 
 def never_started(

@@ -20,7 +20,7 @@ from sandbox.core.errors import SandboxError, Unavailable
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import File
 from sandbox.core.ports import Context, Transaction
-from sandbox.usecases.probing import ask_attacks, raise_fallen
+from sandbox.usecases.probing import ask_attacks, last_words, raise_fallen
 from sandbox.usecases.recording import record
 
 # Events that tell of a `verify`, each with when it `began`.
@@ -83,7 +83,7 @@ def prove_proxy(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
         raise Unavailable(
             "The proxy did not start.",
             subject=sandbox.name,
-            hint="Its last words:\n" + context.engine.logs(name, 8).decode(errors="replace"),
+            hint=last_words(context, name),
         )
     own = [anatomy.gateway_address, anatomy.proxy_address]
     question = attacks_on(sandbox, anatomy.proxy_address, own)

@@ -18,8 +18,8 @@ from sandbox.core.values import Request, Result
 from sandbox.usecases.approving import approved, reasons
 from sandbox.usecases.asks import use_ask
 from sandbox.usecases.desk import answers
-from sandbox.usecases.inside import ask_inside
-from sandbox.usecases.recording import record, snapshots_of
+from sandbox.usecases.inside import ask_inside, understood
+from sandbox.usecases.recording import check_same_data, record, snapshots_of
 from sandbox.usecases.sandboxes import running
 from sandbox.usecases.wishes import judge
 
@@ -62,7 +62,7 @@ def export(context: Context, request: ExportRequest) -> ExportResult:
     """
     sandbox, purpose = running(context, request.name), request.purpose.strip()
     what, question = _question(request)
-    name, content = _fetched(context, request, question)
+    name, content = _fetched(context, sandbox, request, question)
     snapshots = snapshots_of(context, sandbox)
     context.progress.say("export", f"Looking at {len(content):,} bytes")
     seen = context.border.look(name, content, token_forms(snapshots), leaving=True)
@@ -114,19 +114,14 @@ def _question(request: ExportRequest) -> tuple[str, dict[str, Any]]:
 
 
 def _fetched(
-    context: Context, request: ExportRequest, question: dict[str, Any]
+    context: Context, sandbox: Sandbox, request: ExportRequest, question: dict[str, Any]
 ) -> tuple[str, bytes]:
     """Return the file's name and content, read inside as the tool's own user."""
-    answer = ask_inside(context, request.name, "sandbox_export", question)
+    answer = ask_inside(context, sandbox, "sandbox_export", question)
     if "error" in answer:
         raise _not_fetched(request, answer)
-    try:
+    with understood(request.name):
         return str(answer["name"]), base64.b64decode(answer["content"], validate=True)
-    except (KeyError, TypeError, ValueError):
-        # Who works in the sandbox can make the program there say anything.
-        raise InvalidInput(
-            "What came out of the sandbox is no file.", subject=request.name
-        ) from None
 
 
 def _not_fetched(request: ExportRequest, answer: dict[str, Any]) -> SandboxError:
@@ -164,6 +159,7 @@ def _record(
 ) -> None:
     """Write that it leaves, and that the yes it needed is used; both or nothing."""
     with context.registry.writing() as tx:
+        check_same_data(tx, sandbox)
         if ask:
             use_ask(context, tx, ask)
         record(

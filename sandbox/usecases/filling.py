@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from sandbox.core.anatomy import container_name
+from sandbox.core.anatomy import standby
 from sandbox.core.disk import MB
 from sandbox.core.errors import Conflict, SandboxError, Unavailable
 from sandbox.core.lifecycle import Sandbox
@@ -69,10 +69,18 @@ def lend_replica(context: Context, resolved: Resolved, sandbox: Sandbox) -> Sand
         use = ReplicaUse(kind=kind, login=login)
         lent = current.model_copy(update={"replica": use, "parts": parts})
         tx.save_sandbox(lent)
-        if own and REPLICA not in current.parts:  # a reset lends it anew
-            tx.journal(sandbox.id, "volume", container_name(sandbox.id, REPLICA))
-            tx.journal(sandbox.id, "container", container_name(sandbox.id, REPLICA))
+        _journal(tx, current, owns=kind == "clone")
     return lent
+
+
+def _journal(tx: Transaction, sandbox: Sandbox, *, owns: bool) -> None:
+    """Have the journal of a sandbox name its own standby if it is to have one, and only then."""
+    names, pair = tx.journaled(sandbox.id), standby(sandbox.id)
+    if owns == (pair[0] in names):  # a reset lends it anew
+        return
+    tx.forget_journal(sandbox.id)
+    for kind, name in [*(each for each in names if each not in pair), *(pair if owns else ())]:
+        tx.journal(sandbox.id, kind, name)
 
 
 def known_kind(context: Context) -> ReplicaKind | None:

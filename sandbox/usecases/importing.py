@@ -6,6 +6,8 @@ import unicodedata
 from pathlib import PurePath
 from typing import Any
 
+from pydantic import Field
+
 from sandbox.core.asks import AskState, MatchAsk
 from sandbox.core.crossing import (
     Masked,
@@ -28,8 +30,8 @@ from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.approving import approved, reasons
 from sandbox.usecases.asks import use_ask
 from sandbox.usecases.desk import answers
-from sandbox.usecases.inside import ask_inside
-from sandbox.usecases.recording import record, snapshots_of
+from sandbox.usecases.inside import ask_inside, understood
+from sandbox.usecases.recording import check_same_data, record, snapshots_of
 from sandbox.usecases.sandboxes import running
 from sandbox.usecases.wishes import judge
 
@@ -96,6 +98,15 @@ class _Cargo(Value):
     masked: Masked | None = None
 
 
+class _Loaded(Value):
+    """What the program inside says it made of a file. Nothing is decided by it."""
+
+    rows: int = Field(ge=0)
+    columns: tuple[ImportedColumn, ...]
+    notes: tuple[str, ...] = ()
+    matched: int = Field(default=0, ge=0)
+
+
 @answers(ImportRequest)
 def import_csv(context: Context, request: ImportRequest) -> ImportResult:
     """Load a CSV file into a new table of the lab, if policy or somebody's yes lets it.
@@ -118,17 +129,17 @@ def import_csv(context: Context, request: ImportRequest) -> ImportResult:
     )
     decision = judge(context, "import", document.as_document())
     ask = _approved(context, request, sandbox, table, cargo, decision)
-    answer = _loaded(context, request, table, cargo)
-    _record(context, request, table, cargo, answer, decision, ask)
-    columns = tuple(ImportedColumn(name=n, type=t) for n, t in answer["columns"])
-    notes += [clean(note) for note in answer.get("notes", [])]
+    _record_crossing(context, request, sandbox, table, cargo, decision, ask)
+    loaded = _loaded(context, request, sandbox, table, cargo)
+    matched = _matched(cargo, loaded, ask)
+    _record_table(context, request, table, loaded, matched, ask)
     return ImportResult(
         name=request.name,
         table=table,
-        rows=answer["rows"],
-        columns=columns,
-        notes=tuple(notes),
-        matched=_matched(cargo, answer, ask),
+        rows=loaded.rows,
+        columns=loaded.columns,
+        notes=(*notes, *loaded.notes),
+        matched=matched,
         decision=decision,
     )
 
@@ -236,7 +247,9 @@ def _approved(
     )
 
 
-def _loaded(context: Context, request: ImportRequest, table: str, cargo: _Cargo) -> dict[str, Any]:
+def _loaded(
+    context: Context, request: ImportRequest, sandbox: Sandbox, table: str, cargo: _Cargo
+) -> _Loaded:
     """Have the table made inside; return what became of it."""
     question: dict[str, Any] = {"table": table, "size": len(cargo.content)}
     if cargo.match:
@@ -246,53 +259,79 @@ def _loaded(context: Context, request: ImportRequest, table: str, cargo: _Cargo)
             "column": cargo.match.column,
             "at": cargo.seen.columns.index(cargo.match.file_column),
         }
-    answer = ask_inside(context, request.name, "sandbox_import", question, cargo.content)
+    answer = ask_inside(context, sandbox, "sandbox_import", question, cargo.content)
     if "error" in answer:
         raise _not_imported(request, table, answer)
-    return answer
+    with understood(request.name):
+        columns = [{"name": clean(name), "type": clean(type_)} for name, type_ in answer["columns"]]
+        notes = [clean(note) for note in answer.get("notes", [])]
+        return _Loaded.model_validate(answer | {"columns": columns, "notes": notes})
 
 
-def _matched(cargo: _Cargo, answer: dict[str, Any], ask: str) -> Matched | None:
+def _matched(cargo: _Cargo, loaded: _Loaded, ask: str) -> Matched | None:
     if cargo.match is None:
         return None
-    rows = int(answer.get("matched", 0))
+    rows = min(loaded.matched, loaded.rows)
     return Matched(
         column=cargo.match.core_column,
         file_column=cargo.match.file_column,
         rows=rows,
-        unmatched=int(answer["rows"]) - rows,
+        unmatched=loaded.rows - rows,
         request=ask,
     )
 
 
-def _record(
+def _record_crossing(
     context: Context,
     request: ImportRequest,
+    sandbox: Sandbox,
     table: str,
     cargo: _Cargo,
-    answer: dict[str, Any],
     decision: Decision,
     ask: str,
 ) -> None:
+    """Write, before a byte of it reaches the sandbox, which file goes in and why it may."""
+    with context.registry.writing() as tx:
+        check_same_data(tx, sandbox)
+        record(
+            context,
+            tx,
+            "lab.importing",
+            request.name,
+            table=table,
+            file=clean(request.file),
+            bytes=len(request.content),
+            sha256=cargo.digest,
+            match=cargo.match.model_dump(mode="json") if cargo.match else None,
+            request=ask,
+            decision=decision.model_dump(mode="json"),
+        )
+
+
+def _record_table(
+    context: Context,
+    request: ImportRequest,
+    table: str,
+    loaded: _Loaded,
+    matched: Matched | None,
+    ask: str,
+) -> None:
     """Write that the table was made, and that the yes it needed is used."""
-    matched = _matched(cargo, answer, ask)
     with context.registry.writing() as tx:
         found = tx.ask(ask) if ask else None
         # Of two who import the same at once both have loaded it by now.
         if found and found.state_at(context.now()) is AskState.ACCEPTED:
             use_ask(context, tx, ask)
+        told = matched.model_dump(mode="json") if matched else None
         record(
             context,
             tx,
             "lab.imported",
             request.name,
             table=table,
-            rows=answer["rows"],
+            rows=loaded.rows,
             file=clean(request.file),
-            bytes=len(request.content),
-            sha256=cargo.digest,
-            matched=matched.model_dump(mode="json") if matched else None,
-            decision=decision.model_dump(mode="json"),
+            matched=told,
         )
 
 
@@ -304,7 +343,7 @@ def _not_imported(request: ImportRequest, table: str, answer: dict[str, Any]) ->
             hint=f"Remove it: sandbox sql {request.name} 'DROP TABLE lab.{table}'\n"
             "Or give the new one another name: --table OTHER",
         )
-    first, _, rest = clean(answer["error"], keep_newlines=True).partition("\n")
+    first, _, rest = clean(str(answer["error"]), keep_newlines=True).partition("\n")
     hint = "Correct the file, then import it again."
     return InvalidInput(
         f"The file was not imported: {first}",

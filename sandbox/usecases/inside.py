@@ -94,10 +94,11 @@ def sql(context: Context, request: SqlRequest) -> SqlResult:
             hint=f"For example: sandbox sql {request.name} {_EXAMPLE}",
         )
     question = {"sql": request.sql, "limit": request.limit}
-    answer = ask_inside(context, request.name, "sandbox_query", question)
+    answer = ask_inside(context, running(context, request.name), "sandbox_query", question)
     if "error" in answer:
         raise _not_answered(request, answer)
-    return SqlResult(**answer, limit=request.limit)
+    with understood(request.name):
+        return SqlResult(**answer, limit=request.limit)
 
 
 @answers(ExecRequest)
@@ -203,7 +204,7 @@ def _not_answered(request: SqlRequest, answer: dict[str, Any]) -> InvalidInput:
     kind = answer.get("kind", "")
     if kind == "memory":
         return _too_big(request.name, answer.get("memory_mb"))
-    first, _, rest = clean(answer["error"], keep_newlines=True).partition("\n")
+    first, _, rest = clean(str(answer["error"]), keep_newlines=True).partition("\n")
     hints = [rest, _SQL_HINT if kind == "catalogue" else ""]
     hint = "\n".join(h for h in hints if h)
     return InvalidInput(f"SQL: {first}", subject=request.name, hint=hint)
@@ -236,20 +237,39 @@ def _named(name: str) -> Iterator[None]:
 
 
 def ask_inside(
-    context: Context, name: str, program: str, question: dict[str, Any], content: bytes = b""
+    context: Context,
+    sandbox: Sandbox,
+    program: str,
+    question: dict[str, Any],
+    content: bytes = b"",
 ) -> dict[str, Any]:
     """Run a program of ours inside the tool's container: one JSON line in, one document out."""
-    sandbox = running(context, name)
     container = _container(sandbox, "")
     note_command(context, sandbox)
     line = json.dumps(question, ensure_ascii=False).encode() + b"\n"
-    with _named(name):
+    with _named(sandbox.name):
         # Isolated (-I): a file of the owner's in /work must not pose as a module of ours.
         command = confined(PYTHON, "-I", "-m", program)
         ran = context.engine.run(container, command, stdin=line + content)
         if ran.code == _KILLED and context.engine.is_running(container):
-            raise _too_big(name, None)
+            raise _too_big(sandbox.name, None)
         return read_json(ran, container)
+
+
+@contextmanager
+def understood(name: str) -> Iterator[None]:
+    """Let an answer that is not of the form agreed on be told as such, while it is read.
+
+    Who works in the sandbox can make a program there say anything.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError):
+        raise Unavailable(
+            "The program inside answered something that makes no sense.",
+            subject=name,
+            hint=f"Make the tool anew: sandbox reset {name}",
+        ) from None
 
 
 def _container(sandbox: Sandbox, part: str) -> str:

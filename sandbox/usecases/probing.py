@@ -163,9 +163,12 @@ def _poll(context: Context, container: str, seconds: float, ready: Callable[[], 
 
 
 def _give_up(context: Context, container: str, what: str) -> None:
-    last = context.engine.logs(container, 8).decode(errors="replace")
     raise Unavailable(
-        f"The container {what}.",
-        subject=container,
-        hint="Its last words:\n" + clean(last, keep_newlines=True).strip(),
+        f"The container {what}.", subject=container, hint=last_words(context, container)
     )
+
+
+def last_words(context: Context, container: str) -> str:
+    """Return what a container that is of no use wrote last, as a hint."""
+    last = context.engine.logs(container, 8).decode(errors="replace")
+    return "Its last words:\n" + clean(last, keep_newlines=True).strip()

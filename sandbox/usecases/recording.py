@@ -35,6 +35,12 @@ def still(tx: Transaction, sandbox: Sandbox) -> Sandbox:
     raise Conflict("The sandbox was taken away just now.", subject=sandbox.name)
 
 
+def check_same_data(tx: Transaction, sandbox: Sandbox) -> None:
+    """Raise Conflict if the sandbox is not the one looked at, or sees another snapshot by now."""
+    if still(tx, sandbox).snapshots != sandbox.snapshots:
+        raise Conflict("The sandbox was reset just now.", subject=sandbox.name, hint="Try again.")
+
+
 def snapshots_of(context: Context, sandbox: Sandbox) -> tuple[Snapshot | None, ...]:
     """Return the snapshots that a sandbox saw before a reset, and last the one that it sees."""
     with context.registry.reading() as tx:

@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from functools import partial
 
-from sandbox.core.anatomy import LEASE_FOLDER, Anatomy, container_name, remade
+from sandbox.core.anatomy import LEASE_FOLDER, Anatomy, container_name, remade, standby
 from sandbox.core.errors import Conflict, SandboxError, Unavailable
 from sandbox.core.freshness import Freshness, check_fresh
 from sandbox.core.lifecycle import Reset, Sandbox
@@ -203,11 +203,13 @@ def _made_anew(context: Context, sandbox: Sandbox, resolved: Resolved) -> Sandbo
 
 def _remade(context: Context, sandbox: Sandbox, resolved: Resolved) -> Sandbox:
     _check_whole(context, sandbox)
+    was = _as_it_was(sandbox)
     sandbox = lend_replica(context, resolved, sandbox)  # may take long: the old tool still runs
     anatomy = anatomy_of(context, resolved, sandbox)
     context.progress.say("reset", f"Making the tool anew on {resolved.snapshot.id}")
-    containers = [name for kind, name in remade(sandbox) if kind == "container"]
-    together(*(partial(_ended, context, name) for name in containers))
+    # Its own standby too where it shares one by now: that one joins at the same address.
+    old = remade(sandbox) | set(standby(sandbox.id) if sandbox.replica else ())
+    together(*(partial(_ended, context, name) for kind, name in old if kind == "container"))
     _replica_anew(context, sandbox, anatomy)
     create = context.engine.create_container
     together(*(partial(create, service) for service in anatomy.services.values()))
@@ -216,7 +218,7 @@ def _remade(context: Context, sandbox: Sandbox, resolved: Resolved) -> Sandbox:
         start_all(context, sandbox)
         attack(context, sandbox, anatomy)
     done = _done(context, sandbox, resolved)
-    drop_unused(context, _as_it_was(sandbox))
+    drop_unused(context, was)
     return done
 
 
@@ -233,8 +235,8 @@ def _replica_anew(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
         return
     leave_all(context, [anatomy.network.name])
     own = container_name(sandbox.id, REPLICA)
+    context.engine.remove("volume", own)
     if anatomy.replica is not None:
-        context.engine.remove("volume", own)
         context.engine.create_volume(own, anatomy.volumes[own])
         context.engine.create_container(anatomy.replica)
     context.engine.put(anatomy.holder.name, LEASE_FOLDER, lent_files(context, sandbox, anatomy))

@@ -237,6 +237,7 @@ def _proxy(context: Context, sandbox: Sandbox, others: list[Sandbox]) -> dict[st
     """Return what its proxy must lead to as little as to anything that is not approved."""
     own = _addresses(sandbox)
     inside = [_endpoint(sandbox).address, own.lab, own.gateway, own.proxy]
+    inside += [own.replica] if sandbox.replica else []
     far = [_endpoint(other).address for other in others]
     targets = [*inside, *far, *_hosts(context, sandbox)]
     return attacks_on(sandbox, own.proxy, list(dict.fromkeys(targets)), last_port=_LAST_PORT)

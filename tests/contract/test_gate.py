@@ -10,6 +10,7 @@ from sandbox.core.places import places
 from sandbox.core.source import Table
 from sandbox.drivers.sources.connection import quoted
 from sandbox.drivers.sources.proof import Proof, proved_select
+from sandbox.drivers.sources.real import real_values
 from tests.contract.gate_bench import Bench
 
 REASON = "Agreed with the data owner on 2026-11-20"
@@ -122,6 +123,21 @@ def test_the_catalogue_is_read(bench: Bench, planted: str, because: str) -> None
     more = "CREATE OR REPLACE TABLE snapshot.main.t AS SELECT i AS m, 'x' AS n FROM range(3) r(i)"
     report = bench.judged(columns, after=(more, planted))
     assert ("mail", because) in {(leak.detector, leak.because) for leak in report.leaks}
+
+
+@pytest.mark.parametrize(("depth", "found"), [(800, 60), (5000, 0)])
+def test_a_document_nested_beyond_measure_ends_no_build(depth: int, found: int) -> None:
+    """It is looked into as far as Python can; one deeper than that is one long text."""
+    paths = {"$.plan": {"class": "internal"}}
+    columns = {"profile": {"class": "personal", "mask": {"method": "json", "paths": paths}}}
+    table = Table.model_validate({"columns": columns})
+    profile = "repeat('[', $1) || '\"K-770000' || i || '\"' || repeat(']', $1)"
+    with duckdb.connect() as con:
+        con.execute(
+            f"CREATE TABLE live AS SELECT {profile} AS profile FROM range(200) AS t(i)", [depth]
+        )
+        values = real_values(con, "live", "true", table, {"profile": "VARCHAR"})
+    assert len(values) == found
 
 
 def test_real_values_are_looked_for_in_what_is_kept(bench: Bench) -> None:

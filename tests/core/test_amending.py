@@ -52,6 +52,12 @@ def test_a_column_is_put_in_place(wanted: dict[str, dict[str, str]], old: str, n
         assert "        mask: drop\n      new: X\n    # the end of people" in made
 
 
+def test_what_comes_to_one_place_keeps_its_order() -> None:
+    cards = {name: {"": name, "n": "n: X"} for name in ("cards", "desks")}
+    made = changed(cards)
+    assert 0 < made.index("\n  cards:\n") < made.index("\n  desks:\n")
+
+
 def test_what_stands_in_one_line_is_told_at_the_end() -> None:
     made = changed({"buys": {"new": "new: X", "a": "a: Y"}})
     assert made == f"# Said.\n{TEXT}# To be added to tables.buys.columns:\n#   new: X\n#   a: Y\n"

@@ -153,8 +153,9 @@ def test_a_proxy_that_does_not_hold_is_removed_again(
 ) -> None:
     before = engine.listing()
     engine.programs[program] = ran
-    with pytest.raises(Unavailable, match=why):
+    with pytest.raises(Unavailable, match=why) as raised:
         make(ctx, egress=(HOST,))
+    assert "\x1b" not in raised.value.hint
     left = set(engine.listing()) - set(before)
     assert not [name for kind, name in left if "gateway" not in name]
     assert state(ctx) == "failed"

@@ -4,11 +4,13 @@ import base64
 import hashlib
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from sandbox.core.asks import AskState, Sighted
-from sandbox.core.errors import Conflict, Denied, InvalidInput, NotFound
+from sandbox.core.crossing import Seen
+from sandbox.core.errors import Conflict, Denied, InvalidInput, NotFound, Unavailable
 from sandbox.core.ports import Actor, Context
 from sandbox.core.snapshot import Snapshot
 from sandbox.usecases.asks import RequestShowRequest, show_ask
@@ -89,9 +91,9 @@ def test_what_is_no_table_of_the_lab_and_no_file_below_work(
     [
         ({"error": "The lab has no such table.", "kind": "missing"}, NotFound),
         ({"error": "It is larger than 32 MiB."}, InvalidInput),
-        ({"name": "x"}, InvalidInput),
-        ({"name": "x", "content": "no base64!"}, InvalidInput),
-        ({"name": "x", "content": 7}, InvalidInput),
+        ({"name": "x"}, Unavailable),
+        ({"name": "x", "content": "no base64!"}, Unavailable),
+        ({"name": "x", "content": 7}, Unavailable),
     ],
 )
 def test_what_the_inside_may_answer(
@@ -102,6 +104,23 @@ def test_what_the_inside_may_answer(
         export(ctx, TABLE)
     assert came_out(said) == []
     assert "sandbox.exported" not in codes(ctx)
+
+
+def test_nothing_leaves_what_was_made_anew_meanwhile(
+    ctx: Context, engine: FakeEngine, said: Said, border: FakeBorder
+) -> None:
+    """While its answer was looked at, the name became another sandbox's."""
+    look = border.look
+
+    def slowly(*args: Any, **more: Any) -> Seen:
+        down(ctx, DownRequest(name=NAME))
+        make(ctx)
+        return look(*args, **more)
+
+    border.look = slowly  # type: ignore[method-assign]
+    with pytest.raises(Conflict, match="taken away just now"):
+        export(ctx, TABLE)
+    assert came_out(said) == []
 
 
 def test_nothing_leaves_what_has_ended(ctx: Context) -> None:

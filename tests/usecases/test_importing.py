@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.core.asks import AskState, Sighted
 from sandbox.core.crossing import Seen
-from sandbox.core.errors import Conflict, Denied, InvalidInput
+from sandbox.core.errors import Conflict, Denied, InvalidInput, Unavailable
 from sandbox.core.ports import Actor, Context
 from sandbox.core.snapshot import Snapshot
 from sandbox.usecases.asks import RequestShowRequest, show_ask
@@ -79,6 +79,29 @@ def test_an_import_that_fails_is_told_and_not_recorded(ctx: Context, engine: Fak
     with pytest.raises(InvalidInput, match="line 3 has 4 cells"):
         import_csv(ctx, ImportRequest(name=NAME, file="x.csv", content=b"a"))
     assert "lab.imported" not in codes(ctx)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"rows": 1},
+        {"rows": -1, "columns": []},
+        {"rows": 1, "columns": [["a"]]},
+        {"rows": 1, "columns": [], "notes": 7},
+        {"rows": 1, "columns": [], "more": "x"},
+    ],
+)
+def test_what_the_inside_says_is_not_believed(
+    ctx: Context, loads: FakeEngine, border: FakeBorder, answer: object
+) -> None:
+    """The file is on record before it goes in, whatever a forged program says of it then."""
+    loads.programs["sandbox_import"] = ran_saying(answer)
+    with pytest.raises(Unavailable, match="makes no sense"):
+        import_csv(ctx, FILE)
+    told = events(ctx)[-1]
+    assert (told.code, told.details["file"]) == ("lab.importing", "loyal.csv")
+    assert told.details["sha256"] == hashlib.sha256(FILE.content).hexdigest()
 
 
 def test_a_column_that_was_renamed_is_told(ctx: Context, engine: FakeEngine) -> None:
@@ -184,8 +207,11 @@ def test_identities_are_matched_after_a_yes_and_once(
     assert json.loads(question)["match"] == place
     assert codes(ctx)[-2:] == ["ask.used", "lab.imported"]
     told = events(ctx)[-1].details
-    assert told["sha256"] == hashlib.sha256(MATCH.content).hexdigest()
     assert told["matched"]["rows"] == 42
+    went_in = events(ctx)[-3]
+    assert went_in.code == "lab.importing"
+    assert went_in.details["sha256"] == hashlib.sha256(MATCH.content).hexdigest()
+    assert (went_in.details["request"], went_in.details["match"]["column"]) == ("r1", "mail")
 
     with pytest.raises(Denied, match="request r2"):
         import_csv(ctx, MATCH)

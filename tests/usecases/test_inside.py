@@ -44,6 +44,8 @@ def test_sql_asks_inside_and_returns_rows(ctx: Context, engine: FakeEngine) -> N
         (Ran(137, b"", b"Killed"), InvalidInput, "more memory"),
         (Ran(1, b"[1, 2]", b""), Unavailable, "exit 1"),
         (Ran(0, b"\xff\xfe", b""), Unavailable, "exit 0"),
+        (ran_saying({"error": ["x"]}), InvalidInput, "x"),
+        (ran_saying({"rows": "all of them"}), Unavailable, "makes no sense"),
     ],
 )
 def test_sql_errors_are_told_clean(

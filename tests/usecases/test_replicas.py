@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.core.addressing import replica_beside
 from sandbox.core.errors import Conflict, Unavailable
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import Ran
@@ -22,7 +23,8 @@ from sandbox.usecases.sandboxes import DownRequest, ShowRequest, down, show
 from sandbox.usecases.snapshots import BuildSnapshotRequest, RemoveSnapshotRequest, remove
 from sandbox.usecases.snapshots import build as build_snapshot
 from sandbox.usecases.templates import BuildTemplateRequest, build
-from tests.fakes import FakeEngine, FakeGateway
+from sandbox.usecases.verifying import VerifyRequest, verify
+from tests.fakes import FakeEngine, FakeGateway, ran_saying
 from tests.usecases import pools
 from tests.usecases.asking_up import cap, codes, events, journal, make, state, wish
 from tests.usecases.dying import Killed, Life, killed_after, killed_at, mortal, steps
@@ -140,6 +142,23 @@ def test_removing_the_snapshot_removes_its_cluster(
     down(ctx, DownRequest(name=NAME, keep=False))
     remove(ctx, RemoveSnapshotRequest(id=speaking.id))
     assert not [name for name in engine.volumes if speaking.volume in name]
+
+
+def test_the_proxy_is_tried_as_a_bridge_to_the_replica(
+    ctx: Context, home: Path, engine: FakeEngine, speaking: Snapshot
+) -> None:
+    file = home / "policies" / "baseline.yaml"
+    file.write_text(file.read_text("utf-8").replace("one_of: []", "one_of: [news.example.com]"))
+    make(ctx, egress=("news.example.com",))
+    engine.asked.clear()
+    check = {"about": "egress", "name": "x", "held": True, "detail": ""}
+    engine.programs["sandbox_verify"] = ran_saying({"checks": [check]})
+    verify(ctx, VerifyRequest(name=NAME))
+    asked = [json.loads(stdin or b"{}") for _, words, stdin in engine.asked if "-I" in words]
+    one = record(ctx)
+    assert one.endpoint
+    (proxy,) = (question for question in asked if question["phase"] == "proxy")
+    assert replica_beside(one.endpoint.address) in proxy["targets"]
 
 
 def test_a_clone_is_the_sandboxs_own(ctx: Context, engine: FakeEngine, cloning: Snapshot) -> None:
@@ -351,6 +370,32 @@ def test_a_reset_follows_to_the_newer_data(
     names = journal(ctx, one.id)
     assert len(names) == len(set(names))
     assert reap(ctx, ReapRequest(apply=True)).chores == ()
+
+
+@pytest.mark.parametrize("kind", ["shared", "clone"])
+def test_a_reset_after_the_engines_storage_changed_swaps_the_server(
+    ctx: Context, engine: FakeEngine, speaking: Snapshot, kind: str
+) -> None:
+    engine.programs["/bin/sh"] = Ran(0 if kind == "shared" else 1, b"", b"")
+    make(ctx)
+    facts = engine.facts()
+    engine.programs["/bin/sh"] = Ran(0 if kind == "clone" else 1, b"", b"")
+    with ctx.registry.writing() as tx:
+        tx.forget(f"replica kind on {facts.id}")
+    reset(ctx, ResetRequest(name=NAME))
+    one = record(ctx)
+    own, server = f"sandbox-{one.id}-replica", f"{speaking.volume}-server"
+    assert one.replica
+    assert one.replica.kind == kind
+    names = {name for _, name in engine.listing()}
+    assert (own in names, server in names) == (kind == "clone", kind == "shared")
+    if kind == "shared":
+        assert server in engine.endpoints[f"sandbox-{one.id}"]
+    journaled = [each for each in journal(ctx, one.id) if own in each]
+    assert len(journaled) == (2 if kind == "clone" else 0)
+    assert reap(ctx, ReapRequest(apply=True)).chores == ()
+    down(ctx, DownRequest(name=NAME, keep=False))
+    assert not {name for _, name in engine.listing() if one.id in name}
 
 
 def test_a_reset_that_was_killed_is_finished_with_its_standby(

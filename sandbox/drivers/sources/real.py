@@ -92,18 +92,22 @@ def _leaves(rule: Column, value: str) -> Iterator[str]:
     kept = {steps(part.path) for part in rule.mask.paths if part.mask.method in KEPT}
     try:
         document = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):  # nested too deep for Python: as one text then
         yield value
         return
     yield from (text for path, text in _walk(document, ()) if path not in kept)
 
 
-def _walk(node: Any, path: tuple[str | None, ...]) -> Iterator[tuple[tuple[str | None, ...], str]]:
-    if isinstance(node, dict):
-        for key, below in node.items():
-            yield from _walk(below, (*path, key))
-    elif isinstance(node, list):
-        for below in node:
-            yield from _walk(below, (*path, None))
-    elif isinstance(node, str | int) and not isinstance(node, bool):
-        yield path, str(node)
+def _walk(
+    document: Any, path: tuple[str | None, ...]
+) -> Iterator[tuple[tuple[str | None, ...], str]]:
+    """Yield path and text of each leaf; a loop, since a document may be nested to any depth."""
+    nodes = [(document, path)]
+    while nodes:
+        node, path = nodes.pop()
+        if isinstance(node, dict):
+            nodes += [(below, (*path, key)) for key, below in reversed(node.items())]
+        elif isinstance(node, list):
+            nodes += [(below, (*path, None)) for below in reversed(node)]
+        elif isinstance(node, str | int) and not isinstance(node, bool):
+            yield path, str(node)
