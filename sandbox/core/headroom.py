@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from sandbox.core.policy import PolicySet, Rule
 from sandbox.core.quotas import Account, Amounts
+from sandbox.core.rules import PolicySet, Rule
 from sandbox.core.values import Value
 
 Scope = Literal["owner", "home"]
@@ -67,5 +67,5 @@ def _allowed(rules: Iterable[Rule], field: str, document: Mapping[str, Any]) -> 
 
 def _applies(rule: Rule, document: Mapping[str, Any]) -> bool:
     """Say whether no condition of `when` is plainly false, as the evaluator reads it."""
-    missed = (condition.miss(document) for condition in rule.when)
-    return not any(miss and not miss.unclear for miss in missed)
+    missed = [condition.misses(document) for condition in rule.when]
+    return all(any(miss.unclear for miss in misses) for misses in missed if misses)

@@ -13,8 +13,9 @@ from sandbox.core.judged import Judged, PurposeInput, TemplateInput, hours
 from sandbox.core.lease import spoken
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.phases import State
-from sandbox.core.policy import Decision, PolicySet, evaluate
+from sandbox.core.policy import Decision, evaluate
 from sandbox.core.reaping import ChoreKind, Found
+from sandbox.core.rules import PolicySet
 from sandbox.core.use import newest
 from sandbox.core.version import VERSION
 

@@ -7,11 +7,12 @@ is never converted, it is reported.
 
 import fnmatch
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from sandbox.core.judged import ASKED, WORDS
+from sandbox.core.moments import read_moment
 from sandbox.core.text import as_written, clean, shortened
 
 Language = Literal["en", "ja"]
@@ -24,6 +25,7 @@ _KINDS: Mapping[str, tuple[str, str]] = {
     "boolean": ("true or false", "真偽値"),
     "list": ("a list", "リスト"),
     "group": ("a group of fields", "項目の集まり"),
+    "moment": ("a date, or a time with its zone", "日付またはタイムゾーン付きの日時"),
     "nothing": ("empty", "空"),
     "unknown": ("of an unknown type", "不明な型"),
 }
@@ -54,12 +56,14 @@ class Operator:
     """How one operator judges.
 
     Given what the rule expects, `accepts` names the kinds of value it can judge and `words` are
-    the sentences (en, ja) for a value that does not hold, with {field}, {actual}, {expected}.
+    the sentences (en, ja) for a value that does not hold, with {field}, {actual}, {expected}. Some
+    texts are moments: `compares` says whether a text is one that can be compared with `expected`.
     """
 
     accepts: Callable[[Any], tuple[str, ...]]
     holds: Callable[[Any, Any], bool]
     words: Callable[[Any], tuple[str, str]]
+    compares: Callable[[Any, Any], bool] | None = None
 
     def says(self, language: Language, field: str, actual: Any, expected: Any) -> str:
         """Return the sentence for a value that does not hold."""
@@ -97,6 +101,25 @@ def _contains_any(value: Any, expected: Any) -> bool:
         if kind(item) not in known:
             raise TypeError(f"the list holds {kind_name(kind(item), 'en')}")
     return any(_any_same(item, expected) for item in value)
+
+
+def _contains_all(value: Any, expected: Any) -> bool:
+    return all(_contains_any(value, (one,)) for one in expected)
+
+
+def _alike(value: Any, expected: Any) -> bool:
+    """Say whether a text is a moment like those expected: a date beside dates, a time beside."""
+    ends = expected if isinstance(expected, tuple | list) else (expected,)
+    return all(type(read_moment(value)) is type(read_moment(end)) for end in ends)
+
+
+def _is_before(value: Any, expected: Any) -> bool:
+    return bool(read_moment(value) < read_moment(expected))  # type: ignore[operator]
+
+
+def _is_within(value: Any, expected: Any) -> bool:
+    begin, end = expected
+    return not _is_before(value, begin) and not _is_before(end, value)
 
 
 def _is_present(value: Any, expected: Any) -> bool:
@@ -145,6 +168,14 @@ def _length_words(expected: Any) -> tuple[str, str]:
     return "{field} is {actual}, it must be longer than {expected}", longer
 
 
+def _window_words(expected: Any) -> tuple[str, str]:
+    begin, end = expected
+    return (
+        f"{{field}} is {{actual}}, it must be from {begin} to {end}",
+        f"{{field}}は {{actual}} です。{begin} から {end} まででなければなりません",
+    )
+
+
 OPERATORS: Mapping[str, Operator] = {
     "equals": Operator(
         _own_kind,
@@ -183,12 +214,28 @@ OPERATORS: Mapping[str, Operator] = {
         _any_same,
         _choice_words,
     ),
+    "none_of": Operator(
+        _kinds_within,
+        lambda value, expected: not _any_same(value, expected),
+        _always(
+            "{field} is {actual}, not allowed: {expected}",
+            "{field}は {actual} です。使えないのは {expected} です",
+        ),
+    ),
     "contains_any": Operator(
         lambda _: ("list",),
         _contains_any,
         _always(
             "{field} is {actual}, it must contain at least one of: {expected}",
             "{field}は {actual} です。次のいずれかが必要です: {expected}",
+        ),
+    ),
+    "contains_all": Operator(
+        lambda _: ("list",),
+        _contains_all,
+        _always(
+            "{field} is {actual}, it must contain all of: {expected}",
+            "{field}は {actual} です。次のすべてが必要です: {expected}",
         ),
     ),
     "present": Operator(
@@ -208,6 +255,30 @@ OPERATORS: Mapping[str, Operator] = {
             "{field} is {actual}, it must look like {expected}",
             "{field}は {actual} です。{expected} の形でなければなりません",
         ),
+    ),
+    "before": Operator(
+        lambda _: ("text",),
+        _is_before,
+        _always(
+            "{field} is {actual}, it must be before {expected}",
+            "{field}は {actual} です。{expected} より前でなければなりません",
+        ),
+        _alike,
+    ),
+    "after": Operator(
+        lambda _: ("text",),
+        lambda value, expected: _is_before(expected, value),
+        _always(
+            "{field} is {actual}, it must be after {expected}",
+            "{field}は {actual} です。{expected} より後でなければなりません",
+        ),
+        _alike,
+    ),
+    "within": Operator(
+        lambda _: ("text",),
+        _is_within,
+        _window_words,
+        _alike,
     ),
 }
 
@@ -254,11 +325,21 @@ def check(name: str, expected: Any, field: str, scope: Mapping[str, Any]) -> Mis
         return miss if expected else None
     if kind(actual) not in (accepted := operator.accepts(expected)):
         return wrong_kind(field, actual, accepted)
+    if operator.compares and not operator.compares(actual, expected):
+        return wrong_kind(field, actual, ("moment",))
     if operator.holds(actual, expected):
         return None
     en, ja = (operator.says(language, field, actual, expected) for language in LANGUAGES)
     held_en, held_ja = _held_and_asked(field, actual, scope)
     return Miss(field, en + held_en, ja + held_ja, False, name, expected, actual)
+
+
+def facts(fields: Sequence[str], scope: Mapping[str, Any], language: Language) -> str:
+    """Return what `fields` of `scope` are, as one clause."""
+    each, joint = {"en": ("{} is {}", " and "), "ja": ("{}は {}", "、")}[language]
+    found = dict.fromkeys(fields)
+    said = [each.format(_topic(f, language), shown(lookup(scope, f)[1])) for f in found]
+    return joint.join(said)
 
 
 def _held_and_asked(field: str, actual: Any, scope: Mapping[str, Any]) -> tuple[str, str]:

@@ -27,9 +27,9 @@ from sandbox.core.objects import (
     Route,
 )
 from sandbox.core.phases import State
-from sandbox.core.policy import PolicySet
 from sandbox.core.reading import Built as Built
 from sandbox.core.reading import SourceReader as SourceReader
+from sandbox.core.rules import PolicySet
 from sandbox.core.schedule import Schedule as Schedule
 from sandbox.core.sealing import Archives as Archives
 from sandbox.core.sealing import Keys as Keys

@@ -9,7 +9,8 @@ from datetime import datetime
 from sandbox.core.anonymity import Anonymity
 from sandbox.core.judged import Judged
 from sandbox.core.leaks import GateReport
-from sandbox.core.policy import Decision, PolicySet, evaluate
+from sandbox.core.policy import Decision, evaluate
+from sandbox.core.rules import PolicySet
 from sandbox.core.snapshot import TableCopy
 from sandbox.core.source import Source
 from sandbox.core.values import Value

@@ -14,7 +14,8 @@ from typing import Any
 
 from sandbox.core.audit import AuditEvent, Head, NewEvent, chained, first_break
 from sandbox.core.phases import Failed
-from sandbox.core.policy import PolicySet, evaluate
+from sandbox.core.policy import evaluate
+from sandbox.core.rules import PolicySet
 from sandbox.drivers.catalogue.home import HomeCatalogue
 from sandbox.drivers.registry.store import FILE, SqlRegistry
 

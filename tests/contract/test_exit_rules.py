@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from sandbox.core.judged_crossing import ExportInput, ImportInput
-from sandbox.core.policy import Decision, PolicySet, evaluate
+from sandbox.core.policy import Decision, evaluate
+from sandbox.core.rules import PolicySet
 from tests.reading import load_as
 
 FILE = Path(__file__).parents[2] / "policies" / "exits.yaml"

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from sandbox.core.errors import InvalidInput
-from sandbox.core.policy import PolicySet
+from sandbox.core.rules import PolicySet
 from sandbox.core.settings import Settings
 from sandbox.drivers.catalogue.strict_yaml import MAX_BYTES, PARSER, load
 from tests.reading import load_as

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sandbox.core.policy import Decision, PolicySet, evaluate
+from sandbox.core.policy import Decision, evaluate
+from sandbox.core.rules import PolicySet
 
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 

@@ -3,9 +3,10 @@ from typing import Any
 
 import pytest
 
-from sandbox.core.policy import Condition
+from sandbox.core.rules import Condition
 from tests.core.policies import asserting, decide, policy_set, rule
 
+MOMENT = "a date, or a time with its zone"
 HOLDS: list[tuple[dict[str, Any], Any]] = [
     ({"equals": True}, True),
     ({"equals": "a"}, "a"),
@@ -17,6 +18,14 @@ HOLDS: list[tuple[dict[str, Any], Any]] = [
     ({"one_of": ["a", "b"]}, "b"),
     ({"one_of": [1, "a"]}, 1),
     ({"contains_any": ["a", "b"]}, ["x", "b"]),
+    ({"none_of": ["a", "b"]}, "c"),
+    ({"contains_all": ["a", "b"]}, ["b", "x", "a"]),
+    ({"before": "2026-04-01"}, "2026-03-31"),
+    ({"before": "2026-04-01T00:00:00+09:00"}, "2026-03-31T14:59:59Z"),
+    ({"after": "2026-04-01"}, "2026-04-02"),
+    ({"after": "2026-04-01T00:00:00+09:00"}, "2026-03-31T15:00:01+00:00"),
+    ({"within": ["2026-12-25", "2027-01-05"]}, "2026-12-25"),
+    ({"within": ["2026-12-25", "2027-01-05"]}, "2027-01-05"),
     ({"present": True}, "a"),
     ({"present": True}, 0),
     ({"present": True}, False),
@@ -37,6 +46,15 @@ FAILS: list[tuple[dict[str, Any], Any, str]] = [
     ({"one_of": ["a", "b"]}, "c", "x is c, allowed: a, b"),
     ({"contains_any": ["a"]}, ["x"], "x is x, it must contain at least one of: a"),
     ({"contains_any": ["a"]}, [], "x is [], it must contain at least one of: a"),
+    ({"none_of": ["a", "b"]}, "b", "x is b, not allowed: a, b"),
+    ({"contains_all": ["a", "b"]}, ["b"], "x is b, it must contain all of: a, b"),
+    ({"before": "2026-04-01"}, "2026-04-01", "x is 2026-04-01, it must be before 2026-04-01"),
+    ({"after": "2026-04-01"}, "2026-04-01", "x is 2026-04-01, it must be after 2026-04-01"),
+    (
+        {"within": ["2026-12-25", "2027-01-05"]},
+        "2027-01-06",
+        "x is 2027-01-06, it must be from 2026-12-25 to 2027-01-05",
+    ),
     ({"present": True}, " ", "x is empty"),
     ({"present": True}, [], "x is empty"),
     ({"present": False}, "a", "x is a, it must be left out"),
@@ -55,6 +73,17 @@ WRONG_KIND: list[tuple[dict[str, Any], Any, str]] = [
     ({"one_of": ["1"]}, 1, "x is a number, the rule needs a text"),
     ({"one_of": [1]}, True, "x is true or false, the rule needs a number"),
     ({"contains_any": ["a"]}, "a", "x is a text, the rule needs a list"),
+    ({"none_of": ["a"]}, 1, "x is a number, the rule needs a text"),
+    ({"contains_all": ["a"]}, "a", "x is a text, the rule needs a list"),
+    ({"before": "2026-04-01"}, 5, "x is a number, the rule needs a text"),
+    *(
+        ({"before": "2026-04-01"}, text, f"x is a text, the rule needs {MOMENT}")
+        for text in ("tomorrow", "", "2026-03-31T10:00:00Z", "2026-02-30")
+    ),
+    *(
+        ({"after": "2026-04-01T00:00:00Z"}, text, f"x is a text, the rule needs {MOMENT}")
+        for text in ("2026-05-01", "2026-05-01T00:00:00")
+    ),
     ({"longer_than": 0}, 5, "x is a number, the rule needs a text or a list"),
     ({"matches": "*"}, 5, "x is a number, the rule needs a text"),
     ({"matches": "*"}, {"a": 1}, "x is a group of fields, the rule needs a text"),
@@ -101,7 +130,7 @@ def test_missing_field_denies(name: str, document: dict[str, Any]) -> None:
 
 
 def test_every_operator_is_in_the_tables() -> None:
-    assert set(OPERATORS) == set(Condition.model_fields) - {"field"}
+    assert set(OPERATORS) == set(Condition.model_fields) - {"field", "any_of", "all_of", "negated"}
 
 
 def test_absent_field_may_be_left_out() -> None:

@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from sandbox.core.errors import InvalidInput
 from sandbox.core.judged import CreateInput, PurposeInput, ReplicaInput
 from sandbox.core.lifecycle import Spec, Steps
-from sandbox.core.policy import Condition, Decision, PolicySet, Rule, evaluate
+from sandbox.core.policy import Decision, evaluate
 from sandbox.core.quotas import Account, Amounts
+from sandbox.core.rules import Condition, PolicySet, Rule
 from sandbox.core.snapshot import ColumnCopy, Manifest, Snapshot, TableCopy
 from sandbox.core.template import Words
 from tests.contract.registry_samples import a_snapshot
@@ -108,6 +109,133 @@ def test_modes(modes: list[str], verdict: str) -> None:
     decision = decide(policy_set(*rules), {})
     assert decision.verdict == verdict
     assert [f.mode for f in decision.findings] == modes
+
+
+SMALL, TINY = {"field": "x", "max": 5}, {"field": "x", "max": 1}
+LOCAL = {"field": "place", "equals": "here"}
+
+
+@pytest.mark.parametrize(
+    ("condition", "document", "sentences"),
+    [
+        ({"any": [SMALL, LOCAL]}, {"x": 9, "place": "here"}, []),
+        ({"any": [SMALL, LOCAL]}, {"x": 1}, []),
+        ({"any": [SMALL]}, {"x": 9}, ["x is 9, the limit is 5"]),
+        (
+            {"any": [SMALL, LOCAL]},
+            {"x": 9, "place": "there"},
+            ["x is 9, the limit is 5; or place is there, it must be here"],
+        ),
+        (
+            {"any": [SMALL, LOCAL]},
+            {"x": 9},
+            ["x is 9, the limit is 5; or field place is missing from the request"],
+        ),
+        ({"all": [SMALL, LOCAL]}, {"x": 1, "place": "here"}, []),
+        (
+            {"all": [SMALL, LOCAL]},
+            {"x": 9, "place": "there"},
+            ["x is 9, the limit is 5", "place is there, it must be here"],
+        ),
+        ({"not": SMALL}, {"x": 9}, []),
+        ({"not": SMALL}, {"x": 3}, ["x is 3, which is not allowed"]),
+        ({"not": SMALL}, {}, ["field x is missing from the request"]),
+        (
+            {"not": {"all": [SMALL, LOCAL]}},
+            {"x": 3, "place": "here"},
+            ["x is 3 and place is here, which is not allowed"],
+        ),
+        ({"not": {"all": [SMALL, LOCAL]}}, {"x": 3, "place": "there"}, []),
+        (
+            {"not": {"all": [SMALL, LOCAL]}},
+            {"x": 9},
+            ["field place is missing from the request"],
+        ),
+        ({"not": {"any": [TINY, LOCAL]}}, {"x": 3, "place": "there"}, []),
+        ({"not": {"not": SMALL}}, {"x": 3}, []),
+    ],
+)
+def test_conditions_of_conditions(
+    condition: dict[str, Any], document: dict[str, Any], sentences: list[str]
+) -> None:
+    decision = asserting(condition, document)
+    assert [finding.sentence.en for finding in decision.findings] == sentences
+    assert decision.verdict == ("deny" if sentences else "allow")
+    assert all(finding.sentence.ja != finding.sentence.en for finding in decision.findings)
+
+
+@pytest.mark.parametrize(
+    ("document", "verdict"),
+    [
+        ({"x": 1, "y": 9}, "deny"),
+        ({"place": "here", "x": 9, "y": 9}, "deny"),
+        ({"place": "there", "x": 9, "y": 9}, "allow"),
+        ({"x": 9, "y": 1}, "deny"),  # who knows where it is
+    ],
+)
+def test_a_when_of_alternatives(document: dict[str, Any], verdict: str) -> None:
+    when = {"any": [SMALL, LOCAL]}
+    policies = policy_set(rule(when=when, **{"assert": {"field": "y", "max": 5}}))
+    assert decide(policies, document).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {},
+        {"field": "x"},
+        {"max": 1},
+        {"field": "x", "any": [SMALL]},
+        {"any": [SMALL], "not": SMALL},
+        {"any": [SMALL], "max": 3},
+        {"any": []},
+        {"any_of": [SMALL]},
+        {"field": "x", "before": "tomorrow"},
+        {"field": "x", "before": "2026-04-01T00:00:00"},
+        {"field": "x", "within": ["2026-04-01"]},
+    ],
+)
+def test_a_condition_is_one_test(condition: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        policy_set(rule(**{"assert": condition}))
+
+
+@pytest.mark.parametrize(
+    ("late", "verdict"), [(timedelta(seconds=1), "allow"), (timedelta(0), "deny")]
+)
+def test_a_rule_that_only_notes_denies_from_its_day_on(late: timedelta, verdict: str) -> None:
+    policies = policy_set(rule(mode="audit", enforce_after=(NOW + late).isoformat()))
+    decision = decide(policies, {})
+    assert (decision.verdict, len(decision.findings)) == (verdict, 1)
+    with pytest.raises(ValidationError, match="enforce_after goes with"):
+        policy_set(rule(enforce_after=NOW.isoformat()))
+
+
+WAIVABLE: dict[str, Any] = {"exceptions": {"max_days": 14, "approver_role": "it"}}
+
+
+def test_a_waiver_takes_one_rule_away() -> None:
+    policies = policy_set(
+        rule(id="small", **{"assert": SMALL}, **WAIVABLE),
+        rule(id="here", **{"assert": LOCAL}, **WAIVABLE),
+        rule(id="other", when={"field": "x", "max": 1}, **{"assert": LOCAL}),
+    )
+
+    def said(waived: dict[str, str], document: dict[str, Any]) -> Decision:
+        return evaluate(
+            policies, "create", document, now=NOW, tool_version="1", digest="d", waived=waived
+        )
+
+    decision = said({"small": "w1"}, {"x": 9, "place": "there"})
+    assert decision.verdict == "deny"
+    assert decision.results == {"small": "waived", "here": "missed", "other": "not-applicable"}
+    assert decision.waivers == ("w1",)
+    assert decision.held == 1
+    assert [finding.rule for finding in decision.said()] == ["here"]
+    assert said({"small": "w1", "here": "w2"}, {"x": 9, "place": "there"}).verdict == "allow"
+    # What cannot be judged was waived by nobody, nor what can be waived by nobody.
+    assert said({"small": "w1"}, {"place": "here"}).verdict == "deny"
+    assert said({"other": "w3"}, {"x": 1, "place": "there"}).results["other"] == "missed"
 
 
 def test_a_finding_tells_who_may_waive() -> None:
@@ -392,7 +520,7 @@ def test_what_denies_is_told_before_what_waits() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"mode": "warn"}, {"at": ["create"]}, {"at": ["export", "scan"]}, {"approval": []}]
+    "change", [{"mode": "warn"}, {"at": ["extend"]}, {"at": ["export", "scan"]}, {"approval": []}]
 )
 def test_a_yes_stands_in_at_few_points_and_only_for_enforced_rules(change: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

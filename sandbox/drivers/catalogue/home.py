@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from sandbox.core.amending import DRAFT, Lines, amended
 from sandbox.core.errors import InvalidInput, NotFound
 from sandbox.core.objects import Image
-from sandbox.core.policy import PolicyMetadata, PolicySet, Rule
+from sandbox.core.rules import PolicyMetadata, PolicySet, Rule
 from sandbox.core.settings import Settings
 from sandbox.core.source import Source
 from sandbox.core.template import Template, check_template

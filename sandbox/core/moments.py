@@ -1,0 +1,29 @@
+"""Moments as rules and documents write them (ISO 8601): a date, or a time with date and zone."""
+
+from datetime import date, datetime
+
+
+def read_moment(text: str) -> date | datetime | None:
+    """Return the date, or the date and time with its zone, that `text` is; None for anything else.
+
+    A time without a zone is none: nobody could tell when that is.
+    """
+    try:
+        return date.fromisoformat(text) if len(text) == 10 else _aware(text)
+    except ValueError:
+        return None
+
+
+def checked_moment(text: str) -> str:
+    """Return `text`; raises ValueError unless it is a moment."""
+    if read_moment(text) is None:
+        raise ValueError(
+            'must be a date, as "2026-04-01", or a time with its zone, as '
+            '"2026-04-01T09:00:00+09:00"'
+        )
+    return text
+
+
+def _aware(text: str) -> datetime | None:
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else None
