@@ -34,7 +34,7 @@ def in_force(waiver: Waiver, now: datetime) -> bool:
 
 
 def waived(waivers: Iterable[Waiver], subject: str, owner: str, now: datetime) -> dict[str, str]:
-    """Return the rules that `subject` of `owner` is exempt from at `now`, each with its waiver's id.
+    """Return the rules that `subject` of `owner` is exempt from at `now`, with their waivers' ids.
 
     Of several for one rule the one that lasts longest is named.
     """
