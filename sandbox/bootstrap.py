@@ -3,7 +3,6 @@
 The only chooser of drivers and the only reader of the environment.
 """
 
-import getpass
 import os
 import secrets
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,8 @@ from pydantic import ValidationError
 import sandbox
 from sandbox.core.connection import Postgres
 from sandbox.core.errors import InvalidInput, NotFound
-from sandbox.core.ports import Actor, Context, DemoCore, Engine, Progress
+from sandbox.core.people import recognised
+from sandbox.core.ports import Context, DemoCore, Engine, Progress
 from sandbox.core.settings import ImageSettings
 from sandbox.core.values import Request, Result
 from sandbox.drivers.archives import KeptFolder
@@ -26,7 +26,7 @@ from sandbox.drivers.engine import DockerEngine
 from sandbox.drivers.gateway import CaddyGateway
 from sandbox.drivers.home import SETTINGS, STATE, HomeFolder, free_port, is_home, lay_out
 from sandbox.drivers.keys import FileKeys
-from sandbox.drivers.machine import own_addresses
+from sandbox.drivers.machine import own_addresses, own_user
 from sandbox.drivers.registry.store import SqlRegistry
 from sandbox.drivers.schedule import MachineSchedule
 from sandbox.drivers.sources.crossing import BorderReader
@@ -44,15 +44,18 @@ _DEMO_SOURCE = "core"
 _DEMO_PASSWORD = f"{STATE}/secrets/core-password"
 
 
-def ask(request: Request[R], progress: Progress, home: str = "") -> R:
-    """Answer `request` in this process, in the home that `home` or the environment names."""
+def ask(request: Request[R], progress: Progress, home: str = "", person: str = "") -> R:
+    """Answer `request` in this process, in the home that `home` or the environment names.
+
+    `person` is who the caller says to be, where that counts.
+    """
     if isinstance(request, InitRequest):
         folder = Path(request.folder).resolve()
         if not is_home(folder):
             _create(folder, request)
     else:
         folder = find_home(home)
-    with opened(folder, progress) as context:
+    with opened(folder, progress, person) as context:
         return answer(context, request)
 
 
@@ -120,17 +123,26 @@ def _keys(folder: Path, master_secret: str | None = None) -> FileKeys:
 
 
 @contextmanager
-def opened(folder: Path, progress: Progress) -> Iterator[Context]:
-    """Give the context of the home in `folder`; its connections are closed in the end."""
+def opened(folder: Path, progress: Progress, person: str = "") -> Iterator[Context]:
+    """Give the context of the home in `folder`; its connections are closed in the end.
+
+    Raises Denied where `person` cannot be said to be the caller.
+    """
     catalogue = HomeCatalogue(folder)
     settings = catalogue.settings()
+    actor = recognised(
+        catalogue.people(),
+        own_user(),
+        person,
+        allowed=settings.identity == "asserted",
+    )
     with (
         closing(SqlRegistry(folder / STATE)) as registry,
         closing(DockerEngine(os.environ, settings.images.build_network)) as engine,
     ):
         clock = MachineClock(lambda: last_reading(registry))
         yield Context(
-            actor=Actor(getpass.getuser(), "operating-system user"),
+            actor=actor,
             now=clock.now,
             reading=clock.reading,
             own_addresses=own_addresses,
@@ -146,7 +158,7 @@ def opened(folder: Path, progress: Progress) -> Iterator[Context]:
             border=BorderReader(),
             demo=_Demo(folder, engine, catalogue, registry) if settings.demo else None,
             keys=_keys(folder, settings.keys.master_secret),
-            schedule=MachineSchedule(os.environ, getpass.getuser(), superuser=os.geteuid() == 0),
+            schedule=MachineSchedule(os.environ, own_user(), superuser=os.geteuid() == 0),
             archives=KeptFolder(folder / STATE / "kept"),
             settings=settings,
             progress=progress,

@@ -1,6 +1,6 @@
 """A phase for every state, as tests need them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -26,7 +26,7 @@ PATTERN = {
     "version": "0.1.0",
 }
 _OWN: dict[State, dict[str, Any]] = {
-    State.AWAITING_APPROVAL: {"roles": ("it",)},
+    State.AWAITING_APPROVAL: {"until": NOON + timedelta(days=7), "roles": ("it",)},
     State.POOLED: {"pattern": PATTERN},
     State.FROZEN: {"by": "it", "reason": "looked odd"},
     State.REMOVING: {"by": "anna", "why": "done"},

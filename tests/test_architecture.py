@@ -38,6 +38,8 @@ HOMES = {
     "pyrage": ("sandbox/drivers/archives.py", "sandbox/drivers/keys.py"),
 }
 DOORS = ("cli", "server")
+JUDGE = "sandbox/usecases/wishes.py"
+EVALUATORS = frozenset({"sandbox.core.policy.evaluate"})
 
 Checker = Callable[[str, str], list[str]]
 
@@ -169,6 +171,13 @@ def _silent(
             yield from _silent(node)
 
 
+def waivers_forgotten(place: str, text: str) -> list[str]:
+    """Outside core, one function alone judges, and it looks waivers up first."""
+    if part(place) == "core" or place == JUDGE:
+        return []
+    return [f"{place} judges by itself" for n in imported(place, text) if n in EVALUATORS]
+
+
 def banned_words(place: str, text: str) -> list[str]:
     """No module or class is called by a word that says nothing."""
     classes = [n.name for n in ast.walk(ast.parse(text)) if isinstance(n, ast.ClassDef)]
@@ -240,6 +249,12 @@ PROOFS: list[tuple[Checker, str, str, str]] = [
         "sandbox/core/a.py",
         '"""A."""\nclass A:\n    """B."""\n    def f(self): ...',
         '"""A."""\nclass A:\n    """B."""\n    def f(self):\n        """C."""',
+    ),
+    (
+        waivers_forgotten,
+        "sandbox/usecases/a.py",
+        "from sandbox.core.policy import evaluate",
+        "from sandbox.core.policy import Decision",
     ),
     (banned_words, "sandbox/core/a.py", "class LeaseManager: ...", "class Lease: ..."),
     (banned_words, "sandbox/core/utils.py", "", "# kept in a.py"),

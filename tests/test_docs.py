@@ -1,6 +1,7 @@
 """The documents say what the code does: commands, settings, rules, operators, README examples.
 
-`python -m tests.test_docs --write` writes docs/commands.md anew from the commands themselves.
+`python -m tests.test_docs --write` writes docs/commands.md anew from the commands themselves, and
+the table of roles in docs/people.md.
 """
 
 import re
@@ -18,14 +19,19 @@ from pydantic import BaseModel
 
 from sandbox.cli.app import EXIT, app
 from sandbox.core.idle import IdleInput
-from sandbox.core.judged import CreateInput, ExtendInput, StartInput
+from sandbox.core.judged import CreateInput, EgressInput, ExtendInput, StartInput
 from sandbox.core.judged_crossing import ExportInput, ImportInput
+from sandbox.core.judged_promotion import PromoteInput
 from sandbox.core.operators import OPERATORS
+from sandbox.core.policy_checks import ProblemKind
+from sandbox.core.policy_tests import Case, Expected
 from sandbox.core.publishing import SnapshotInput
+from sandbox.core.rules import Rule
 from sandbox.core.settings import Settings
 from sandbox.core.source import DataClass, Method, Source
 from sandbox.core.template import Template
 from sandbox.core.version import VERSION
+from tests import roles
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = ROOT / "docs" / "commands.md"
@@ -220,7 +226,14 @@ def test_every_setting_is_documented() -> None:
     assert not missing(keys(Settings), doc("settings.md"))
 
 
-@pytest.mark.parametrize("name", [f.name for f in sorted((ROOT / "policies").glob("*.yaml"))])
+@pytest.mark.parametrize(
+    "name",
+    [
+        str(file.relative_to(ROOT / "policies"))
+        for file in sorted((ROOT / "policies").rglob("*.yaml"))
+        if file.parent.name != "tests"
+    ],
+)
 def test_every_rule_is_documented(name: str) -> None:
     rules = yaml.safe_load((ROOT / "policies" / name).read_text("utf-8"))["rules"]
     assert rules
@@ -232,9 +245,17 @@ def test_every_operator_and_field_of_a_policy_is_documented() -> None:
         [
             *(*OPERATORS, *keys(CreateInput), *keys(ExtendInput), *keys(StartInput)),
             *(*keys(IdleInput), *keys(SnapshotInput), *keys(ExportInput), *keys(ImportInput)),
+            *(*keys(EgressInput), *keys(PromoteInput)),
         ],
         doc("policies.md"),
     )
+
+
+def test_every_key_of_rules_and_their_tests_is_documented() -> None:
+    aliases = [f.alias or name for m in (Rule, Case) for name, f in m.model_fields.items()]
+    joints = ("any", "all", "not", "documents")
+    said = [*aliases, *joints, *get_args(ProblemKind), *get_args(Expected)]
+    assert not missing(said, doc("policies.md"))
 
 
 def test_every_key_of_a_template_is_documented() -> None:
@@ -287,3 +308,4 @@ if __name__ == "__main__":
     if sys.argv[1:] != ["--write"]:
         sys.exit("usage: python -m tests.test_docs --write")
     COMMANDS.write_text(commands_text(), "utf-8")
+    roles.write()

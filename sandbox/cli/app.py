@@ -13,20 +13,25 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 import typer
 
 from sandbox.cli import (
+    approvals,
     audit,
     catalogue,
     crossing,
+    glossary,
     homes,
     kept,
     leases,
+    people,
+    policy,
     reaping,
     requests,
     sandboxes,
     shelf,
     sources,
     verifying,
+    waivers,
 )
-from sandbox.cli.asking import Asked, Output
+from sandbox.cli.asking import Asked, Output, Root
 from sandbox.core.errors import InvalidInput, SandboxError
 from sandbox.core.text import clean
 from sandbox.core.version import VERSION
@@ -59,6 +64,9 @@ def _root(
     home: Annotated[
         str, typer.Option(help="The home. [default: $SANDBOX_HOME, else upwards from here]")
     ] = "",
+    person: Annotated[
+        str, typer.Option("--as", help="Who you are, where identities are asserted (a demo).")
+    ] = "",
     version: Annotated[
         bool,
         typer.Option(
@@ -66,22 +74,27 @@ def _root(
         ),
     ] = False,
 ) -> None:
-    context.obj = home
+    context.obj = Root(home, person)
 
 
 for part in (
     sandboxes,
     crossing,
     shelf,
+    glossary,
     leases,
     homes,
     sources,
     catalogue,
+    policy,
+    people,
     audit,
     reaping,
     kept,
+    approvals,
     requests,
     verifying,
+    waivers,
 ):
     part.add_to(app)
 
@@ -125,7 +138,7 @@ def _answer_once(asked: Asked) -> int:
     from sandbox.cli import beside, render
 
     with beside.new_file(asked.into) as file, render.screen(file) as progress:
-        result = bootstrap.ask(asked.request, progress, asked.home)
+        result = bootstrap.ask(asked.request, progress, asked.home, asked.person)
     many = bool(asked.every)
     render.show(result, asked.output, aside=asked.aside, one_of_many=many)
     try:
@@ -143,7 +156,10 @@ def quiet_ask(request: "Request[R]", context: typer.Context) -> R | None:
     from sandbox.cli import render
 
     try:
-        return bootstrap.ask(request, render.Silent(), context.find_root().params.get("home") or "")
+        root = context.find_root().params
+        return bootstrap.ask(
+            request, render.Silent(), root.get("home") or "", root.get("person") or ""
+        )
     except SandboxError:
         return None
 
@@ -169,9 +185,10 @@ def _print_other(error: Exception, wants_json: bool) -> int:
 def _known(error: Exception) -> str:
     """Return what helps with `error`: where `--home` stands, or which templates there are."""
     context = getattr(error, "ctx", None)
-    if getattr(error, "option_name", "") == "--home" and context is not None:
+    before = {"--home": "DIR", "--as": "PERSON"}
+    if (option := getattr(error, "option_name", "")) in before and context is not None:
         verb = context.command_path.removeprefix("sandbox ")
-        return f"It comes before the command: sandbox --home DIR {verb}. "
+        return f"It comes before the command: sandbox {option} {before[option]} {verb}. "
     if context is None or getattr(getattr(error, "param", None), "name", "") != "template":
         return ""
     from sandbox.usecases.templates import TemplateNamesRequest

@@ -46,19 +46,28 @@ class SqlOutput(StrEnum):
 
 
 @dataclass(frozen=True)
+class Root:
+    """What stands before every command: the home, and the person that the caller says to be."""
+
+    home: str
+    person: str
+
+
+@dataclass(frozen=True)
 class Asked:
     """A request on its way to the use cases, and how its result is wanted.
 
     `then` runs in the door, after the result was printed. With `every`, the door asks again after
     so many seconds, until Ctrl-C. `into` names a new file for what comes beside the result; with
     `aside`, that has stdout, and the result goes to stderr. The command's own function may set
-    these; `output` and `home` are filled in from what every command shares.
+    these; `output`, `home` and `person` are filled in from what every command shares.
     """
 
     request: "Request[Any]"
     then: "Callable[[Result], None] | None" = None
     output: str = Output.TABLE
     home: str = ""
+    person: str = ""
     every: int = 0
     into: Path | None = None
     aside: bool = False
@@ -93,7 +102,7 @@ def command(
         """Return what `function` asks for, with what every command shares."""
         returned = function(**arguments, **({"output": output} if has_output else {}))
         wanted = returned if isinstance(returned, Asked) else Asked(returned)
-        return replace(wanted, output=output, home=context.obj)
+        return replace(wanted, output=output, home=context.obj.home, person=context.obj.person)
 
     asked.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     # Typer evaluates these; what a command returns is none of its business.

@@ -51,11 +51,16 @@ def build_template(name: TemplateName) -> Returned:
     return BuildTemplateRequest(name=name)
 
 
-def check_template(name: TemplateName) -> Returned:
+def check_template(
+    name: TemplateName,
+    campaign: Annotated[
+        str, typer.Option(metavar="CODE", help="The campaign that the test is charged to.")
+    ] = "",
+) -> Returned:
     """Run a template's smoke test in a real sandbox; exit 4 if it fails."""
     from sandbox.usecases.templates import CheckTemplateRequest
 
-    return CheckTemplateRequest(name=name)
+    return CheckTemplateRequest(name=name, campaign=campaign)
 
 
 def build_snapshot(

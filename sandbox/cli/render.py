@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 _UNFOLDED = 100_000
 _NARROWEST = 20
 _FOUND = 4
-_PLANNED = {"denied": 4, "taken": 6, "full": 7}  # as `up` would end
+_PLANNED = {"denied": 4, "waits": 4, "taken": 6, "full": 7}  # as `up` would end
 _CANNOT_WORK = 7
+_JUNIT = "junit"
 
 
 class Silent:
@@ -97,6 +98,8 @@ def show(result: Result, output: str, *, aside: bool = False, one_of_many: bool 
         sys.stdout.write(result.model_dump_json(indent=None if one_of_many else 2) + "\n")
     elif output == SqlOutput.CSV:
         _write_csv(result)
+    elif output == _JUNIT:
+        _write_junit(result)
     else:
         cut = _print(blocks(result), stderr=aside)
     for hint in _hints(result, cut=cut):
@@ -108,6 +111,12 @@ def _write_csv(result: Any) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow([spreadsheet_safe(clean(c)) for c in result.columns])
     writer.writerows([[spreadsheet_safe(cell(v)) for v in row] for row in result.rows])
+
+
+def _write_junit(result: Any) -> None:
+    from sandbox.cli.junit import junit
+
+    sys.stdout.write(junit(result))
 
 
 def _hints(result: Any, *, cut: bool) -> list[str]:
@@ -131,14 +140,18 @@ def exit_code(result: Any) -> int:
             return int(result.code)
         case "PlanResult":
             return _PLANNED.get(result.answer, 0)
+        case "UpResult":
+            return 0 if result.waits is None else _FOUND
         case "VerifyResult" | "VerifySnapshotResult":
             return 0 if result.held else _FOUND
         case "AuditVerifyResult":
             return 0 if result.holds else _FOUND
-        case "SourceCheckResult":
+        case "SourceCheckResult" | "PolicyCheckResult":
             return 0 if result.clean else _FOUND
-        case "TemplateCheckResult":
+        case "TemplateCheckResult" | "PolicyTestResult":
             return 0 if result.passed else _FOUND
+        case "PolicyScanResult":
+            return 0 if result.clean else _FOUND
         case "ReapResult" | "PruneResult":
             return _CANNOT_WORK if result.failed else 0
         case "DoctorResult":
@@ -155,11 +168,15 @@ def show_error(error: SandboxError, *, as_json: bool) -> None:
     said = error.message.startswith(f"{error.subject}:")
     subject = f"{clean(error.subject)}: " if error.subject and not said else ""
     shown: list[Block] = [_failed(subject + clean(error.message))]
+    decision = None
     if "decision" in error.details:
         from sandbox.core.policy import Decision
 
-        shown += findings(Decision.model_validate(error.details["decision"]))
+        decision = Decision.model_validate(error.details["decision"])
+        shown += findings(decision)
     hints = clean(error.hint, keep_newlines=True).splitlines()
+    if decision is not None and decision.verdict == "deny":
+        hints.append(f"What would pass: sandbox policy explain {clean(error.subject)}")
     _print([*shown, *(Line(hint, style="dim") for hint in hints)], stderr=True)
 
 

@@ -55,6 +55,16 @@ SnapshotId = Annotated[
 Experiment = Annotated[
     str, typer.Option("--experiment", help="See the snapshots that are for this experiment alone.")
 ]
+Campaign = Annotated[
+    str, typer.Option("--campaign", metavar="CODE", help="The campaign that it is charged to.")
+]
+Expedite = Annotated[
+    bool,
+    typer.Option("--expedite", help="It cannot wait: short, sponsored, and reviewed afterwards."),
+]
+Sponsor = Annotated[
+    str, typer.Option("--sponsor", metavar="PERSON", help="Who answers for the urgency.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -67,6 +77,8 @@ def add_to(app: typer.Typer) -> None:
     command(app, "open", open_link, rich_help_panel=first)
     command(app, "reset", reset, rich_help_panel=first)
     command(app, "down", down, rich_help_panel=first)
+    command(app, "review", review, rich_help_panel=first)
+    command(app, "cost", cost, rich_help_panel=first)
     command(app, "sql", sql, rich_help_panel=inside)
     passing = {"allow_interspersed_args": False}
     command(app, "exec", execute, rich_help_panel=inside, context_settings=passing)
@@ -140,6 +152,25 @@ def down(
     return DownRequest(name=name, reason=reason, keep=not no_keep)
 
 
+def review(
+    name: Annotated[str, typer.Argument(help="The sandbox; without one, those that wait.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="What came of it.")] = "",
+) -> Returned:
+    """Say what came of an expedited sandbox, or list those that nobody has reviewed."""
+    from sandbox.usecases.reviewing import ReviewListRequest, ReviewRequest
+
+    if not name and not reason:
+        return ReviewListRequest()
+    return ReviewRequest(name=name, reason=reason)
+
+
+def cost() -> Returned:
+    """Show what this month's sandboxes cost, by campaign and team."""
+    from sandbox.usecases.charging import CostRequest
+
+    return CostRequest()
+
+
 def sql(
     name: Name,
     statement: Annotated[str, typer.Argument(metavar="SQL", help="One statement; - reads stdin.")],
@@ -203,6 +234,9 @@ def _wish(
     snapshot: SnapshotId = "",
     egress: Egress = None,
     experiment: Experiment = "",
+    campaign: Campaign = "",
+    expedite: Expedite = False,
+    sponsor: Sponsor = "",
 ) -> "Wish":
     from sandbox.core.resolving import Wish
 
@@ -216,6 +250,9 @@ def _wish(
         snapshot=snapshot,
         egress=tuple(egress or ()),
         experiment=experiment,
+        campaign=campaign,
+        expedite=expedite,
+        sponsor=sponsor,
     )
 
 

@@ -5,11 +5,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cli import (
+    tables_approvals,
+    tables_cost,
     tables_crossing,
     tables_egress,
+    tables_explaining,
     tables_fresh,
+    tables_glossary,
     tables_kept,
     tables_leases,
+    tables_people,
+    tables_policy,
     tables_pool,
     tables_quotas,
     tables_reaping,
@@ -20,6 +26,7 @@ from sandbox.cli import (
     tables_snapshots,
     tables_sources,
     tables_verifying,
+    tables_waivers,
 )
 from sandbox.cli.blocks import Block, Grid, Line
 from sandbox.cli.blocks import named as _named
@@ -61,12 +68,15 @@ def _plan(result: "PlanResult") -> list[Block]:
         _named("purpose", result.spec.purpose or "(none)"),
         policy(decision, result.spec.steps),
         *findings(decision),
+        *tables_waivers.exemption(result),
+        *tables_approvals.waiting(result.name, result.waits),
         replica(result.replica, result.age),
         *tables_replica.foreseen(result.postgres),
         _named(
             "lives", f"{spoken(timedelta(minutes=result.spec.ttl_minutes))} from when it is ready"
         ),
     ]
+    shown += tables_cost.cost(decision)
     if result.spec.parameters:
         shown.append(_named("set", parameters(result.spec.parameters)))
     shown += [*tables_egress.reached(result.spec.egress), *tables_pool.foreseen(result.pool)]
@@ -97,23 +107,33 @@ def _plan(result: "PlanResult") -> list[Block]:
 
 
 def _answered(result: "PlanResult") -> str:
-    refused = result.answer in ("taken", "full")
-    said = f"refused: {result.why.rstrip('.')}. {result.hint}" if refused else result.answer
+    if result.waits:
+        return "waits for a yes" if result.waits.request else "would wait for a yes"
+    refused = f"refused: {result.why.rstrip('.')}. {result.hint}" if result.why else ""
+    said = refused or result.answer
     warned = ", with warnings" if (said, result.decision.verdict) == ("made", "warn") else ""
     return "runs already and would be returned" if said == "runs" else f"would be {said}{warned}"
 
 
 def _up(result: "UpResult") -> list[Block]:
     view = result.sandbox
-    known = "" if result.created else "it runs already; "
     return [
         policy(result.decision, view.steps),
         *findings(result.decision),
         replica(result.replica, result.age),
         *tables_egress.reached(view.egress),
-        answering("ready", view, known),
-        _named("open", f"sandbox open {view.name}"),
+        *tables_cost.cost(result.decision),
+        *_there(result),
     ]
+
+
+def _there(result: "UpResult") -> list[Block]:
+    """Return where it answers, or whose yes it waits for."""
+    view = result.sandbox
+    if result.waits:
+        return [*tables_approvals.waiting(view.name, result.waits)]
+    known = "" if result.created else "it runs already; "
+    return [answering("ready", view, known), _named("open", f"sandbox open {view.name}")]
 
 
 def _list(result: "ListResult") -> list[Block]:
@@ -125,6 +145,7 @@ def _list(result: "ListResult") -> list[Block]:
             Line("No sandboxes. Make one with: sandbox up NAME --template T --purpose WHY"),
         ]
     stopped += tables_fresh.listed(result.sandboxes)
+    stopped += tables_cost.reviews(result.sandboxes)
     columns = ("name", "state", "left", "owner", "template", "purpose")
     grid = Grid(columns, cut=frozenset({"purpose"}))
     for s in result.sandboxes:
@@ -259,15 +280,21 @@ _SHOWN: dict[str, Callable[[Any], list[Block]]] = {
     "TemplateResult": _template,
     "TemplateBuildResult": _template_built,
     "TemplateCheckResult": _template_checked,
+    "PeopleResult": tables_people.listed,
     "AuditListResult": _events,
     "AuditVerifyResult": _verified,
     "InitResult": _init,
     "DoctorResult": _doctor,
     "UninstallResult": _uninstalled,
+    **tables_approvals.SHOWN,
+    **tables_cost.SHOWN,
     **tables_crossing.SHOWN,
+    **tables_explaining.SHOWN,
     **tables_fresh.SHOWN,
+    **tables_glossary.SHOWN,
     **tables_kept.SHOWN,
     **tables_leases.SHOWN,
+    **tables_policy.SHOWN,
     **tables_reaping.SHOWN,
     **tables_requests.SHOWN,
     **tables_shelf.SHOWN,
@@ -275,4 +302,5 @@ _SHOWN: dict[str, Callable[[Any], list[Block]]] = {
     **tables_snapshots.SHOWN,
     **tables_sources.SHOWN,
     **tables_verifying.SHOWN,
+    **tables_waivers.SHOWN,
 }

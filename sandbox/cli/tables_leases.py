@@ -28,6 +28,8 @@ def answering(label: str, view: "SandboxView", known: str = "") -> Line:
 
 def left(view: "SandboxView") -> str:
     """Return the cell of a list that says how long a sandbox still has, and its warnings."""
+    if view.waits_for:
+        return f"a yes of {', '.join(view.waits_for)}"
     if view.state not in ("ready", "frozen"):
         return ""
     ends = view.warning or spoken(timedelta(minutes=view.minutes_left or 0))

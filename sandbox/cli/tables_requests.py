@@ -1,12 +1,16 @@
 """What people see of requests that wait for somebody's yes."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from sandbox.cli import tables_approvals, tables_waivers
 from sandbox.cli.blocks import Block, Grid, Line, amount, cell, named
+from sandbox.core.approval import lacking, spoken
+from sandbox.core.lease import spoken as spoken_span
 
 if TYPE_CHECKING:
-    from sandbox.core.asks import Ask, DataAsk, ExportAsk, MatchAsk
+    from sandbox.core.asks import Ask, CreateAsk, DataAsk, ExportAsk, MatchAsk, SnapshotAsk
     from sandbox.usecases.asks import RequestListResult, RequestResult
 
 _CUT = frozenset({"what for"})
@@ -18,8 +22,8 @@ def _list(result: "RequestListResult") -> list[Block]:
     grid = Grid(("id", "kind", "subject", "state", "asked by", "until", "what for"), cut=_CUT)
     for view in result.asks:
         a = view.ask
-        by = a.asked_by.name
-        grid.rows.append((a.id, a.kind, a.subject, view.state.value, by, a.due, a.purpose))
+        by, until = a.asked_by.name, a.ends or a.due
+        grid.rows.append((a.id, a.kind, a.subject, view.state.value, by, until, a.purpose))
     return [grid]
 
 
@@ -31,19 +35,32 @@ def _show(result: "RequestResult") -> list[Block]:
         *_CONTENT[ask.kind](ask.content),
         named("what for", ask.purpose),
         named("asked", f"{cell(ask.asked_at)} by {ask.asked_by.name} ({ask.asked_by.identity})"),
-        named("until", f"{cell(ask.due)}; to be answered by: {', '.join(ask.roles)}"),
+        *_due(ask),
         *_decision(ask),
+        *tables_waivers.revoked(ask),
     ]
     shown += [named("done", result.outcome)] if result.outcome else []
     return [*shown, *(named("note", warning) for warning in result.warnings)]
 
 
-def _decision(ask: "Ask") -> list[Block]:
-    if ask.decision is None:
+def _due(ask: "Ask") -> list[Block]:
+    """Return who should answer until when; of a waiver that was answered, its own end is told."""
+    if ask.kind == "waiver" and ask.decision:
         return []
+    if ask.kind == "snapshot" and ask.ends and ask.decision:
+        return [named("holds", f"until {cell(ask.ends)}")]
+    wants = lacking(ask.wants, ask.yeses) or ask.wants
+    by = spoken(wants) if wants else ", ".join(ask.roles)
+    return [named("until", f"{cell(ask.due)}; to be answered by: {by}")]
+
+
+def _decision(ask: "Ask") -> list[Block]:
+    shown: list[Block] = [tables_approvals.said(yes) for yes in ask.yeses if yes != ask.decision]
+    if ask.decision is None:
+        return shown
     by = ask.decision.by
     who = f"{cell(ask.decision.at)} by {by.name} ({by.identity})"
-    return [named("answered", who), named("reason", ask.decision.reason)]
+    return [*shown, named("answered", who), named("reason", ask.decision.reason)]
 
 
 def _data(content: "DataAsk") -> list[Block]:
@@ -76,7 +93,27 @@ def _match(content: "MatchAsk") -> list[Block]:
     ]
 
 
-def _rules(content: "ExportAsk | MatchAsk") -> list[Block]:
+def _create(content: "CreateAsk") -> list[Block]:
+    spec = content.spec
+    shown: list[Block] = [
+        named("create", f"{spec.template} {spec.template_version} on {spec.snapshot}"),
+        named("lives", spoken_span(timedelta(minutes=spec.ttl_minutes))),
+    ]
+    shown += [named("outside", ", ".join(spec.egress))] if spec.egress else []
+    return [*shown, *_rules(content)]
+
+
+def _snapshot(content: "SnapshotAsk") -> list[Block]:
+    only = f", for experiment {content.experiment} alone" if content.experiment else ""
+    return [
+        named("snapshots", f"of {content.source}{only}, {content.label}, {content.days} days"),
+        named("classes", ", ".join(content.classes)),
+        named("masks", f"{content.digest[:16]}… (sandbox source show {content.source})"),
+        *_rules(content),
+    ]
+
+
+def _rules(content: "ExportAsk | MatchAsk | CreateAsk | SnapshotAsk") -> list[Block]:
     """Return the rules that ask for a yes, with what each says."""
     return [named("rule", said) for said in content.why or content.rules]
 
@@ -85,6 +122,9 @@ _CONTENT: dict[str, Callable[[Any], list[Block]]] = {
     "data": _data,
     "export": _export,
     "match": _match,
+    "waiver": tables_waivers.content,
+    "create": _create,
+    "snapshot": _snapshot,
 }
 SHOWN: dict[str, Callable[[Any], list[Block]]] = {
     "RequestListResult": _list,

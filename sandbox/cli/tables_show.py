@@ -3,7 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sandbox.cli import tables_egress, tables_fresh, tables_kept, tables_quotas, tables_replica
+from sandbox.cli import (
+    tables_approvals,
+    tables_cost,
+    tables_egress,
+    tables_fresh,
+    tables_kept,
+    tables_quotas,
+    tables_replica,
+)
 from sandbox.cli.blocks import Block, Grid, Line, cell
 from sandbox.cli.blocks import named as _named
 from sandbox.cli.tables_leases import answering, standing
@@ -28,7 +36,8 @@ def findings(decision: "Decision") -> list[Block]:
         title = f"{clean(found.title.en)} / {clean(found.title.ja)}"
         waiver = f"  waiver by: {found.waived_by} (role)" if found.waived_by else ""
         waiver += f"  approval by: {', '.join(found.approval)} (role)" if found.approval else ""
-        mode = "approve" if found.approval else found.mode
+        waiver = f"  waiver: {found.waiver}" if found.waiver else waiver
+        mode = "waived" if found.waiver else "approve" if found.approval else found.mode
         shown += [
             Line(f" {title}", label=f"  {mode:<8}{found.rule}"),
             Line(clean(found.sentence.en), label=_INDENT),
@@ -58,7 +67,9 @@ def replica(snapshot: "Snapshot", age: "Freshness | None" = None) -> Line:
 def policy(decision: "Decision", steps: "Steps") -> Line:
     """Return the line that says how many rules hold, and who answers for each step."""
     who = f"extract {steps.extract}, transform {steps.transform}, analyse {steps.analyse}"
-    return _named("policy", f"{decision.held} of {decision.evaluated} rules hold; steps: {who}")
+    waived = sum(result == "waived" for result in decision.results.values())
+    held = f"{decision.held} of {decision.evaluated} rules hold"
+    return _named("policy", f"{held}{f', {waived} waived' if waived else ''}; steps: {who}")
 
 
 def holder(view: "SandboxView", said: str) -> str:
@@ -76,18 +87,22 @@ def _show(result: "ShowResult") -> list[Block]:
     ]
     if result.decision:
         shown += [policy(result.decision, s.steps), *findings(result.decision)]
+        shown += tables_cost.cost(result.decision)
+    shown += tables_approvals.waiting(s.name, result.waits)
+    if not result.waits:
+        shown += map(tables_approvals.said, result.yeses)
     if result.replica and result.replica.manifest:
         shown.append(replica(result.replica, result.age))
     shown += tables_fresh.newer(s)
     shown += tables_replica.lent(s, result.replica)
     if s.parameters:
         shown.append(_named("set", parameters(s.parameters)))
-    shown += tables_egress.reached(s.egress)
+    shown += [*tables_egress.reached(s.egress), *tables_cost.lane(s)]
     if s.reason:
         shown.append(_named("reason", s.reason))
     if s.url:
         shown.append(answering("ready", s))
-    shown += [*tables_quotas.disk(s), *standing(s)]
+    shown += [*([] if result.waits else tables_quotas.disk(s)), *standing(s)]
     shown += _idle(result)
     shown.append(_named("you can", ", ".join(_commands(s))))
     shown += tables_kept.ending(result)

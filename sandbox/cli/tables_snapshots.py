@@ -1,6 +1,6 @@
 """What people see of snapshots, of the leak gate, and of attestations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cli import tables_fresh, tables_replica
@@ -89,7 +89,13 @@ def _people(manifest: "Manifest") -> list[Block]:
         for each in (manifest.gate.anonymity if manifest.gate else ())
     ]
     findings = (manifest.decision or {}).get("findings", ())
-    return [*shown, *(named("policy", f"{f['mode']}: {f['sentence']['en']}") for f in findings)]
+    return [*shown, *(named("policy", _found(f, manifest.request)) for f in findings)]
+
+
+def _found(finding: "Mapping[str, Any]", request: str) -> str:
+    """Return what one rule found, and by whose request it was let out all the same."""
+    by = f"approved by request {request}" if finding.get("approval") else finding["mode"]
+    return f"{by}: {finding['sentence']['en']}"
 
 
 def _hidden(found: "Anonymity", suppressed: int) -> str:

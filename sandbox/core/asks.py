@@ -1,20 +1,22 @@
 """Asks: what somebody may not do alone, and what became of it.
 
 One record for whatever needs another's yes: data that a source does not give yet, a file on its
-way out of a sandbox, real identities on their way in. An ask waits, is accepted or refused by
-somebody, and what was accepted is used once. Whoever lets its day pass has to ask again.
+way out of a sandbox, real identities on their way in, an exemption from a rule (a waiver). An ask
+waits, is accepted or refused by somebody, and what was accepted is used once; a waiver holds until
+its day or until it is revoked. Whoever lets its day pass has to ask again.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
 from sandbox.core.errors import Conflict
-from sandbox.core.lifecycle import Steps
+from sandbox.core.lifecycle import Spec, Steps
 from sandbox.core.source import DataClass
+from sandbox.core.template import Words
 from sandbox.core.values import Value
 
 
@@ -26,6 +28,7 @@ class AskState(StrEnum):
     REFUSED = "refused"
     USED = "used"
     LAPSED = "lapsed"
+    REVOKED = "revoked"
 
 
 class AskAction(StrEnum):
@@ -34,6 +37,7 @@ class AskAction(StrEnum):
     ACCEPT = "accept"
     REFUSE = "refuse"
     USE = "use"
+    REVOKE = "revoke"
 
 
 class DataAsk(Value):
@@ -92,8 +96,55 @@ class MatchAsk(Value):
     why: tuple[str, ...] = ()
 
 
-AskContent = Annotated[DataAsk | ExportAsk | MatchAsk, Field(discriminator="kind")]
-AskKind = Literal["data", "export", "match"]
+class WaiverAsk(Value):
+    """An exemption of the subject, held by `owner`, from `rule`: from a yes on, before `until`.
+
+    `what` tells whether the subject is a sandbox, there or still to come, or a source; `title` what
+    the rule wanted that day, `said` how it was last broken.
+    """
+
+    kind: Literal["waiver"] = "waiver"
+    rule: str
+    title: Words
+    said: Words | None = None
+    what: Literal["sandbox", "source"] = "sandbox"
+    owner: str
+    until: AwareDatetime
+    ticket: str = ""
+
+
+class CreateAsk(Value):
+    """The sandbox with this id, just as `spec` has it; `rules` and `why` as of an export."""
+
+    kind: Literal["create"] = "create"
+    sandbox: str
+    spec: Spec
+    rules: tuple[str, ...]
+    why: tuple[str, ...] = ()
+
+
+class SnapshotAsk(Value):
+    """Every snapshot of a source by the masking rules of this digest (of one experiment, if any).
+
+    A yes holds for `days`. `rules` and `why` are as of an export.
+    """
+
+    kind: Literal["snapshot"] = "snapshot"
+    source: str
+    digest: str
+    experiment: str = ""
+    label: str
+    classes: tuple[str, ...]
+    days: int
+    rules: tuple[str, ...]
+    why: tuple[str, ...] = ()
+
+
+AskContent = Annotated[
+    DataAsk | ExportAsk | MatchAsk | WaiverAsk | CreateAsk | SnapshotAsk,
+    Field(discriminator="kind"),
+]
+AskKind = Literal["data", "export", "match", "waiver", "create", "snapshot"]
 
 
 class Who(Value):
@@ -104,19 +155,21 @@ class Who(Value):
 
 
 class AskDecision(Value):
-    """Who accepted or refused an ask, when and why."""
+    """Who accepted or refused an ask, when and why; `rules` are those that a yes was given for."""
 
     by: Who
     at: AwareDatetime
     reason: str
+    rules: tuple[str, ...] = ()
 
 
 class Ask(Value):
     """The registry's record of one ask. Times are UTC.
 
     `subject` is what it is about: a sandbox's name, or a source's. `due` is until when it can be
-    answered, and used once accepted. `roles` are who should answer. `state` is the one on record;
-    `state_at` adds what the clock says.
+    answered, and used once accepted. `roles` are who should answer. Where rules want a yes each,
+    `wants` are the roles by rule, and `yeses` those that were given; `decision` is the last one, or
+    a no. `state` is the one on record; `state_at` adds what the clock says.
     """
 
     id: str
@@ -128,7 +181,10 @@ class Ask(Value):
     due: AwareDatetime
     roles: tuple[str, ...]
     state: AskState = AskState.WAITING
+    wants: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    yeses: tuple[AskDecision, ...] = ()
     decision: AskDecision | None = None
+    revoked: AskDecision | None = None
 
     @property
     def kind(self) -> AskKind:
@@ -137,40 +193,58 @@ class Ask(Value):
 
     @property
     def same_person(self) -> bool:
-        """Whether whoever answered it is who asked."""
-        return self.decision is not None and self.decision.by == self.asked_by
+        """Whether whoever answered it, or one of them, is who asked."""
+        answers = (*self.yeses, *([self.decision] if self.decision else []))
+        return any(answer.by.name == self.asked_by.name for answer in answers)
 
     def state_at(self, now: datetime) -> AskState:
         """Return the state at `now`: past its day, what was not used or refused has lapsed."""
-        return AskState.LAPSED if self._open and now >= self.due else self.state
+        over = self.ends is not None and now >= self.ends
+        return AskState.LAPSED if over else self.state
 
     @property
-    def _open(self) -> bool:
+    def ends(self) -> datetime | None:
+        """The moment at which it lapses as it stands; None if there is nothing left to lapse."""
+        if self.state is AskState.WAITING:
+            return self.due
         # Accepted data is in its source's draft from then on: nothing is left to be used.
-        accepted = self.state is AskState.ACCEPTED and self.kind != "data"
-        return self.state is AskState.WAITING or accepted
+        if self.state is not AskState.ACCEPTED or self.kind == "data":
+            return None
+        if isinstance(self.content, SnapshotAsk) and self.decision:
+            return self.decision.at + timedelta(days=self.content.days)
+        return self.content.until if isinstance(self.content, WaiverAsk) else self.due
 
 
 _NEXT: Mapping[tuple[AskState, AskAction], AskState] = {
     (AskState.WAITING, AskAction.ACCEPT): AskState.ACCEPTED,
     (AskState.WAITING, AskAction.REFUSE): AskState.REFUSED,
     (AskState.ACCEPTED, AskAction.USE): AskState.USED,
+    (AskState.WAITING, AskAction.REVOKE): AskState.REVOKED,
+    (AskState.ACCEPTED, AskAction.REVOKE): AskState.REVOKED,
 }
 
 
 def moved(ask: Ask, action: AskAction, now: datetime, decision: AskDecision | None = None) -> Ask:
-    """Return the ask after `action` at `now`; a `decision` belongs to accept and refuse.
+    """Return the ask after `action` at `now`; a `decision` belongs to accept, refuse and revoke.
 
     Raises Conflict, naming what it is, if its state forbids it.
     """
     found = ask.state_at(now)
-    if (found, action) not in _NEXT:
-        why = f" by {ask.decision.by.name}" if ask.decision else ""
+    if (found, action) not in _NEXT or not _fits(ask.kind, action):
+        last = ask.revoked or ask.decision
+        why = f" by {last.by.name}" if last else ""
         raise Conflict(
             f"This cannot be done ({action}): the request is {found} already{why}.",
             subject=ask.id,
             hint=f"See: sandbox request show {ask.id}",
             details={"state": found.value},
         )
-    to = _NEXT[found, action]
-    return ask.model_copy(update={"state": to, "decision": decision or ask.decision})
+    given = {"revoked" if action is AskAction.REVOKE else "decision": decision} if decision else {}
+    return ask.model_copy(update={"state": _NEXT[found, action], **given})
+
+
+def _fits(kind: AskKind, action: AskAction) -> bool:
+    """Say whether this can happen to that kind: some hold on and on, and some can be taken back."""
+    if action is AskAction.USE:
+        return kind not in ("waiver", "snapshot")
+    return action is not AskAction.REVOKE or kind in ("waiver", "create")

@@ -29,10 +29,19 @@ class Quota(Value):
 
 
 def forecast(
-    policies: PolicySet, point: str, document: Mapping[str, Any], account: Account, now: datetime
+    policies: PolicySet,
+    point: str,
+    document: Mapping[str, Any],
+    account: Account,
+    now: datetime,
+    waived: Mapping[str, str] | None = None,
 ) -> tuple[Quota, ...]:
-    """Return every sum with what rules in force at `point` allow of it to `document`."""
-    rules = policies.in_force(point, now)
+    """Return every sum with what rules in force at `point` allow of it to `document`.
+
+    What `waived` exempts from (see `evaluate`) caps nothing.
+    """
+    rules = [r for r in policies.in_force(point, now) if not r.exempt_by(waived or {})]
+    rules = [rule for rule in rules if rule.mode_at(now) == "enforce"]
     return tuple(
         _quota(scope, what, account, _allowed(rules, f"{scope}_totals.{what}", document))
         for scope in SCOPES
@@ -54,11 +63,11 @@ def _quota(scope: Scope, what: str, account: Account, allowed: float | None) -> 
 
 
 def _allowed(rules: Iterable[Rule], field: str, document: Mapping[str, Any]) -> float | None:
-    """Return the least that enforced rules allow of `field`, None if none is about it."""
+    """Return the least that these rules allow of `field`, None if none is about it."""
     limits = [
         condition.max
         for rule in rules
-        if rule.mode == "enforce" and rule.for_each is None and _applies(rule, document)
+        if rule.for_each is None and _applies(rule, document)
         for condition in rule.asserts
         if condition.field == field and condition.max is not None
     ]

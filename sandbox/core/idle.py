@@ -4,6 +4,7 @@ A home without a rule in force there has nobody warned or frozen: nobody asked f
 silence denies nothing.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
@@ -64,10 +65,18 @@ def idle_since(sandbox: Sandbox) -> datetime:
     return since
 
 
-def judge_idle(sandbox: Sandbox, policies: PolicySet, now: datetime, digest: str = "") -> Decision:
-    """Return what the rules at `idle` say to `sandbox`; `digest` is that of `policies`."""
+def judge_idle(
+    sandbox: Sandbox,
+    policies: PolicySet,
+    now: datetime,
+    waived: Mapping[str, str],
+    digest: str = "",
+) -> Decision:
+    """Return what the rules at `idle` say to `sandbox`; `waived` and `digest` as in `evaluate`."""
     document = IdleInput.of(sandbox, now).as_document()
-    return evaluate(policies, "idle", document, now=now, tool_version=VERSION, digest=digest)
+    return evaluate(
+        policies, "idle", document, now=now, tool_version=VERSION, digest=digest, waived=waived
+    )
 
 
 def idle_chore(sandbox: Sandbox, decision: Decision) -> Found | None:

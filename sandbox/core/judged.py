@@ -10,11 +10,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from sandbox.core import judged_beside
+from sandbox.core.judged_beside import ALONE, FREE, Beside, CostInput, LaneInput, WipInput
 from sandbox.core.lease import Lease
 from sandbox.core.lifecycle import Sandbox, Spec, Steps
 from sandbox.core.quotas import Account, Amounts
 from sandbox.core.snapshot import Snapshot
-from sandbox.core.source import OPEN
+from sandbox.core.source import OPEN, TOKENS
 from sandbox.core.text import count_words
 from sandbox.core.values import Value
 
@@ -24,12 +26,15 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "purpose.words": ("the number of different words in the purpose", "目的の語数"),
     "owner_totals.sandboxes": ("the number of your sandboxes", "あなたのサンドボックスの数"),
     "owner_totals.memory_mb": (
-        "your sandboxes' memory together (MB)",
+        "the memory of your sandboxes (MB)",
         "あなたのサンドボックスのメモリ合計（MB）",
     ),
-    "owner_totals.cpus": ("your sandboxes' CPUs together", "あなたのサンドボックスの CPU 合計"),
+    "owner_totals.cpus": (
+        "the number of your sandboxes' CPUs",
+        "あなたのサンドボックスの CPU 合計",
+    ),
     "owner_totals.disk_mb": (
-        "your sandboxes' disk together (MB)",
+        "the disk of your sandboxes (MB)",
         "あなたのサンドボックスのディスク合計（MB）",
     ),
     "home_totals.sandboxes": (
@@ -40,7 +45,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "the memory of all sandboxes here (MB)",
         "全サンドボックスのメモリ合計（MB）",
     ),
-    "home_totals.cpus": ("the CPUs of all sandboxes here", "全サンドボックスの CPU 合計"),
+    "home_totals.cpus": ("the number of all sandboxes' CPUs here", "全サンドボックスの CPU 合計"),
     "home_totals.disk_mb": (
         "the disk of all sandboxes here (MB)",
         "全サンドボックスのディスク合計（MB）",
@@ -51,7 +56,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "template.name": ("the template", "テンプレート"),
     "host": ("the host", "ホスト"),
     "k": ("the smallest group (k)", "最小グループの人数（k）"),
-    "idle_hours": ("the time without use (hours)", "使われていない時間（時間）"),
+    "idle_hours": ("the time without use (hours)", "使われていない期間（時間）"),
     "format": ("the format", "形式"),
     "tabular": ("whether it is a table", "表であるかどうか"),
     "rows": ("the number of rows", "行数"),
@@ -60,6 +65,17 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "label": ("the replica", "複製データ"),
     "identities": ("the number of different identities", "照合する人の数"),
     "matched_with": ("the column that people are matched with", "照合先の列"),
+    "extension_hours": ("the time asked for (hours)", "延長する期間（時間）"),
+    "request.memory_mb": ("its memory (MB)", "このサンドボックスのメモリ（MB）"),
+    "method": ("the mask", "マスク方式"),
+    "holds": ("what the snapshot holds", "スナップショットが含む分類"),
+    "readable": ("what can be read", "読める値の分類"),
+    "access": ("the access", "アクセス権"),
+    "rules_digest": ("the digest of its masking rules", "マスク規則のダイジェスト"),
+    "data_class": ("the data class", "データ分類"),
+    "groups": ("the number of groups", "グループの数"),
+    "last_used": ("the last use", "最終利用日時"),
+    **judged_beside.WORDS,
 }
 # The part of a sum that this request asks for: a denial tells it beside what is held already.
 ASKED: Mapping[str, str] = {
@@ -112,7 +128,8 @@ class ReplicaInput(Value):
     """One replica that the sandbox would see.
 
     `masked`: the snapshot is complete and no column that is more than internal was copied as it
-    was; `rules_digest` names the rules it was built by. `classes` are its columns' data classes.
+    was; `rules_digest` names the rules it was built by. `classes` are its columns' data classes,
+    `readable` those of columns whose values are neither emptied nor keyed tokens.
     """
 
     snapshot: str
@@ -122,6 +139,7 @@ class ReplicaInput(Value):
     rules_digest: str
     tables: tuple[str, ...]
     classes: tuple[str, ...]
+    readable: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> "ReplicaInput":
@@ -138,6 +156,7 @@ class ReplicaInput(Value):
             rules_digest=manifest.rules_digest if manifest else "",
             tables=tuple(table.name for table in tables),
             classes=tuple(sorted({c.data_class for c in columns})),
+            readable=tuple(sorted({c.data_class for c in columns if c.method not in TOKENS})),
         )
 
 
@@ -147,7 +166,8 @@ class CreateInput(Judged):
     `ttl_hours` is the time to live in hours, `owner` who would hold the sandbox, `steps` who
     answers for extract, transform and analyse (empty: nobody). Rules name these fields with
     dots: `purpose.words`, `owner_totals.memory_mb`; `for_each: replicas` goes over the replicas.
-    The totals are what the owner and the whole home hold, this request included.
+    The totals are what the owner and the whole home hold, this request included. `cost`, `lane`
+    and `wip`: see judged_beside.py.
     """
 
     ttl_hours: Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -159,6 +179,9 @@ class CreateInput(Judged):
     request: RequestInput
     replicas: tuple[ReplicaInput, ...]
     steps: Steps
+    cost: CostInput = CostInput()
+    lane: LaneInput = LaneInput()
+    wip: WipInput = WipInput()
 
     @classmethod
     def of(
@@ -169,6 +192,7 @@ class CreateInput(Judged):
         owner: str,
         account: Account,
         services: int,
+        beside: Beside = ALONE,
     ) -> "CreateInput":
         """Return the document for `spec`, whose `owner` and home have `account`."""
         return cls(
@@ -181,6 +205,9 @@ class CreateInput(Judged):
             request=RequestInput(**account.asked.model_dump(), services=services),
             replicas=(ReplicaInput.of(snapshot),),
             steps=spec.steps,
+            cost=beside.cost,
+            lane=beside.lane,
+            wip=beside.wip,
         )
 
 
@@ -189,7 +216,8 @@ class ExtendInput(Judged):
 
     `ttl_hours` is the whole length from its start to the new end, `extension_hours` what is asked
     for now, `extensions` how many its lease has had with this one; `kind` tells an extension from
-    the restore of an expired sandbox, `reason` is why the owner asks.
+    the restore of an expired sandbox, `reason` is why the owner asks. `cost` is that of the time
+    asked for, `lane` the one by which the sandbox came in, without what goes on beside it.
     """
 
     kind: Literal["extend", "restore"]
@@ -201,9 +229,13 @@ class ExtendInput(Judged):
     purpose: PurposeInput
     template: TemplateInput
     steps: Steps
+    cost: CostInput = CostInput()
+    lane: LaneInput = LaneInput()
 
     @classmethod
-    def of(cls, sandbox: Sandbox, moved: Lease, asked: timedelta) -> "ExtendInput":
+    def of(
+        cls, sandbox: Sandbox, moved: Lease, asked: timedelta, cost: CostInput = FREE
+    ) -> "ExtendInput":
         """Return the document for `sandbox`, whose lease would become `moved` by `asked` more."""
         spec, last = sandbox.spec, moved.moves[-1]
         assert moved.started is not None
@@ -218,6 +250,8 @@ class ExtendInput(Judged):
             purpose=PurposeInput.of(spec.purpose),
             template=TemplateInput.of(spec),
             steps=spec.steps,
+            cost=cost,
+            lane=LaneInput.alone(spec.sponsor, moved.owner, expedite=spec.expedite),
         )
 
 
@@ -231,7 +265,8 @@ class EgressInput(Judged):
     """What rules judge at the point `egress`: the hosts that a new sandbox is to reach.
 
     Judged together with `create`, and only if there are any; `for_each: hosts` goes over them.
-    `classes` are the data classes that the sandbox sees.
+    `classes` are the data classes that the sandbox sees, `label` what the law makes of them:
+    raw-like if any personal value stays as it is, or nobody knows.
     """
 
     hosts: Annotated[tuple[HostInput, ...], Field(min_length=1)]
@@ -239,6 +274,7 @@ class EgressInput(Judged):
     purpose: PurposeInput
     template: TemplateInput
     classes: tuple[str, ...]
+    label: str = "raw-like"
 
     @classmethod
     def of(cls, spec: Spec, snapshot: Snapshot, *, owner: str) -> "EgressInput":
@@ -249,6 +285,7 @@ class EgressInput(Judged):
             purpose=PurposeInput.of(spec.purpose),
             template=TemplateInput.of(spec),
             classes=ReplicaInput.of(snapshot).classes,
+            label=(snapshot.manifest.label if snapshot.manifest else "") or "raw-like",
         )
 
 

@@ -10,6 +10,8 @@ from sandbox.core.lease import Lease
 from sandbox.core.phases import (
     HELD,
     Action,
+    AwaitingApproval,
+    Denied,
     Destroyed,
     Expired,
     Failed,
@@ -39,7 +41,10 @@ class Steps(Value):
 
 
 class Spec(Value):
-    """A resolved request: all that decides what the sandbox is. Equal specs, same sandbox."""
+    """A resolved request: all that decides what the sandbox is. Equal specs, same sandbox.
+
+    `campaign` is the code that it is charged to; what is urgent (`expedite`) has a `sponsor`.
+    """
 
     template: str
     template_version: str
@@ -52,6 +57,9 @@ class Spec(Value):
     snapshot: str
     egress: tuple[str, ...] = ()
     experiment: str = ""
+    campaign: str = ""
+    expedite: bool = False
+    sponsor: str = ""
 
 
 class Endpoint(Value):
@@ -78,12 +86,21 @@ class Reset(Value):
     before: str
 
 
+class Review(Value):
+    """What somebody found who looked back at an expedited sandbox."""
+
+    by: str
+    at: AwareDatetime
+    found: str
+
+
 class Sandbox(Value):
     """The registry's record of one sandbox. Times are UTC.
 
     `disk_mb` is what its work and lab may hold (0: not watched), `used_mb` what they held when the
     reaper last measured them; both in MiB. `claim` names the claim by which one of the pool became
-    its owner's, "" if it was made for them. With `reset`, its tool must still be made anew: whoever
+    its owner's, "" if it was made for them. `ask` is the request for the yes that it waits for or
+    was let in by, "" if it needs none. With `reset`, its tool must still be made anew: whoever
     finds it so, with no process at work, does that. `former` are the snapshots that it saw before.
     """
 
@@ -103,9 +120,11 @@ class Sandbox(Value):
     replica: ReplicaUse | None = None
     endpoint: Endpoint | None = None
     claim: str = ""
+    ask: str = ""
     use: Use = Use()
     reset: Reset | None = None
     former: tuple[str, ...] = ()
+    review: Review | None = None
 
     @property
     def state(self) -> State:
@@ -124,9 +143,9 @@ class Sandbox(Value):
 
     @property
     def reason(self) -> str:
-        """Why it is or was frozen, failed or is being removed; else nothing."""
+        """Why it is or was frozen, failed, was refused or is being removed; else nothing."""
         match self.phase:
-            case Failed(why=why) | Removing(why=why):
+            case Failed(why=why) | Removing(why=why) | Denied(why=why):
                 return why
         return self.frozen.reason if self.frozen else ""
 
@@ -137,6 +156,10 @@ class Sandbox(Value):
             case (Frozen() as frozen) | Expired(frozen=frozen):
                 return frozen
         return None
+
+    def lapsed(self, now: datetime) -> bool:
+        """Say whether it waited for somebody's yes for too long by `now`."""
+        return isinstance(self.phase, AwaitingApproval) and now >= self.phase.until
 
     def restored_phase(self, now: datetime) -> Ready | Frozen:
         """Return the phase in which an expired sandbox comes back: as it was before its end."""
@@ -186,6 +209,8 @@ class Sandbox(Value):
                 return f"If you still need it, ask IT to start it again: {self.resume_command}"
             case State.READY:
                 return f"It runs: sandbox open {self.name}"
+            case State.AWAITING_APPROVAL:
+                return f"It waits for somebody's yes: sandbox show {self.name}"
             case State.DENIED | State.DESTROYED | State.FAILED:
                 return f"Make a new one: sandbox up {self.name} --template T --purpose WHY"
         return f"See: sandbox show {self.name}"

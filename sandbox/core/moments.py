@@ -1,6 +1,6 @@
 """Moments as rules and documents write them (ISO 8601): a date, or a time with date and zone."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta, tzinfo
 
 
 def read_moment(text: str) -> date | datetime | None:
@@ -22,6 +22,12 @@ def checked_moment(text: str) -> str:
             '"2026-04-01T09:00:00+09:00"'
         )
     return text
+
+
+def end_of_day(day: date, zone: tzinfo | None) -> datetime:
+    """Return the first moment after `day` in `zone`; raises OverflowError for the last of all."""
+    after = day + timedelta(days=1)
+    return datetime(after.year, after.month, after.day, tzinfo=zone)
 
 
 def _aware(text: str) -> datetime | None:

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from sandbox.core.judged import ASKED, WORDS
 from sandbox.core.moments import read_moment
+from sandbox.core.states import state_of
 from sandbox.core.text import as_written, clean, shortened
 
 Language = Literal["en", "ja"]
@@ -67,6 +68,8 @@ class Operator:
 
     def says(self, language: Language, field: str, actual: Any, expected: Any) -> str:
         """Return the sentence for a value that does not hold."""
+        if state := state_of(field, actual):
+            return state.en if language == "en" else state.ja
         text = self.words(expected)[LANGUAGES.index(language)]
         said = as_written(shown(actual)) if field == "host" else shown(actual)
         return text.format(field=_topic(field, language), actual=said, expected=shown(expected))
@@ -95,16 +98,21 @@ def _any_same(value: Any, expected: Any) -> bool:
 
 
 def _contains_any(value: Any, expected: Any) -> bool:
+    _check_items(value, expected)
+    return any(_any_same(item, expected) for item in value)
+
+
+def _contains_all(value: Any, expected: Any) -> bool:
+    _check_items(value, expected)
+    return all(_any_same(one, value) for one in expected)
+
+
+def _check_items(value: Any, expected: Any) -> None:
     known = {kind(one) for one in expected}
     for item in value:
         # An item that cannot be compared must not count as "not contained".
         if kind(item) not in known:
             raise TypeError(f"the list holds {kind_name(kind(item), 'en')}")
-    return any(_any_same(item, expected) for item in value)
-
-
-def _contains_all(value: Any, expected: Any) -> bool:
-    return all(_contains_any(value, (one,)) for one in expected)
 
 
 def _alike(value: Any, expected: Any) -> bool:
@@ -151,19 +159,19 @@ def _choice_words(expected: Any) -> tuple[str, str]:
         )
     return (
         "{field} is {actual}, allowed: {expected}",
-        "{field}は {actual} です。使えるのは {expected} です",
+        "{field}は {actual} です。認められるのは {expected} です",
     )
 
 
 def _presence_words(expected: Any) -> tuple[str, str]:
     if expected:
-        return "{field} is empty", "{field}が空です"
+        return "{field} is empty", "{field}が指定されていません"
     return "{field} is {actual}, it must be left out", "{field}は {actual} です。指定できません"
 
 
 def _length_words(expected: Any) -> tuple[str, str]:
     if expected == 0:
-        return "{field} is empty", "{field}が空です"
+        return "{field} is empty", "{field}が指定されていません"
     longer = "{field}は {actual} です。{expected} より長くなければなりません"
     return "{field} is {actual}, it must be longer than {expected}", longer
 
@@ -190,7 +198,7 @@ OPERATORS: Mapping[str, Operator] = {
         lambda value, expected: not _same(value, expected),
         _always(
             "{field} is {actual}, which is not allowed",
-            "{field}は {actual} です。この値は使えません",
+            "{field}は {actual} です。この値は認められません",
         ),
     ),
     "min": Operator(
@@ -219,7 +227,7 @@ OPERATORS: Mapping[str, Operator] = {
         lambda value, expected: not _any_same(value, expected),
         _always(
             "{field} is {actual}, not allowed: {expected}",
-            "{field}は {actual} です。使えないのは {expected} です",
+            "{field}は {actual} です。認められないのは {expected} です",
         ),
     ),
     "contains_any": Operator(
@@ -336,10 +344,16 @@ def check(name: str, expected: Any, field: str, scope: Mapping[str, Any]) -> Mis
 
 def facts(fields: Sequence[str], scope: Mapping[str, Any], language: Language) -> str:
     """Return what `fields` of `scope` are, as one clause."""
-    each, joint = {"en": ("{} is {}", " and "), "ja": ("{}は {}", "、")}[language]
-    found = dict.fromkeys(fields)
-    said = [each.format(_topic(f, language), shown(lookup(scope, f)[1])) for f in found]
-    return joint.join(said)
+    joint = {"en": " and ", "ja": "、かつ "}[language]
+    return joint.join(_fact(field, scope, language) for field in dict.fromkeys(fields))
+
+
+def _fact(field: str, scope: Mapping[str, Any], language: Language) -> str:
+    value = lookup(scope, field)[1]
+    if state := state_of(field, value):
+        return state.en if language == "en" else state.ja_inside
+    each = {"en": "{} is {}", "ja": "{}が {} である"}[language]
+    return each.format(_topic(field, language), shown(value))
 
 
 def _held_and_asked(field: str, actual: Any, scope: Mapping[str, Any]) -> tuple[str, str]:

@@ -83,15 +83,20 @@ class _Since(Value):
 
 
 class Denied(_Since):
-    """Policy said no; the decision is in the record."""
+    """Policy said no: the decision is in the record. Or somebody did, or nobody answered: `why`."""
 
     state: Literal[State.DENIED] = State.DENIED
+    why: str = ""
 
 
 class AwaitingApproval(_Since):
-    """Policy asks for somebody's yes first."""
+    """Policy asks for somebody's yes first: nothing is made yet.
+
+    `until` is when that lapses, `roles` are whose yes is lacking.
+    """
 
     state: Literal[State.AWAITING_APPROVAL] = State.AWAITING_APPROVAL
+    until: AwareDatetime
     roles: tuple[str, ...]
 
 

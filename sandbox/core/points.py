@@ -6,6 +6,7 @@ A rule that names another field, or compares one with a value of another type, c
 
 import types
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -13,11 +14,12 @@ from pydantic import BaseModel
 from sandbox.core.idle import IdleInput
 from sandbox.core.judged import CreateInput, EgressInput, ExtendInput, Judged, StartInput
 from sandbox.core.judged_crossing import ExportInput, ImportInput
+from sandbox.core.judged_promotion import PromoteInput
+from sandbox.core.judged_scan import ScanInput
 from sandbox.core.publishing import SnapshotInput
 from sandbox.core.rules import Point
 
-# `scan` judges what runs as if it were asked for now. What promotions and releases are judged by
-# comes with them.
+# `scan` judges what runs as if it were asked for now. A release is judged by what was promoted.
 DOCUMENTS: Mapping[Point, type[Judged]] = {
     "create": CreateInput,
     "egress": EgressInput,
@@ -27,10 +29,13 @@ DOCUMENTS: Mapping[Point, type[Judged]] = {
     "snapshot": SnapshotInput,
     "export": ExportInput,
     "import": ImportInput,
-    "scan": CreateInput,
+    "scan": ScanInput,
+    "promote": PromoteInput,
+    "release": PromoteInput,
 }
 
 
+@cache
 def fields(point: Point, for_each: str = "") -> Mapping[str, frozenset[str]]:
     """Return the fields that a rule can name at `point`, each with its kinds (see operators.kind).
 
@@ -43,10 +48,30 @@ def fields(point: Point, for_each: str = "") -> Mapping[str, frozenset[str]]:
     return dict(_fields(model, "")) if model is not None else {}
 
 
+@cache
 def lists(point: Point) -> tuple[str, ...]:
     """Return the lists that `for_each` can go over at `point`."""
     found = fields(point)
     return tuple(name for name, kinds in found.items() if "list" in kinds and _groups(point, name))
+
+
+@cache
+def possible(point: Point, for_each: str = "") -> Mapping[str, frozenset[Any]]:
+    """Return, of the fields that `fields` names, those of few values, each with all of them."""
+    model: Any = DOCUMENTS.get(point)
+    if for_each and model is not None:
+        model = _item(model, for_each)
+    return dict(_possible(model, "")) if model is not None else {}
+
+
+def _possible(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, frozenset[Any]]]:
+    for name, field in model.model_fields.items():
+        forms = list(_forms(field.annotation))
+        if all(get_origin(form) is Literal for form in forms):
+            yield prefix + name, frozenset(value for form in forms for value in get_args(form))
+        for form in forms:
+            if _is_group(form):
+                yield from _possible(form, f"{prefix}{name}.")
 
 
 def _groups(point: Point, name: str) -> bool:

@@ -41,6 +41,8 @@ _SUMMARY: Mapping[tuple[Verdict, Language], str] = {
 }
 _REST: Mapping[Language, str] = {"en": " And {count} more.", "ja": " ほか {count} 件。"}
 _POINTS = frozenset(get_args(Point))
+# What denies, in place of a rule, where none is in force.
+SILENCE = "no-rule-in-force"
 # What an item of a list is called in a sentence: the first of these that it has.
 _LABELS = ("name", "id", "host", "snapshot", "source")
 
@@ -99,6 +101,11 @@ class Decision(Value):
         """Return the findings for which somebody's yes stands in."""
         return tuple(f for f in self.findings if f.approval and not f.waiver)
 
+    def denying(self) -> tuple[Finding, ...]:
+        """Return the findings that deny: enforced, approvable by nobody, and not waived."""
+        enforced = (f for f in self.findings if f.mode == "enforce" and not f.waiver)
+        return tuple(found for found in enforced if not found.approval)
+
     def said(self) -> list[Finding]:
         """Return the findings that are told; what denies comes first, however the rules stand."""
         said = [f for f in self.findings if f.mode != "audit" and not f.waiver]
@@ -150,7 +157,7 @@ def evaluate(
     findings: list[Finding] = []
     for rule in rules:
         misses, applies = _judge(rule, document)
-        waiver = (waived or {}).get(rule.id, "") if isinstance(rule.exceptions, Waivable) else ""
+        waiver = rule.exempt_by(waived or {})
         found = [_finding(rule, miss, now, waiver) for miss in misses]
         results[rule.id] = _outcome(found, applies)
         findings += found
@@ -170,6 +177,19 @@ def evaluate(
         findings=tuple(findings),
         document=copy.deepcopy(dict(document)),
     )
+
+
+def holds(rule: Rule, scope: Mapping[str, Any]) -> bool:
+    """Say whether `scope`, a whole document or one item of a list, misses nothing of a rule."""
+    try:
+        return not _in_scope(rule, scope)
+    except Exception:  # whatever goes wrong in a rule counts against the request
+        return False
+
+
+def missed_by(rule: Rule, document: Mapping[str, Any]) -> list[Miss]:
+    """Return what `document` misses of a rule; what cannot be judged is a miss like any other."""
+    return _judge(rule, document)[0]
 
 
 def check_point(point: str) -> None:
@@ -222,7 +242,7 @@ def _misses(rule: Rule, document: Mapping[str, Any]) -> Iterator[list[Miss] | No
     else:
         for number, item in enumerate(items, start=1):
             misses = _in_item(rule, item)
-            label = _label(rule.for_each, number, item) if misses else ""
+            label = item_label(rule.for_each, number, item) if misses else ""
             yield misses and [miss.of(label) for miss in misses]
 
 
@@ -240,7 +260,8 @@ def _in_scope(rule: Rule, scope: Mapping[str, Any]) -> list[Miss] | None:
     return [miss for condition in rule.asserts for miss in condition.misses(scope)]
 
 
-def _label(for_each: str, number: int, item: Any) -> str:
+def item_label(for_each: str, number: int, item: Any) -> str:
+    """Return what one item of a list is called: by its name, else by its number from 1 on."""
     for name in _LABELS if isinstance(item, Mapping) else ():
         if isinstance(item.get(name), str) and item[name]:
             return f"{for_each} {clean(item[name])}"
@@ -270,7 +291,7 @@ def _finding(rule: Rule, miss: Miss, now: datetime, waiver: str) -> Finding:
 
 def _silence(point: str) -> Finding:
     return Finding(
-        rule="no-rule-in-force",
+        rule=SILENCE,
         title=Words(en="At least one rule is in force", ja="有効な規則が少なくとも一つある"),
         mode="enforce",
         field="",

@@ -26,7 +26,10 @@ from sandbox.core.objects import (
     Ran,
     Route,
 )
+from sandbox.core.people import Actor as Actor
+from sandbox.core.people import People
 from sandbox.core.phases import State
+from sandbox.core.policy_files import PolicyFile
 from sandbox.core.reading import Built as Built
 from sandbox.core.reading import SourceReader as SourceReader
 from sandbox.core.rules import PolicySet
@@ -41,6 +44,8 @@ from sandbox.core.template import Template
 # Late: what it is made of takes a while to load, and few commands ask for one.
 if TYPE_CHECKING:
     from sandbox.core.crossing import FileReader
+    from sandbox.core.glossary import Glossary
+    from sandbox.core.policy_tests import PlacedTests
 
 
 class Progress(Protocol):
@@ -303,6 +308,27 @@ class Catalogue(Protocol):
     def policies(self) -> PolicySet:
         """Return the policies in force as one set."""
 
+    def with_policy(self, name: str, content: bytes) -> "Catalogue":
+        """Return the catalogue as it would be with this file in `policies/`; nothing is written."""
+
+    def policy_files(self) -> list[str]:
+        """Return the files that have rules."""
+
+    def policy_file(self, file: str) -> PolicyFile:
+        """Return one of `policy_files`; raises InvalidInput for what is wrong in it."""
+
+    def policy_tests(self) -> list[str]:
+        """Return the files that have tests of rules."""
+
+    def policy_test(self, file: str) -> "PlacedTests":
+        """Return one of `policy_tests`; raises InvalidInput for what is wrong in it."""
+
+    def people(self) -> People | None:
+        """Return who works here, None in a personal home."""
+
+    def glossary(self) -> "Glossary":
+        """Return the words that are explained, as they are shipped."""
+
     def base_image(self) -> Image:
         """Return the image that all of ours start from."""
 
@@ -330,14 +356,6 @@ class DemoCore(Protocol):
 
     def lacking(self) -> str:
         """Return in a few words what keeps it from serving, "" if nothing. Changes nothing."""
-
-
-@dataclass(frozen=True)
-class Actor:
-    """Who asks, and how we know."""
-
-    name: str
-    identity: str
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,17 @@
 A home without a rule in force there has none judged: the gate and the source file have the say.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from sandbox.core.anonymity import Anonymity
 from sandbox.core.judged import Judged
 from sandbox.core.leaks import GateReport
+from sandbox.core.places import places
 from sandbox.core.policy import Decision, evaluate
 from sandbox.core.rules import PolicySet
 from sandbox.core.snapshot import TableCopy
-from sandbox.core.source import Source
+from sandbox.core.source import BLANK, DataClass, Method, Source
 from sandbox.core.values import Value
 from sandbox.core.version import VERSION
 
@@ -52,36 +53,80 @@ class TableInput(Value):
         )
 
 
-class SnapshotInput(Judged):
-    """All that rules judge at the point `snapshot`; `for_each: tables` goes over its tables.
+class ColumnInput(Value):
+    """One column of a snapshot, or one listed path of a JSON column; what is dropped is none.
 
-    `by` is who builds it, `label` what the law makes of it, `classes` are its columns' classes.
+    `name` is with its table, as `customers.mail`. `method` is the one of its mask.
+    """
+
+    name: str
+    table: str
+    data_class: DataClass
+    method: Method
+
+
+class SnapshotInput(Judged):
+    """All that rules judge at the point `snapshot`; `for_each` goes over its tables or columns.
+
+    `by` is who builds it, `label` what the law makes of it, `classes` are its columns' classes,
+    `holds` those of columns that are not empty. `invented` says that its people do not exist: the
+    home is a demo.
     """
 
     source: str
     by: str
     label: str
     classes: tuple[str, ...]
+    holds: tuple[str, ...]
+    invented: bool
     tables: tuple[TableInput, ...]
+    columns: tuple[ColumnInput, ...]
 
     @classmethod
     def of(
-        cls, source: Source, by: str, label: str, copies: Iterable[TableCopy], gate: GateReport
+        cls,
+        source: Source,
+        by: str,
+        label: str,
+        copies: Iterable[TableCopy],
+        gate: GateReport,
+        *,
+        invented: bool = False,
     ) -> "SnapshotInput":
         """Return the document for a snapshot that has just been built and has passed the gate."""
-        copies = tuple(copies)
+        copies, columns = tuple(copies), tuple(_columns(source))
         found = {each.table: each for each in gate.anonymity}
         return cls(
             source=source.name,
             by=by,
             label=label,
             classes=tuple(sorted({c.data_class for t in copies for c in t.columns})),
+            holds=tuple(sorted({c.data_class for c in columns if c.method not in BLANK})),
+            invented=invented,
             tables=tuple(TableInput.of(table, found) for table in copies),
+            columns=columns,
         )
 
 
-def judge_snapshot(document: SnapshotInput, policies: PolicySet, now: datetime) -> Decision | None:
-    """Return what the rules at `snapshot` say; None if none is in force."""
+def _columns(source: Source) -> Iterator[ColumnInput]:
+    for name, table in source.tables.items():
+        for place in places(name, table):
+            yield ColumnInput(
+                name=f"{name}.{place.name}",
+                table=name,
+                data_class=place.data_class,
+                method=place.mask.method,
+            )
+
+
+def judge_snapshot(
+    document: SnapshotInput, policies: PolicySet, now: datetime, waived: Mapping[str, str]
+) -> Decision | None:
+    """Return what the rules at `snapshot` say; None if none is in force.
+
+    `waived` as in `evaluate`.
+    """
     if not policies.in_force("snapshot", now):
         return None
-    return evaluate(policies, "snapshot", document.as_document(), now=now, tool_version=VERSION)
+    plain = document.as_document()
+    return evaluate(policies, "snapshot", plain, now=now, tool_version=VERSION, waived=waived)

@@ -39,6 +39,7 @@ class ChoreKind(StrEnum):
     TIDY = "remove-replica"
     SETTLE_BUILD = "settle-build"
     PRUNE = "remove-snapshot"
+    LAPSE = "lapse"
     EXPIRE = "expire"
     FULL = "freeze-full"
     STOP = "stop"
@@ -167,6 +168,8 @@ def _of_record(sandbox: Sandbox, seen: Seen) -> list[Chore]:
         return [chore(ChoreKind.SETTLE, "the process that made it is gone")]
     if sandbox.state is State.REMOVING:
         return [chore(ChoreKind.FINISH, "the process that removed it is gone")]
+    if sandbox.lapsed(seen.now):
+        return [chore(ChoreKind.LAPSE, "nobody said yes in time")]
     if sandbox.state not in _COMPLETE:
         return []
     if ended := _ended(sandbox, seen, found):

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from sandbox.core.egress import check_hosts
 from sandbox.core.errors import Conflict, InvalidInput, NotFound
+from sandbox.core.lanes import check_lane
 from sandbox.core.lease import parse_ttl
 from sandbox.core.lifecycle import Spec, Steps
 from sandbox.core.settings import DefaultSettings
@@ -28,6 +29,9 @@ class Wish(Value):
     snapshot: str = ""
     egress: tuple[str, ...] = ()
     experiment: str = ""
+    campaign: str = ""
+    expedite: bool = False
+    sponsor: str = ""
 
 
 def resolve(
@@ -43,9 +47,11 @@ def resolve(
 ) -> Spec:
     """Return the Spec for `wish`; raises InvalidInput when a part of it cannot be understood.
 
-    `template` must have the wish's hosts already (see `reaching`).
+    `template` must have the wish's hosts already (see `reaching`), and `wish` its campaign and
+    sponsor as the home knows them.
     """
     check_name(wish.name)
+    check_lane(expedite=wish.expedite, sponsor=wish.sponsor)
     ttl = parse_ttl(wish.ttl or defaults.ttl)
     return Spec(
         template=template.name,
@@ -59,6 +65,9 @@ def resolve(
         snapshot=snapshot.id,
         egress=template.egress,
         experiment=wish.experiment,
+        campaign=wish.campaign,
+        expedite=wish.expedite,
+        sponsor=wish.sponsor,
     )
 
 
@@ -164,6 +173,9 @@ def differences(wish: Wish, old: Spec, new: Spec) -> list[str]:
         "owners": "steps",
         "egress": "egress",
         "experiment": "experiment",
+        "campaign": "campaign",
+        "expedite": "expedite",
+        "sponsor": "sponsor",
     }
     compared |= {"snapshot": "snapshot"} if wish.snapshot else {}
     return [said for said, field in compared.items() if getattr(old, field) != getattr(new, field)]

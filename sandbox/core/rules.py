@@ -13,6 +13,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, field_validator, mode
 
 from sandbox.core.moments import checked_moment
 from sandbox.core.operators import LANGUAGES, OPERATORS, Miss, check, facts
+from sandbox.core.people import Approver
 from sandbox.core.template import Words
 from sandbox.core.values import Value
 
@@ -152,7 +153,7 @@ def _excluded(condition: Condition, scope: Mapping[str, Any]) -> Miss:
     return Miss(
         leaves[0].field or "",
         f"{en}, which is not allowed",
-        f"{ja}。この条件は認められていません",
+        f"{ja}ため、認められません",
         unclear=False,
         operator="not",
     )
@@ -162,7 +163,7 @@ class Waivable(Value):
     """Who may exempt somebody from a rule, and for how long at most."""
 
     max_days: Annotated[int, Field(ge=1, le=366)]
-    approver_role: Annotated[str, Field(min_length=1)]
+    approver_role: Approver
 
 
 class Rule(Value):
@@ -182,7 +183,7 @@ class Rule(Value):
     when: tuple[Condition, ...] = ()
     asserts: Annotated[tuple[Condition, ...], Field(alias="assert", min_length=1)]
     fix: Words
-    approval: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    approval: Annotated[tuple[Approver, ...], Field(min_length=1)] | None = None
     exceptions: Literal["never"] | Waivable = "never"
 
     @model_validator(mode="after")
@@ -200,6 +201,10 @@ class Rule(Value):
         late = self.enforce_after is not None and now >= self.enforce_after
         return "enforce" if late else self.mode
 
+    def exempt_by(self, waived: Mapping[str, str]) -> str:
+        """Return the waiver, of those by rule, that exempts from it; "" where none can or does."""
+        return waived.get(self.id, "") if isinstance(self.exceptions, Waivable) else ""
+
     def conditions(self) -> Iterator[Condition]:
         """Yield every condition in it that tests a field."""
         for condition in (*self.when, *self.asserts):
@@ -209,6 +214,18 @@ class Rule(Value):
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return (value,) if isinstance(value, Mapping) else _tuple(value)
+
+
+def _ids_once(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    ids = [rule.id for rule in rules]
+    for number, name in enumerate(ids):
+        if name in ids[:number]:
+            raise _Misplaced(f"the rule id {name} is used more than once", number, "id")
+    return rules
+
+
+# The rules of one file: at least one, each id once.
+Rules = Annotated[tuple[Rule, ...], Field(min_length=1), AfterValidator(_ids_once)]
 
 
 class PolicyMetadata(Value):
@@ -227,16 +244,7 @@ class PolicySet(Value):
     kind: Literal["PolicySet"]
     metadata: PolicyMetadata
     effective_from: AwareDatetime
-    rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
-
-    @field_validator("rules")
-    @classmethod
-    def _ids_once(cls, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
-        ids = [rule.id for rule in rules]
-        for number, name in enumerate(ids):
-            if name in ids[:number]:
-                raise _Misplaced(f"the rule id {name} is used more than once", number, "id")
-        return rules
+    rules: Rules
 
     def in_force(self, point: str, now: datetime) -> list[Rule]:
         """Return the rules that judge at `point` at `now` (aware)."""
@@ -251,3 +259,8 @@ class PolicySet(Value):
     def digest(self) -> str:
         """Return the SHA-256 of `canonical()`."""
         return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+
+def note_of(digest: str) -> str:
+    """Return the key under which the registry keeps the text of the set with this digest."""
+    return f"policy {digest}"

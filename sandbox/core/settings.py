@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from sandbox.core.connection import SecretName
 from sandbox.core.errors import InvalidInput
 from sandbox.core.lease import LeaseLimits, parse_ttl
+from sandbox.core.prices import CostSettings
 from sandbox.core.retention import Retention
 from sandbox.core.values import Value
 
@@ -90,7 +91,7 @@ def _span(text: Any) -> timedelta:
 Span = Annotated[timedelta, BeforeValidator(_span)]
 
 
-def _as_span_is_written(text: str) -> str:
+def as_span_is_written(text: str) -> str:
     """Return `text`; raises ValueError unless it is a duration."""
     _span(text)
     return text
@@ -164,8 +165,15 @@ class KeepSettings(Value):
 class DefaultSettings(Value):
     """What a request gets when it says nothing."""
 
-    ttl: Annotated[str, AfterValidator(_as_span_is_written)] = "72h"
+    ttl: Annotated[str, AfterValidator(as_span_is_written)] = "72h"
     language: Literal["en", "ja"] = "en"
+
+
+class ApprovalSettings(Value):
+    """How long what wants somebody's yes waits for it, and how long a yes to snapshots holds."""
+
+    waits: Span = timedelta(days=7)
+    snapshot_days: Annotated[int, Field(ge=1, le=3650)] = 90
 
 
 class KeySettings(Value):
@@ -180,6 +188,7 @@ class Settings(Value):
     api_version: Annotated[Literal["sandbox.home/v1"], Field(alias="apiVersion")]
     kind: Literal["Home"]
     demo: bool = False
+    identity: Literal["operating-system", "asserted"] = "operating-system"
     gateway: GatewaySettings = GatewaySettings()
     images: ImageSettings = ImageSettings()
     network: NetworkSettings = NetworkSettings()
@@ -190,6 +199,8 @@ class Settings(Value):
     pool: dict[str, Annotated[int, Field(ge=0, le=100)]] = Field(default_factory=dict)
     reaper: ReaperSettings = ReaperSettings()
     snapshots: Retention = Retention()
+    approvals: ApprovalSettings = ApprovalSettings()
+    cost: CostSettings = CostSettings()
     keys: KeySettings = KeySettings()
 
     @model_validator(mode="after")

@@ -44,7 +44,12 @@ class ColumnCopy(Value):
     @property
     def plain(self) -> bool:
         """Whether values were copied as they are: kept, or preserved with a reason."""
-        return self.mask.split(" ")[0] in ("", *KEPT)
+        return self.method in ("", *KEPT)
+
+    @property
+    def method(self) -> str:
+        """The mask's method alone; "" where nothing is known of it."""
+        return self.mask.split(" ")[0]
 
 
 class LeftOut(Value):
@@ -75,7 +80,7 @@ class Manifest(Value):
     `rules` are the tables of the source file that it was built by; `label` says what the law makes
     of it, "" for one built before there was a gate. `types` are those that the listed columns had
     in the source. With `experiment` its key is that one's alone; `decision` is what the rules at
-    `snapshot` said, None if there were none.
+    `snapshot` said, None if there were none, and `request` the one whose yes let it out, if any.
     """
 
     source: str
@@ -91,6 +96,7 @@ class Manifest(Value):
     experiment: str = ""
     gate: GateReport | None = None
     decision: dict[str, Any] | None = None
+    request: str = ""
     rules: dict[str, Any] = Field(default_factory=dict)
     types: LiveTypes = Field(default_factory=dict)
 

@@ -63,6 +63,8 @@ STRICT: Mapping[DataClass, Method] = {
 # The masks that leave a value as it is; those that leave nothing of it, or the same of every one.
 KEPT: frozenset[Method] = frozenset({"keep", "preserve"})
 BLANK: frozenset[Method] = frozenset({"drop", "null", "redact"})
+# Those after which nobody reads anything of a value: nothing is left, or a keyed token.
+TOKENS: frozenset[Method] = BLANK | {"hmac", "integer-hmac"}
 # What of a table decides which of its rows are copied.
 _CHOOSING = {"where", "since", "sample", "orphans", "quasi", "subject", "k"}
 # Words of older source files, which are still read.

@@ -53,8 +53,13 @@ def spreadsheet_safe(cell: str) -> str:
 
 def closest(word: str, known: Iterable[str]) -> str:
     """Return ` Did you mean X?` for the known word nearest to `word`, or nothing."""
+    return closest_in_both(word, known)[0]
+
+
+def closest_in_both(word: str, known: Iterable[str]) -> tuple[str, str]:
+    """Return `closest` in English and Japanese."""
     found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f" Did you mean {found[0]}?" if found else ""
+    return (f" Did you mean {found[0]}?", f"もしかして: {found[0]}") if found else ("", "")
 
 
 def any_of(words: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sandbox.core.errors import Conflict, unwritable
+from sandbox.core.people import FILE as PEOPLE
 from sandbox.core.ports import Exposed, HomeAccess
 
 STATE = ".sandbox"
@@ -54,6 +55,7 @@ class HomeFolder:
         deciding = [
             self._folder,
             settings,
+            self._folder / PEOPLE,
             *(p for n in _DECIDING for p in _tree(self._folder / n)),
         ]
         return [

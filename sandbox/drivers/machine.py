@@ -1,5 +1,7 @@
-"""The machine that this runs on, as far as it matters to what leaves its sandboxes."""
+"""The machine that this runs on: its addresses, and whose process this is."""
 
+import os
+import pwd
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,3 +15,13 @@ def own_addresses() -> tuple[str, ...]:
     with suppress(OSError):
         return local_addresses(_ROUTES.read_text("ascii"))
     return ()
+
+
+def own_user() -> str:
+    """Return the operating-system user of this process, by the kernel: variables such as USER and
+    LOGNAME say what anybody sets them to."""
+    uid = os.getuid()
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

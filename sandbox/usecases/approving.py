@@ -1,18 +1,29 @@
 """What policy does not let through by itself: denied, or asked of somebody else, once."""
 
-from sandbox.core.asks import Ask, AskState, ExportAsk, MatchAsk
+from datetime import datetime
+from typing import Any
+
+from sandbox.core.approval import reasons, roles_of, wanted
+from sandbox.core.asks import Ask, AskState, CreateAsk, ExportAsk, MatchAsk, SnapshotAsk
 from sandbox.core.errors import Denied
+from sandbox.core.lifecycle import Sandbox, Spec
+from sandbox.core.phases import AwaitingApproval
 from sandbox.core.policy import Decision
 from sandbox.core.ports import Context, Transaction
-from sandbox.usecases.asks import NOT_SEPARATED, make_ask
+from sandbox.usecases.asks import make_ask
+from sandbox.usecases.awaiting import wanted_of
 from sandbox.usecases.recording import record
 from sandbox.usecases.wishes import raise_denial
+
+_Content = ExportAsk | MatchAsk | SnapshotAsk | CreateAsk
+# What may differ between what was asked for and the same, asked for again.
+_APART = {"rules", "why", "days", "label", "classes"}
 
 
 def approved(
     context: Context,
     decision: Decision,
-    content: ExportAsk | MatchAsk,
+    content: _Content,
     *,
     subject: str,
     purpose: str,
@@ -31,52 +42,44 @@ def approved(
     if decision.verdict != "needs-approval":
         return ""
     with context.registry.writing() as tx:
-        ask = _asked(context, tx, content, subject) or make_ask(
-            context, tx, content, subject=subject, purpose=purpose, roles=_roles(decision)
+        ask = _asked(context, tx, content, subject) or _make(
+            context, tx, content, decision, subject, purpose
         )
     if ask.state is AskState.ACCEPTED:
         return ask.id
-    raise _waits(ask, decision)
+    raise waits(context, ask, decision)
 
 
-def reasons(decision: Decision) -> dict[str, tuple[str, ...]]:
-    """Return the rules that ask for a yes, and what each says, as asks keep them."""
-    findings = decision.to_approve()
-    return {
-        "rules": tuple(dict.fromkeys(finding.rule for finding in findings)),
-        "why": tuple(f"{finding.rule}: {finding.sentence.en}" for finding in findings),
-    }
+def let_in(context: Context, tx: Transaction, new: Sandbox, decision: Decision) -> Sandbox:
+    """Return a sandbox that wants a yes: with the one that it has already, else as it waits for it.
+
+    Raises Denied, with nothing written, where somebody said no to the same lately.
+    """
+    before = answered_before(context, tx, new.name, new.spec, decision)
+    if before is not None and before.state is AskState.REFUSED:
+        raise waits(context, before, decision)
+    if before is not None:
+        return new.model_copy(update={"ask": before.id})
+    content = CreateAsk(sandbox=new.id, spec=new.spec, **reasons(decision))
+    ask = _make(context, tx, content, decision, new.name, new.spec.purpose)
+    phase = AwaitingApproval(since=ask.asked_at, until=ask.due, roles=ask.roles)
+    return new.model_copy(update={"phase": phase, "ask": ask.id})
 
 
-def _asked(
-    context: Context, tx: Transaction, content: ExportAsk | MatchAsk, subject: str
+def answered_before(
+    context: Context, tx: Transaction, name: str, spec: Spec, decision: Decision
 ) -> Ask | None:
-    """Return the newest ask for the very same that is not used and has not lapsed."""
-    over = (AskState.USED, AskState.LAPSED)
-    same = (ask for ask in tx.asks(subject) if _covers(ask, content))
-    return next((a for a in reversed([*same]) if a.state_at(context.now()) not in over), None)
+    """Return what the caller asked for before, the very same, if it was answered and not used."""
+    content = CreateAsk(sandbox="", spec=spec, **reasons(decision))
+    ask = _asked(context, tx, content, name)
+    mine = ask is not None and ask.asked_by.name == context.actor.name
+    return ask if ask and mine and ask.state is not AskState.WAITING else None
 
 
-def _covers(ask: Ask, content: ExportAsk | MatchAsk) -> bool:
-    """Say whether it was asked for the same, and for all the rules that ask for a yes today."""
-    before = ask.content
-    if not isinstance(before, ExportAsk | MatchAsk) or {*content.rules} - {*before.rules}:
-        return False
-    same = {"rules": content.rules, "why": content.why}
-    return before.model_copy(update=same) == content
-
-
-def _roles(decision: Decision) -> tuple[str, ...]:
-    roles = (role for finding in decision.to_approve() for role in finding.approval)
-    return tuple(dict.fromkeys(roles))
-
-
-def _waits(ask: Ask, decision: Decision) -> Denied:
-    details = {
-        "request": ask.id,
-        "state": ask.state.value,
-        "decision": decision.model_dump(mode="json"),
-    }
+def waits(context: Context, ask: Ask, decision: Decision | None = None) -> Denied:
+    """Return the error that says who is asked, or who said no; `decision` is why."""
+    details: dict[str, Any] = {"request": ask.id, "state": ask.state.value}
+    details |= {"decision": decision.model_dump(mode="json")} if decision else {}
     if ask.decision is not None:
         return Denied(
             f"{ask.decision.by.name} refused this: {ask.decision.reason}",
@@ -84,10 +87,60 @@ def _waits(ask: Ask, decision: Decision) -> Denied:
             hint=f"See: sandbox request show {ask.id}. Something else may be asked for.",
             details=details,
         )
+    found = wanted_of(context, ask)
+    who = f" ({', '.join(found.approvers)})" if found.approvers else ""
+    words = found.words or " or ".join(ask.roles)
+    days = ask.content.days if isinstance(ask.content, SnapshotAsk) else 0
+    then = "then the same command goes through " + (f"for {days} days" if days else "once")
+    answer = f"sandbox request accept {ask.id} --reason WHY"
     return Denied(
-        f"It waits for a yes of {' or '.join(ask.roles)}: request {ask.id}.",
+        f"It waits for a yes of {words}{who}: request {ask.id}.",
         subject=ask.subject,
-        hint=f"They answer: sandbox request accept {ask.id} --reason WHY; then the same command "
-        f"goes through once.\n{NOT_SEPARATED}",
+        hint="\n".join([f"They answer: {answer}; {then}.", *found.notes]),
         details=details,
     )
+
+
+def _make(
+    context: Context,
+    tx: Transaction,
+    content: _Content,
+    decision: Decision,
+    subject: str,
+    purpose: str,
+) -> Ask:
+    wants = wanted(decision)
+    return make_ask(
+        context,
+        tx,
+        content,
+        subject=subject,
+        purpose=purpose,
+        roles=roles_of(wants),
+        wants=wants,
+    )
+
+
+def _asked(context: Context, tx: Transaction, content: _Content, subject: str) -> Ask | None:
+    """Return the newest ask for the very same that waits, can be used, or was refused lately."""
+    now = context.now()
+    same = [a for a in tx.asks(subject) if _covers(a, content) and counts(a, now)]
+    return same[-1] if same else None
+
+
+def counts(ask: Ask, now: datetime) -> bool:
+    """Say whether an ask waits, can be used, or was refused lately."""
+    state = ask.state_at(now)
+    # A no is told until the day until which there might have been a yes.
+    refused = state is AskState.REFUSED and now < ask.due
+    return refused or state in (AskState.WAITING, AskState.ACCEPTED)
+
+
+def _covers(ask: Ask, content: _Content) -> bool:
+    """Say whether it was asked for the same, and for all the rules that ask for a yes today."""
+    before = ask.content
+    if not isinstance(before, _Content) or {*content.rules} - {*before.rules}:
+        return False
+    # Who asks for a sandbox again asks for one with another id.
+    apart = _APART | ({"sandbox"} if before.kind == "create" else set())
+    return before.model_dump(exclude=apart) == content.model_dump(exclude=apart)

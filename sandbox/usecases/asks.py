@@ -5,18 +5,25 @@ Who makes one is the use case that it belongs to.
 
 from datetime import timedelta
 
-from sandbox.core.asks import Ask, AskAction, AskContent, AskState, Who, moved
-from sandbox.core.errors import NotFound
+from sandbox.core.approval import Wants, agreed, lacking, roles_of
+from sandbox.core.asks import (
+    Ask,
+    AskAction,
+    AskContent,
+    AskDecision,
+    AskKind,
+    AskState,
+    Who,
+    moved,
+)
+from sandbox.core.errors import InvalidInput, NotFound
 from sandbox.core.ports import Context, Transaction
 from sandbox.core.text import clean, closest
 from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.desk import answers
+from sandbox.usecases.duties import duties
 from sandbox.usecases.recording import record
 
-WAITS = timedelta(days=7)
-NOT_SEPARATED = (
-    "Personal home: duties are not separated. Whoever asks can answer; both are on record by name."
-)
 _LAST = "last-ask"
 
 
@@ -62,9 +69,13 @@ def make_ask(
     subject: str,
     purpose: str,
     roles: tuple[str, ...],
-    waits: timedelta = WAITS,
+    wants: Wants | None = None,
+    waits: timedelta | None = None,
 ) -> Ask:
-    """Write a new ask and its event; it waits for one of `roles` until `waits` is over."""
+    """Write a new ask and its event; it waits for one of `roles` until `waits` is over.
+
+    With `wants` each of these rules wants a yes. Without `waits` it waits as long as the home says.
+    """
     number = int(tx.noted(_LAST) or 0) + 1
     tx.note(_LAST, str(number))
     now = context.now()
@@ -75,13 +86,53 @@ def make_ask(
         asked_by=caller(context),
         asked_at=now,
         purpose=purpose,
-        due=now + waits,
+        due=now + (context.settings.approvals.waits if waits is None else waits),
         roles=roles,
+        wants=dict(wants or {}),
     )
     tx.save_ask(ask)
     about = {"id": ask.id, "content": content.model_dump(mode="json"), "roles": list(roles)}
     record(context, tx, "ask.made", subject, reason=purpose, **about)
     return ask
+
+
+def with_yes(context: Context, ask: Ask, yes: AskDecision) -> Ask:
+    """Return `ask` with the caller's yes, accepted if it is the last one; raises as `agreed` does.
+
+    In a personal home one yes is for all roles.
+    """
+    personal = context.catalogue.people() is None
+    roles = roles_of(ask.wants) if personal else context.actor.roles
+    return agreed(ask, yes, roles, context.now())
+
+
+def save_answer(
+    context: Context, tx: Transaction, ask: Ask, decision: AskDecision, outcome: str = ""
+) -> None:
+    """Write what `decision` made of an ask, and its event: `ask.agreed` if it still waits."""
+    tx.save_ask(ask)
+    waits = ask.state is AskState.WAITING
+    record(
+        context,
+        tx,
+        "ask.agreed" if waits else f"ask.{ask.state}",
+        ask.subject,
+        reason=decision.reason,
+        id=ask.id,
+        kind=ask.kind,
+        asked_by=ask.asked_by.model_dump(),
+        same_person=ask.same_person,
+        outcome=outcome,
+        **({"lacking": lacking(ask.wants, ask.yeses)} if ask.wants else {}),
+    )
+
+
+def answer_of(context: Context, reason: str) -> AskDecision:
+    """Return the caller's answer now; raises InvalidInput without a reason."""
+    if not reason.strip():
+        hint = 'Say why: --reason "Numbers of shops only, nobody can be told from them"'
+        raise InvalidInput("There is no reason.", subject="--reason", hint=hint)
+    return AskDecision(by=caller(context), at=context.now(), reason=reason.strip())
 
 
 def use_ask(context: Context, tx: Transaction, id: str) -> Ask:
@@ -96,7 +147,7 @@ def use_ask(context: Context, tx: Transaction, id: str) -> Ask:
 def list_asks(context: Context, request: RequestListRequest) -> RequestListResult:
     """Return asks, oldest first."""
     with context.registry.reading() as tx:
-        views = [_view(context, ask) for ask in tx.asks()]
+        views = [view_of(context, ask) for ask in tx.asks()]
     shown = [v for v in views if request.all or v.state in (AskState.WAITING, AskState.ACCEPTED)]
     waiting = sum(view.state is AskState.WAITING for view in views)
     return RequestListResult(asks=tuple(shown), waiting=waiting)
@@ -110,11 +161,20 @@ def show_ask(context: Context, request: RequestShowRequest) -> RequestResult:
     return told(context, ask)
 
 
-def find_ask(tx: Transaction, id: str) -> Ask:
-    """Return one ask, by its id or its number alone; raises NotFound with the nearest."""
+def find_ask(tx: Transaction, id: str, kind: AskKind | None = None) -> Ask:
+    """Return one ask, by its id or its number alone; raises NotFound with the nearest.
+
+    With `kind` also if it is of another kind.
+    """
     wanted = id.strip().lower()
     if found := tx.ask(f"r{wanted}" if wanted.isdecimal() else wanted):
-        return found
+        if kind in (None, found.kind):
+            return found
+        raise NotFound(
+            f"This is a request of another kind ({found.kind}), no {kind}.",
+            subject=found.id,
+            hint=f"See: sandbox request show {found.id}",
+        )
     raise NotFound(
         "There is no such request." + closest(wanted, [ask.id for ask in tx.asks()]),
         subject=clean(id),
@@ -126,10 +186,10 @@ def told(
     context: Context, ask: Ask, *, outcome: str = "", notes: tuple[str, ...] = ()
 ) -> RequestResult:
     """Return one ask as it is told, with `notes` and what to know of duties here."""
-    warnings = (*notes, NOT_SEPARATED)
+    warnings = (*notes, duties(context))
     if ask.same_person:
         warnings += (f"{ask.asked_by.name} asked and answered.",)
-    return RequestResult(view=_view(context, ask), outcome=outcome, warnings=warnings)
+    return RequestResult(view=view_of(context, ask), outcome=outcome, warnings=warnings)
 
 
 def caller(context: Context) -> Who:
@@ -137,5 +197,6 @@ def caller(context: Context) -> Who:
     return Who(name=context.actor.name, identity=context.actor.identity)
 
 
-def _view(context: Context, ask: Ask) -> AskView:
+def view_of(context: Context, ask: Ask) -> AskView:
+    """Return one ask in the state that it has now."""
     return AskView(ask=ask, state=ask.state_at(context.now()))

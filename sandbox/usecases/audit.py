@@ -7,6 +7,7 @@ from sandbox.core.audit import Break, Head, first_break
 from sandbox.core.ports import Context
 from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.desk import answers
+from sandbox.usecases.duties import duties_in_short
 
 
 class EventView(Value):
@@ -75,7 +76,7 @@ def verify(context: Context, request: AuditVerifyRequest) -> AuditVerifyResult:
         holds=broken is None,
         broken=broken,
         warnings=(
-            "Personal home: duties are not separated. Whoever owns this home can rewrite the "
-            "whole chain; keep a copy of the last hash elsewhere.",
+            f"{duties_in_short(context)} Whoever owns this home can rewrite the whole chain; keep "
+            "a copy of the last hash elsewhere.",
         ),
     )

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from sandbox.core.ports import Context
 from sandbox.core.values import Request, Result
+from sandbox.usecases.duties import check_may_ask
 
 R = TypeVar("R", bound=Result)
 Q = TypeVar("Q", bound=Request[Any])
@@ -27,6 +28,8 @@ def answers(kind: type[Q]) -> Callable[[Callable[[Context, Q], R]], Callable[[Co
 
 
 def answer(context: Context, request: Request[R]) -> R:
-    """Answer `request`; raises the errors of core/errors.py."""
+    """Answer `request`; raises Denied if the caller's roles do not let them ask it, and the others
+    of core/errors.py."""
+    check_may_ask(context, request)
     result: Any = _ANSWERS[type(request)](context, request)
     return result  # type: ignore[no-any-return]

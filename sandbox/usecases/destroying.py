@@ -14,6 +14,7 @@ from sandbox.core.lifecycle import Sandbox
 from sandbox.core.objects import Owned
 from sandbox.core.phases import LIVE, Action, Destroyed, Removing, State
 from sandbox.core.ports import Context, Transaction
+from sandbox.usecases.awaiting import withdraw
 from sandbox.usecases.dismantling import dismantle
 from sandbox.usecases.egress import contacts_of, record_contacts
 from sandbox.usecases.keeping import alone_removing, keep, outcome_key
@@ -30,6 +31,8 @@ def begin_removal(context: Context, tx: Transaction, sandbox: Sandbox, why: str)
     removing = sandbox.moved(
         Action.REMOVE, Removing(since=now, by=context.actor.name, why=why), now
     )
+    if sandbox.state is State.AWAITING_APPROVAL:
+        withdraw(context, tx, sandbox, why)
     tx.save_sandbox(removing)
     record(context, tx, "sandbox.removing", sandbox.name, reason=why, id=sandbox.id)
     return removing

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from sandbox.core.anatomy import WORK_FOLDER
+from sandbox.core.approval import reasons
 from sandbox.core.asks import ExportAsk
 from sandbox.core.crossing import Format, Seen, token_forms
 from sandbox.core.errors import InvalidInput, NotFound, SandboxError
@@ -15,7 +16,7 @@ from sandbox.core.policy import Decision
 from sandbox.core.ports import Context
 from sandbox.core.text import clean
 from sandbox.core.values import Request, Result
-from sandbox.usecases.approving import approved, reasons
+from sandbox.usecases.approving import approved
 from sandbox.usecases.asks import use_ask
 from sandbox.usecases.desk import answers
 from sandbox.usecases.inside import ask_inside, understood
@@ -69,7 +70,8 @@ def export(context: Context, request: ExportRequest) -> ExportResult:
     document = ExportInput.of(
         sandbox, seen, snapshots, what=what, person=context.actor.name, purpose=purpose
     )
-    decision = judge(context, "export", document.as_document())
+    plain, owner = document.as_document(), sandbox.lease.owner
+    decision = judge(context, "export", plain, subject=sandbox.name, owner=owner)
     asked = _content(sandbox, seen, document, decision)
     denied = "sandbox.export-denied"
     allowed_by = approved(

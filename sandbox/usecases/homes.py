@@ -12,6 +12,7 @@ from sandbox.core.disk import MB
 from sandbox.core.errors import Conflict, SandboxError
 from sandbox.core.lease import spoken
 from sandbox.core.objects import EngineFacts
+from sandbox.core.people import FILE as PEOPLE
 from sandbox.core.phases import LIVE
 from sandbox.core.ports import Context, Exposed, Transaction
 from sandbox.core.snapshot import SnapshotState
@@ -21,6 +22,7 @@ from sandbox.usecases.checks import Check as Check
 from sandbox.usecases.desk import answers
 from sandbox.usecases.disk import look_at_room, take_ballast
 from sandbox.usecases.dismantling import remove_all
+from sandbox.usecases.duties import duties_in_short
 from sandbox.usecases.gateway import ensure_gateway, gateway_in_use
 from sandbox.usecases.images import build_missing
 from sandbox.usecases.line import stopped_line
@@ -123,7 +125,7 @@ def doctor(context: Context, request: DoctorRequest) -> DoctorResult:
             *_home(context),
             _registry(context),
             *_on_record(context, pool=works),
-            _duties(),
+            _duties(context),
         )
     )
 
@@ -367,10 +369,12 @@ def _clock(context: Context) -> list[Check]:
     return [Check(name="clock", status="warn", said=said, fix=fix)]
 
 
-def _duties() -> Check:
-    return Check(
-        name="duties",
-        status="warn",
-        said="personal home: one person owns keys, engine and record",
-        fix="Good for trying out. Approvals by oneself prove nothing to an auditor.",
-    )
+def _duties(context: Context) -> Check:
+    people = context.catalogue.people()
+    if people is None:
+        said = "personal home: one person owns keys, engine and record"
+        fix = "Good for trying out. Approvals by oneself prove nothing to an auditor."
+    else:
+        said = f"{len(people.people)} people by {PEOPLE}; {duties_in_short(context)}"
+        fix = "Whoever owns the home's files still owns keys, engine and record."
+    return Check(name="duties", status="warn", said=said, fix=fix)

@@ -26,6 +26,8 @@ from sandbox.core.policy import Decision
 from sandbox.core.ports import Context, Transaction
 from sandbox.core.reaping import Chore, Found
 from sandbox.core.use import IdleWarned, LabReading, Use
+from sandbox.core.waivers import granted, waived
+from sandbox.usecases.exempt import exempt
 from sandbox.usecases.line import freeze_in
 from sandbox.usecases.probing import PSQL
 from sandbox.usecases.recording import as_reaper, now_of, record
@@ -69,8 +71,9 @@ def warned_by(context: Context, sandbox: Sandbox) -> Decision | None:
     """Return what the rules say to `sandbox`, if a warning that nobody uses it holds still."""
     if not idle_warning(sandbox, context.now()):
         return None
-    with suppress(SandboxError):  # a policy file that IT must mend hides no sandbox
-        return judge_idle(sandbox, context.catalogue.policies(), context.now())
+    # A policy file that IT must mend hides no sandbox.
+    with suppress(SandboxError), context.registry.reading() as tx:
+        return _decided(context, tx, sandbox)
     return None
 
 
@@ -127,8 +130,14 @@ def due(
         context.progress.say("reap", f"Nobody was judged for being idle: {error.message}")
         return {}
     now, digest = context.now(), policies.digest()
-    found = ((s.id, idle_chore(s, judge_idle(s, policies, now, digest))) for s in told)
-    return {each: chore for each, chore in found if chore}
+    with context.registry.reading() as tx:
+        waivers = granted(tx.asks())
+    found: dict[str, Found] = {}
+    for s in told:
+        exempt_of = waived(waivers, s.name, s.lease.owner, now)
+        if chore := idle_chore(s, judge_idle(s, policies, now, exempt_of, digest)):
+            found[s.id] = chore
+    return found
 
 
 def freeze(context: Context, chore: Chore) -> None:
@@ -160,7 +169,13 @@ def _judged(context: Context, tx: Transaction, sandbox: Sandbox) -> tuple[Sandbo
     """Return the record as it is, with the use that was just read, and what the rules say."""
     current = _ready(tx, sandbox.id, sandbox.name)
     current = _with(current, last=current.use.with_last(sandbox.use.last).last)
-    return current, judge_idle(current, context.catalogue.policies(), context.now())
+    return current, _decided(context, tx, current)
+
+
+def _decided(context: Context, tx: Transaction, sandbox: Sandbox) -> Decision:
+    now = context.now()
+    exempt_of = exempt(tx, sandbox.name, sandbox.lease.owner, now)
+    return judge_idle(sandbox, context.catalogue.policies(), now, exempt_of)
 
 
 def _now(context: Context, chore: Chore) -> Sandbox:

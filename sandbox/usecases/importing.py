@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
+from sandbox.core.approval import reasons
 from sandbox.core.asks import AskState, MatchAsk
 from sandbox.core.crossing import (
     Masked,
@@ -27,7 +28,7 @@ from sandbox.core.snapshot import Manifest, Snapshot
 from sandbox.core.source import Column
 from sandbox.core.text import clean
 from sandbox.core.values import Request, Result, Value
-from sandbox.usecases.approving import approved, reasons
+from sandbox.usecases.approving import approved
 from sandbox.usecases.asks import use_ask
 from sandbox.usecases.desk import answers
 from sandbox.usecases.inside import ask_inside, understood
@@ -127,7 +128,8 @@ def import_csv(context: Context, request: ImportRequest) -> ImportResult:
         match=cargo.match,
         masked=cargo.masked,
     )
-    decision = judge(context, "import", document.as_document())
+    plain, owner = document.as_document(), sandbox.lease.owner
+    decision = judge(context, "import", plain, subject=sandbox.name, owner=owner)
     ask = _approved(context, request, sandbox, table, cargo, decision)
     _record_crossing(context, request, sandbox, table, cargo, decision, ask)
     loaded = _loaded(context, request, sandbox, table, cargo)

@@ -18,8 +18,10 @@ from sandbox.core.lifecycle import Sandbox
 from sandbox.core.phases import Action, Frozen, Ready
 from sandbox.core.policy import Decision
 from sandbox.core.ports import Context, Transaction
+from sandbox.core.quotas import weight
 from sandbox.core.values import Request, Result
 from sandbox.usecases.admitting import admit_start, admit_within, refuse_overfull
+from sandbox.usecases.charging import beside
 from sandbox.usecases.desk import answers
 from sandbox.usecases.line import check_line, freeze_in, why
 from sandbox.usecases.recording import record, still
@@ -274,7 +276,10 @@ def _decide(
     context: Context, tx: Transaction, sandbox: Sandbox, lease: Lease, asked: timedelta
 ) -> Decision:
     """Return what the policies in force say to the longer lease; a denial is written down."""
-    decision = judge(context, "extend", ExtendInput.of(sandbox, lease, asked).as_document())
+    owner, more = sandbox.lease.owner, asked / timedelta(hours=1)
+    paid = beside(context, tx, sandbox.spec, owner=owner, asked=weight(sandbox), hours=more)
+    document = ExtendInput.of(sandbox, lease, asked, paid.cost).as_document()
+    decision = judge(context, "extend", document, subject=sandbox.name, owner=owner, tx=tx)
     if decision.verdict == "deny":
         _record(context, tx, sandbox, lease, "sandbox.extension-denied", decision)
     return decision

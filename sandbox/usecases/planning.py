@@ -4,11 +4,14 @@ import statistics
 from typing import Literal
 
 from sandbox.core.anatomy import LAB_SEED_MB
+from sandbox.core.approval import Wanted, wanted
+from sandbox.core.asks import AskState
 from sandbox.core.disk import Room
 from sandbox.core.errors import Conflict, SandboxError, Unavailable
 from sandbox.core.freshness import Freshness, freshness
 from sandbox.core.headroom import Quota, forecast
-from sandbox.core.lifecycle import Spec
+from sandbox.core.lifecycle import Sandbox, Spec
+from sandbox.core.phases import State
 from sandbox.core.policy import Decision
 from sandbox.core.pool import CLAIMED
 from sandbox.core.ports import Context, Transaction
@@ -16,13 +19,23 @@ from sandbox.core.replica import PostgresForecast
 from sandbox.core.resolving import Wish
 from sandbox.core.snapshot import Snapshot
 from sandbox.core.values import Request, Result, Value
+from sandbox.usecases.approving import answered_before, waits
+from sandbox.usecases.awaiting import awaited, would_want
 from sandbox.usecases.claiming import Offer, look_into_pool, running
 from sandbox.usecases.desk import answers
 from sandbox.usecases.disk import check_room, look_at_room
+from sandbox.usecases.exempt import exempt
 from sandbox.usecases.filling import foresee
 from sandbox.usecases.images import missing
 from sandbox.usecases.provisioning import running_already
-from sandbox.usecases.wishes import Resolved, account_of, decide, judge_wish, resolve_wish
+from sandbox.usecases.wishes import (
+    Resolved,
+    account_of,
+    decide,
+    exemption,
+    judge_wish,
+    resolve_wish,
+)
 
 
 class PlannedContainer(Value):
@@ -49,15 +62,17 @@ class Forecast(Value):
     disk_mb: int
 
 
-Answer = Literal["made", "runs", "taken", "denied", "full"]
+Answer = Literal["made", "waits", "runs", "taken", "denied", "full"]
 
 
 class PlanResult(Result):
     """Everything `up` would do. Nothing was touched.
 
-    `answer`: it would be made; it runs already and would be returned; its name is taken, or a disk
-    too full, `why` and `hint` being what `up` would say; policy denies it. `quotas` are held and
-    left before it, `room` is what the disks have free. `pool` is as in UpResult.
+    `answer`: it would be made; it would wait, or waits, for somebody's yes (`waits`); it runs
+    already and would be returned; its name is taken, a disk too full, or somebody said no lately,
+    `why` and `hint` being what `up` would say; policy denies it, `hint` telling how
+    to ask for an exemption. `quotas` are held and left before it, `room` is what the disks have
+    free. `pool` is as in UpResult.
     """
 
     name: str
@@ -66,6 +81,7 @@ class PlanResult(Result):
     hint: str = ""
     spec: Spec
     decision: Decision
+    waits: Wanted | None = None
     containers: tuple[PlannedContainer, ...]
     forecast: Forecast
     quotas: tuple[Quota, ...]
@@ -91,21 +107,24 @@ def plan(context: Context, request: PlanRequest) -> PlanResult:
     offer = running(context, offer)
     with context.registry.reading() as tx:
         answer, decision, refusal = _answer(context, tx, resolved, offer)
+        existing = tx.sandbox(request.wish.name)
         past = _past_seconds(tx, resolved.template.name, claimed=bool(offer.serving))
         held = account_of(context, tx, resolved.template, offer.place)
+        waived = exempt(tx, request.wish.name, context.actor.name, context.now())
     room = look_at_room(context)
     if answer == "made" and (refusal := _no_room(context, room, resolved, offer)):
         answer = "full"
     policies = context.catalogue.policies()
-    quotas = forecast(policies, "create", decision.document, held, context.now())
+    quotas = forecast(policies, "create", decision.document, held, context.now(), waived)
     to_build = {image.tag for image in missing(context, resolved.images.all())}
     return PlanResult(
         name=request.wish.name,
         answer=answer,
         why=refusal.message if refusal else "",
-        hint=refusal.hint if refusal else "",
+        hint=refusal.hint if refusal else exemption(request.wish.name, decision),
         spec=resolved.spec,
         decision=decision,
+        waits=_waits(context, decision, existing) if answer == "waits" else None,
         containers=_planned_containers(resolved, to_build),
         forecast=_forecast(resolved, past, len(to_build)),
         quotas=quotas,
@@ -126,9 +145,31 @@ def _answer(
     except Conflict as refusal:
         return "taken", judge_wish(context, tx, resolved, context.actor.name), refusal
     if runs is not None:
-        return "runs", Decision.model_validate(runs.decision), None
+        there: Answer = "waits" if runs.state is State.AWAITING_APPROVAL else "runs"
+        return there, Decision.model_validate(runs.decision), None
     decision = decide(context, tx, resolved, offer.place)
+    if decision.verdict == "needs-approval":
+        return _wanting(context, tx, resolved, decision)
     return "denied" if decision.verdict == "deny" else "made", decision, None
+
+
+def _wanting(
+    context: Context, tx: Transaction, resolved: Resolved, decision: Decision
+) -> tuple[Answer, Decision, SandboxError | None]:
+    """Return what `up` would answer to what wants a yes: the same may have been answered before."""
+    ask = answered_before(context, tx, resolved.wish.name, resolved.spec, decision)
+    if ask is None:
+        return "waits", decision, None
+    if ask.state is AskState.REFUSED:
+        return "denied", decision, waits(context, ask, decision)
+    return "made", decision, None
+
+
+def _waits(context: Context, decision: Decision, existing: Sandbox | None) -> Wanted:
+    """Return whose yes it waits for already, or would."""
+    there = existing is not None and not existing.lapsed(context.now())
+    found = awaited(context, existing) if existing and there else None
+    return found or would_want(context, wanted(decision), context.actor.name)
 
 
 def _no_room(context: Context, room: Room, resolved: Resolved, offer: Offer) -> Unavailable | None:

@@ -1,4 +1,4 @@
-"""`up`: from a wish to a running sandbox, or to a denial, with nothing left behind."""
+"""`up`: from a wish to a running sandbox, to one that waits for a yes, or to a denial."""
 
 import time
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
+from sandbox.core.approval import Wanted
 from sandbox.core.disk import Room
 from sandbox.core.errors import Conflict
 from sandbox.core.freshness import Freshness, freshness
@@ -20,6 +21,8 @@ from sandbox.core.ports import Context, Transaction
 from sandbox.core.resolving import Wish, differences
 from sandbox.core.snapshot import Snapshot
 from sandbox.core.values import Request, Result
+from sandbox.usecases.approving import let_in
+from sandbox.usecases.awaiting import awaited, use_yes, write_lapsed
 from sandbox.usecases.claiming import Offer, claimed, hand_over, look_into_pool, running, take
 from sandbox.usecases.desk import answers
 from sandbox.usecases.disk import check_room, look_at_room
@@ -29,15 +32,22 @@ from sandbox.usecases.gateway import ensure_gateway
 from sandbox.usecases.images import build_missing
 from sandbox.usecases.line import check_line
 from sandbox.usecases.making import anatomy_of, make, new_record, place, unmake
-from sandbox.usecases.recording import committed, record, still
+from sandbox.usecases.recording import as_reaper, committed, record, still
 from sandbox.usecases.starting import write_deadline
 from sandbox.usecases.together import together
 from sandbox.usecases.views import SandboxView, standing, view
 from sandbox.usecases.wishes import Resolved, decide, raise_denial, resolve_wish
 
+# Those that `up` returns again, as people say it; and the events of what is not made at once.
+_THERE = {State.READY: "runs", State.AWAITING_APPROVAL: "waits for a yes"}
+_WRITTEN = {
+    State.DENIED: "sandbox.denied",
+    State.AWAITING_APPROVAL: "sandbox.awaiting-approval",
+}
+
 
 class UpResult(Result):
-    """A sandbox that runs. `created` is False when it ran already.
+    """A sandbox that runs, or `waits` for somebody's yes. `created`: it did neither before.
 
     `age` is that of the data. `pool` is `claimed` if the warm pool served it, else why it did not;
     empty where there is none.
@@ -48,6 +58,7 @@ class UpResult(Result):
     replica: Snapshot
     age: Freshness | None = None
     created: bool
+    waits: Wanted | None = None
     pool: str = ""
     seconds: float
 
@@ -59,7 +70,7 @@ class UpRequest(Request[UpResult]):
 
 
 class _Reserved(NamedTuple):
-    """What is on record now; `created` is False for what ran already."""
+    """What is on record now; `created` is False for what ran or waited already."""
 
     sandbox: Sandbox
     decision: Decision
@@ -71,8 +82,9 @@ class _Reserved(NamedTuple):
 def up(context: Context, request: UpRequest) -> UpResult:
     """Make the sandbox, claim one of the pool, or return the one that runs for the same wish.
 
-    Raises Denied with the decision, Conflict when another sandbox has the name, and any error of
-    the way after unmaking what was made.
+    Where policy wants a yes first, it is written down and waits; `approve` makes it. Raises Denied
+    with the decision, or where somebody said no to the same lately, Conflict when another sandbox
+    has the name, and any error of the way after unmaking what was made.
     """
     began = time.monotonic()
     resolved = resolve_wish(context, request.wish)
@@ -80,8 +92,8 @@ def up(context: Context, request: UpRequest) -> UpResult:
     with ExitStack() as held:
         held.enter_context(context.files.working_on(new_id))
         sandbox, decision, created, pool = _reserve(context, resolved, new_id, held)
-        if created:
-            sandbox = _provision(context, resolved, sandbox, began)
+        if created and sandbox.state is State.PROVISIONING:
+            sandbox = provision(context, resolved, sandbox, began)
     replica = resolved.snapshot if created else _mounted(context, resolved, sandbox)
     return UpResult(
         sandbox=view(context, sandbox),
@@ -89,6 +101,7 @@ def up(context: Context, request: UpRequest) -> UpResult:
         replica=replica,
         age=freshness(replica, resolved.max_age, context.now()),
         created=created,
+        waits=awaited(context, sandbox),
         pool=pool,
         seconds=round(time.monotonic() - began, 3),
     )
@@ -101,7 +114,7 @@ def _mounted(context: Context, resolved: Resolved, sandbox: Sandbox) -> Snapshot
 
 
 def _reserve(context: Context, resolved: Resolved, new_id: str, held: ExitStack) -> _Reserved:
-    """Write the sandbox as provisioning, or as denied; or find the one that runs already.
+    """Write the sandbox as provisioning, waiting or denied; or find the one that is there already.
 
     The pool is asked first. Raises Denied once the denial is on record.
     """
@@ -180,23 +193,27 @@ def _written(
     made: Callable[[Sandbox], Sandbox],
     besides: str = "",
 ) -> _Reserved:
-    """Judge the request and write it down: as denied, or as `made` gives it.
+    """Judge the request and write it down: as denied, as it waits for a yes, or as `made` gives it.
 
     `besides` is the id of the pooled sandbox whose place it takes.
     """
+    _free_name(context, tx, resolved.wish.name)
     decision = decide(context, tx, resolved, besides)
-    denied = decision.verdict == "deny"
-    wanted = _new_sandbox(context, resolved, decision, new_id)
-    sandbox = wanted if denied else made(wanted)
+    sandbox = _new_sandbox(context, resolved, decision, new_id)
+    if decision.verdict == "needs-approval":
+        sandbox = let_in(context, tx, sandbox, decision)
+    if sandbox.state is State.PROVISIONING:
+        sandbox = made(sandbox)
     tx.save_sandbox(sandbox)
     record(
         context,
         tx,
-        "sandbox.denied" if denied else "sandbox.requested",
+        _WRITTEN.get(sandbox.state, "sandbox.requested"),
         sandbox.name,
         reason=sandbox.spec.purpose,
         id=sandbox.id,
         claimed=bool(sandbox.claim),
+        ask=sandbox.ask,
         spec=sandbox.spec.model_dump(mode="json"),
         decision=decision.model_dump(mode="json"),
     )
@@ -204,27 +221,35 @@ def _written(
 
 
 def running_already(context: Context, tx: Transaction, resolved: Resolved) -> Sandbox | None:
-    """Return the running sandbox that is what is wished for, None if the name is free.
+    """Return the sandbox that is what is wished for, and runs or waits for a yes.
 
-    Raises Conflict, saying what differs, when something else has the name, or when the line is
-    stopped.
+    None if the name is free. Raises Conflict, saying what differs, when something else has the
+    name, or when the line is stopped.
     """
     check_line(tx, resolved.wish.name)
-    existing = tx.sandbox(resolved.wish.name)
-    if existing is None or existing.state not in LIVE:
+    existing, now = tx.sandbox(resolved.wish.name), context.now()
+    if existing is None or existing.state not in LIVE or existing.lapsed(now):
         return None
-    if existing.state_at(context.now()) is not State.READY:
-        raise _name_taken(existing, context.now())
+    state = existing.state_at(now)
+    if state not in _THERE:
+        raise _name_taken(existing, now)
     other_owner = ["owner"] if existing.lease.owner != context.actor.name else []
     differ = other_owner + differences(resolved.wish, existing.spec, resolved.spec)
     if differ:
         raise Conflict(
-            f"A sandbox of that name runs already, with another {', '.join(differ)}.",
+            f"A sandbox of that name {_THERE[state]} already, with another {', '.join(differ)}.",
             subject=existing.name,
             hint=f"Choose another name, or remove it first: sandbox down {existing.name}",
             details={"differs": differ},
         )
     return existing
+
+
+def _free_name(context: Context, tx: Transaction, name: str) -> None:
+    """Write down that whoever has `name` waited too long for a yes, if that is so."""
+    existing = tx.sandbox(name)
+    if existing is not None and existing.lapsed(context.now()):
+        write_lapsed(as_reaper(context), tx, existing)
 
 
 def _name_taken(existing: Sandbox, now: datetime) -> Conflict:
@@ -249,7 +274,11 @@ def _new_sandbox(context: Context, resolved: Resolved, decision: Decision, new_i
     return wanted.model_copy(update={"decision": decision.model_dump(mode="json")})
 
 
-def _provision(context: Context, resolved: Resolved, sandbox: Sandbox, began: float) -> Sandbox:
+def provision(context: Context, resolved: Resolved, sandbox: Sandbox, began: float) -> Sandbox:
+    """Make what is on record as provisioning, or hand it over if it was claimed; return it, ready.
+
+    The caller holds it. Any failure unmakes what was made, is written down and raised again.
+    """
     try:
         if sandbox.claim:
             lease, deadline = _begun(context, sandbox)
@@ -283,6 +312,7 @@ def _finish(context: Context, sandbox: Sandbox, lease: Lease, began: float) -> S
         now = context.now()
         ready = current.moved(Action.FINISH, Ready(since=now), now, lease=lease)
         tx.save_sandbox(ready)
+        use_yes(context, tx, ready)
         record(
             context,
             tx,

@@ -49,6 +49,7 @@ _ACTS: dict[ChoreKind, Act] = {
     ChoreKind.CLEAR: settling.clear,
     ChoreKind.SETTLE_BUILD: settling.settle_build,
     ChoreKind.PRUNE: settling.prune,
+    ChoreKind.LAPSE: settling.lapse,
     ChoreKind.EXPIRE: settling.expire,
     ChoreKind.FULL: freeze_full,
     ChoreKind.STOP: settling.stop,

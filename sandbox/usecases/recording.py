@@ -1,5 +1,6 @@
 """Audit events as the use cases write them: who and when come from the context."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from sandbox.core.errors import Conflict, SandboxError
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.phases import Action, Failed, State
 from sandbox.core.ports import Actor, Context, Registry, Transaction
+from sandbox.core.rules import note_of
 from sandbox.core.snapshot import Snapshot
 from sandbox.core.text import clean
 
@@ -81,7 +83,10 @@ def record(
     """Append an event to the chain, in the transaction of the change that it tells of.
 
     The clocks' reading is kept with it: from there time goes on, whatever the wall clock is set to.
+    With a decision, the rules that it was made by are kept too, once.
     """
+    if isinstance(decision := details.get("decision"), Mapping):
+        _keep_rules(context, tx, str(decision.get("policy_digest", "")))
     tx.note(_CLOCK, context.reading().model_dump_json())
     tx.record(
         NewEvent(
@@ -94,3 +99,16 @@ def record(
             details=details,
         )
     )
+
+
+def _keep_rules(context: Context, tx: Transaction, digest: str) -> None:
+    """Keep the rules with this digest, so that what they decided can be judged again.
+
+    They are those of the files, unless somebody edited these just now: then `policy explain` says
+    that the rules of that decision are not kept.
+    """
+    if not digest or tx.noted(note_of(digest)) is not None:
+        return
+    policies = context.catalogue.policies()
+    if policies.digest() == digest:
+        tx.note(note_of(digest), policies.canonical())

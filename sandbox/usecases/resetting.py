@@ -10,21 +10,22 @@ from contextlib import suppress
 from functools import partial
 
 from sandbox.core.anatomy import LEASE_FOLDER, Anatomy, container_name, remade, standby
-from sandbox.core.errors import Conflict, SandboxError, Unavailable
+from sandbox.core.approval import Wants, spoken
+from sandbox.core.errors import Conflict, Denied, SandboxError, Unavailable
 from sandbox.core.freshness import Freshness, check_fresh
 from sandbox.core.lifecycle import Reset, Sandbox
 from sandbox.core.phases import Action, State
 from sandbox.core.policy import Decision
 from sandbox.core.ports import Context, Transaction
 from sandbox.core.replica import REPLICA
-from sandbox.core.resolving import Wish
 from sandbox.core.snapshot import Snapshot
 from sandbox.core.values import Request, Result
 from sandbox.usecases.ages import age_of
+from sandbox.usecases.awaiting import not_approved
 from sandbox.usecases.desk import answers
 from sandbox.usecases.disk import check_floor
 from sandbox.usecases.filling import lend_replica
-from sandbox.usecases.images import build_missing, images_of
+from sandbox.usecases.images import build_missing
 from sandbox.usecases.line import check_line, stopped_line
 from sandbox.usecases.making import anatomy_of, check_snapshot
 from sandbox.usecases.probing import attack
@@ -34,7 +35,7 @@ from sandbox.usecases.sandboxes import alone_with
 from sandbox.usecases.starting import start_all, stop_all, tell_guards
 from sandbox.usecases.together import together
 from sandbox.usecases.views import SandboxView, view
-from sandbox.usecases.wishes import Resolved, decide_anew, fitting_snapshot, raise_denial
+from sandbox.usecases.wishes import Resolved, decide_anew, raise_denial, resolve_again
 
 # Time for a tool to write down what it holds.
 _STOP_SECONDS = 5
@@ -108,27 +109,14 @@ def finish_reset(context: Context, sandbox: Sandbox) -> None:
 
 def _resolved(context: Context, sandbox: Sandbox, wanted: str) -> Resolved:
     """Return what it is made of now, on the snapshot `wanted`, or on the newest."""
-    spec = sandbox.spec
-    template = context.catalogue.template(spec.template)
-    template = template.model_copy(update={"egress": spec.egress})
-    if template.parts != tuple(part for part in sandbox.parts if part != REPLICA):
+    resolved = resolve_again(context, sandbox, wanted)
+    if resolved.template.parts != tuple(part for part in sandbox.parts if part != REPLICA):
         raise Conflict(
-            f"The template {spec.template} has other parts than when the sandbox was made.",
+            f"The template {sandbox.spec.template} has other parts than when the sandbox was made.",
             subject=sandbox.name,
             hint=f"Make a new one: sandbox up. What it holds is kept: sandbox down {sandbox.name}",
         )
-    source = context.catalogue.source(template.needs.source)
-    snapshot = fitting_snapshot(context, template, wanted, spec.experiment)
-    images = images_of(context, template)
-    today = {
-        "template_version": template.metadata.version,
-        "template_digest": context.catalogue.template_digest(template.name),
-        "image": images.services[template.answers].tag,
-        "snapshot": snapshot.id,
-    }
-    wish = Wish(name=sandbox.name, template=spec.template)
-    spec, rules = spec.model_copy(update=today), source.rules_digest()
-    return Resolved(wish, template, snapshot, images, spec, rules, source.max_age)
+    return resolved
 
 
 def _check_newer(sandbox: Sandbox, resolved: Resolved) -> None:
@@ -154,7 +142,8 @@ def _begun(
         check_snapshot(tx, resolved)
         current = still(tx, sandbox)
         decision = decide_anew(context, tx, resolved, current)
-        denied = decision.verdict == "deny"
+        lacks = not_approved(tx, current, decision)
+        denied = decision.verdict == "deny" or bool(lacks)
         begun = current if denied else _owed(context, current, resolved, reason)
         if not denied:
             tx.save_sandbox(begun)
@@ -170,7 +159,18 @@ def _begun(
             decision=decision.model_dump(mode="json"),
         )
     raise_denial(sandbox.name, decision)
+    if lacks:
+        raise _unapproved(sandbox, decision, lacks)
     return begun, decision
+
+
+def _unapproved(sandbox: Sandbox, decision: Decision, lacks: Wants) -> Denied:
+    return Denied(
+        f"By now it wants a yes of {spoken(lacks)}, which it was not made by.",
+        subject=sandbox.name,
+        hint="Ask for another, which waits for that yes: sandbox up",
+        details={"decision": decision.model_dump(mode="json")},
+    )
 
 
 def _owed(context: Context, current: Sandbox, resolved: Resolved, reason: str) -> Sandbox:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from pydantic import Field
 
+from sandbox.core.approval import Wanted
+from sandbox.core.asks import AskDecision
 from sandbox.core.certificate import Certificate, Kept, Remains
 from sandbox.core.egress import Contact
 from sandbox.core.errors import Conflict, NotFound, Unavailable
@@ -22,6 +24,7 @@ from sandbox.core.snapshot import Snapshot
 from sandbox.core.text import check_name, closest
 from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.ages import age_of
+from sandbox.usecases.awaiting import awaited
 from sandbox.usecases.desk import answers
 from sandbox.usecases.destroying import end
 from sandbox.usecases.egress import Told, contacts_of
@@ -65,7 +68,8 @@ class ShowResult(Result):
     tried; `contacts` are hosts outside that its proxy was asked for (`contacts_whole`: all of
     them). `unseen` says why the engine could not tell how it is now: the rest is what is on record.
     `idle` is what the rules say to one whose owner was warned that nobody uses it. `age` is that of
-    the data which the replica holds.
+    the data which the replica holds. `waits` is whose yes it waits for, `yeses` are those
+    that were given.
     """
 
     sandbox: SandboxView
@@ -79,6 +83,8 @@ class ShowResult(Result):
     contacts_whole: bool = True
     unseen: str = ""
     idle: Decision | None = None
+    waits: Wanted | None = None
+    yeses: tuple[AskDecision, ...] = ()
 
 
 class ShowRequest(Request[ShowResult]):
@@ -161,15 +167,17 @@ def show(context: Context, request: ShowRequest) -> ShowResult:
     sandbox = find(context, request.name)
     with context.registry.reading() as tx:
         replica, newest = tx.snapshot(sandbox.spec.snapshot), tx.newest()
+        asked = tx.ask(sandbox.ask) if sandbox.ask else None
     parts: tuple[Part, ...] = ()
     unseen = ""
-    if sandbox.state in LIVE:
+    made = sandbox.state in LIVE and sandbox.state is not State.AWAITING_APPROVAL
+    if made:
         try:
             parts = _parts(context, sandbox)
             sandbox = with_use(context, sandbox)
         except Unavailable as error:
             unseen = error.message
-    told = contacts_of(context, sandbox) if sandbox.state in LIVE else Told()
+    told = contacts_of(context, sandbox) if made else Told()
     return ShowResult(
         sandbox=view(context, sandbox, newest),
         decision=Decision.model_validate(sandbox.decision) if sandbox.decision else None,
@@ -182,6 +190,8 @@ def show(context: Context, request: ShowRequest) -> ShowResult:
         contacts_whole=told.whole,
         unseen=unseen,
         idle=warned_by(context, sandbox),
+        waits=awaited(context, sandbox),
+        yeses=asked.yeses if asked else (),
     )
 
 

@@ -11,6 +11,7 @@ from sandbox.core.phases import LIVE, State
 from sandbox.core.ports import Context, Transaction
 from sandbox.core.reaping import Chore, ChoreKind, expired, ours
 from sandbox.core.snapshot import SnapshotState
+from sandbox.usecases.awaiting import write_lapsed
 from sandbox.usecases.destroying import destroy, end
 from sandbox.usecases.dismantling import dismantle, take_apart
 from sandbox.usecases.gateway import mend_gateway
@@ -57,6 +58,14 @@ def expire(context: Context, chore: Chore) -> None:
         current = _live(tx, chore)
         tx.save_sandbox(expired(current))
         record(context, tx, "sandbox.expired", current.name, reason=chore.why, id=current.id)
+
+
+def lapse(context: Context, chore: Chore) -> None:
+    """Write that a sandbox waited too long for a yes; its name is free again."""
+    with context.registry.writing() as tx:
+        current = _live(tx, chore)
+        if current.lapsed(context.now()):
+            write_lapsed(context, tx, current)
 
 
 def stop(context: Context, chore: Chore) -> None:

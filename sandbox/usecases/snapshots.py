@@ -31,7 +31,9 @@ from sandbox.usecases.attesting import (
 )
 from sandbox.usecases.desk import answers
 from sandbox.usecases.disk import check_room_for_build
+from sandbox.usecases.exempt import exempt
 from sandbox.usecases.live import asking_live, types_before
+from sandbox.usecases.publishing import check_not_asked, let_out
 from sandbox.usecases.recording import record, why_it_ended
 from sandbox.usecases.replicas import remove_cluster
 from sandbox.usecases.wishes import raise_denial
@@ -93,6 +95,7 @@ def build(context: Context, request: BuildSnapshotRequest) -> SnapshotResult:
     source = context.catalogue.source(request.source)
     experiment = key_series(source, request.experiment)
     password = context.keys.password(source)
+    check_not_asked(context, source, experiment)
     with context.files.workshop(source.name) as folder:
         end_killed(context, source.name)
         check_room_for_build(context, source.name)
@@ -229,10 +232,17 @@ def _manifest(
 ) -> Manifest:
     """Return what a snapshot that has been built is; raises Denied if policy says no to it."""
     marked = label(source)
-    document = SnapshotInput.of(source, context.actor.name, marked, built.tables, built.gate)
-    decision = judge_snapshot(document, context.catalogue.policies(), context.now())
+    invented = context.settings.demo
+    document = SnapshotInput.of(
+        source, context.actor.name, marked, built.tables, built.gate, invented=invented
+    )
+    with context.registry.reading() as tx:
+        waived = exempt(tx, source.name, source.owners.extract, context.now())
+    decision = judge_snapshot(document, context.catalogue.policies(), context.now(), waived)
+    request = ""
     if decision:
         raise_denial(source.name, decision)
+        request = let_out(context, source, experiment, document, decision)
     return Manifest(
         source=source.name,
         data_as_of=built.data_as_of,
@@ -247,6 +257,7 @@ def _manifest(
         experiment=experiment,
         gate=built.gate,
         decision=decision.model_dump(mode="json") if decision else None,
+        request=request,
         rules=source.model_dump(mode="json", by_alias=True, include={"tables"}),
         types=types,
     )

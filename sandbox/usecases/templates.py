@@ -2,7 +2,7 @@
 
 import contextlib
 
-from sandbox.core.errors import InvalidInput, SandboxError
+from sandbox.core.errors import Denied, InvalidInput, SandboxError
 from sandbox.core.ports import Context
 from sandbox.core.resolving import Wish
 from sandbox.core.template import Template
@@ -87,6 +87,7 @@ class CheckTemplateRequest(Request[TemplateCheckResult]):
     """Ask to prove a template in a real sandbox, which is removed afterwards."""
 
     name: str
+    campaign: str = ""
 
 
 @answers(TemplateNamesRequest)
@@ -136,9 +137,12 @@ def check(context: Context, request: CheckTemplateRequest) -> TemplateCheckResul
         template=template.name,
         purpose=f"Smoke test of template {template.name} before people use it",
         ttl="1h",
+        campaign=request.campaign,
     )
     made = up(context, UpRequest(wish=wish))
     try:
+        if made.waits:
+            raise _waits(template.name, made.waits.words)
         ran, seconds = smoke(context, made.sandbox.id, template)
     finally:
         # The test's own outcome matters more than a removal that failed; `list` still shows it.
@@ -146,6 +150,14 @@ def check(context: Context, request: CheckTemplateRequest) -> TemplateCheckResul
             down(context, DownRequest(name=wish.name, reason="template check", keep=False))
     return TemplateCheckResult(
         name=template.name, passed=ran.code == 0, seconds=seconds, lines=ran.lines()
+    )
+
+
+def _waits(name: str, words: str) -> Denied:
+    return Denied(
+        f"Its sandbox would wait for a yes of {words}, and a check waits for nobody.",
+        subject=name,
+        hint="Have the rule (policies/) let an hour through, or ask for a sandbox: sandbox up",
     )
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from sandbox.core import disk
 from sandbox.core.idle import idle_warning
+from sandbox.core.lanes import review_due
 from sandbox.core.lease import spoken
-from sandbox.core.lifecycle import Sandbox, Steps
-from sandbox.core.phases import HELD, State
+from sandbox.core.lifecycle import Review, Sandbox, Steps
+from sandbox.core.phases import HELD, AwaitingApproval, State
 from sandbox.core.ports import Context
 from sandbox.core.replica import ReplicaKind
 from sandbox.core.snapshot import source_of
@@ -31,7 +33,10 @@ class SandboxView(Value):
     is nearly all. `frozen_by` and `frozen_since` tell of the last freeze of one that is frozen, or
     was when it expired; `resume_command` starts one that is frozen again. `newer_snapshot` is the
     one that `reset --latest` would show it, where the newest was looked up; `resetting` says that
-    its tool is being made anew.
+    its tool is being made anew. `review_due` is until when one that was expedited must be reviewed,
+    None if it need not be, or was. `request` is the one for
+    the yes that it wanted; while it waits, `waits_for` are the roles asked, and `waits_until` is
+    when that lapses.
     """
 
     id: str
@@ -64,10 +69,18 @@ class SandboxView(Value):
     used_mb: int | None
     disk_warning: str
     egress: tuple[str, ...]
+    campaign: str
+    expedite: bool
+    sponsor: str
+    review_due: datetime | None
+    reviewed: Review | None
     reason: str
     frozen_by: str
     frozen_since: datetime | None
     resume_command: str
+    request: str = ""
+    waits_for: tuple[str, ...] = ()
+    waits_until: datetime | None = None
     allowed_actions: tuple[str, ...]
 
 
@@ -109,10 +122,16 @@ def view(context: Context, sandbox: Sandbox, newest: Newest = NOT_ASKED) -> Sand
         used_mb=sandbox.used_mb,
         disk_warning=disk.warning(sandbox) if state in HELD else "",
         egress=sandbox.spec.egress,
+        campaign=sandbox.spec.campaign,
+        expedite=sandbox.spec.expedite,
+        sponsor=sandbox.spec.sponsor,
+        review_due=review_due(sandbox, now.astimezone().tzinfo),
+        reviewed=sandbox.review,
         reason=sandbox.reason,
         frozen_by=sandbox.frozen.by if sandbox.frozen else "",
         frozen_since=sandbox.frozen.since if sandbox.frozen else None,
         resume_command=sandbox.resume_command if state is State.FROZEN else "",
+        **_waiting(sandbox),
         allowed_actions=sandbox.actions_at(now),
     )
 
@@ -121,6 +140,14 @@ def standing(sandbox: Sandbox, now: datetime) -> dict[str, object]:
     """Return, as details of an error, what state `sandbox` is in and what can be asked for."""
     state, actions = sandbox.state_at(now), sandbox.actions_at(now)
     return {"state": state.value, "allowed_actions": list(actions)}
+
+
+def _waiting(sandbox: Sandbox) -> dict[str, Any]:
+    """Return by whose yes it was let in, or until when it waits for whose."""
+    found: dict[str, Any] = {"request": sandbox.ask}
+    if isinstance(sandbox.phase, AwaitingApproval):
+        found |= {"waits_for": sandbox.phase.roles, "waits_until": sandbox.phase.until}
+    return found
 
 
 def _newer(sandbox: Sandbox, newest: Newest) -> str:

@@ -14,6 +14,7 @@ from sandbox.core.drafting import DraftColumn, drafted
 from sandbox.core.errors import Conflict, InvalidInput
 from sandbox.core.joins import Spot, groups, single_keys
 from sandbox.core.lifecycle import Steps
+from sandbox.core.moments import end_of_day
 from sandbox.core.ports import Context
 from sandbox.core.relations import one_to_one
 from sandbox.core.source import KEPT, Column, Mask, Source
@@ -152,9 +153,14 @@ def _day(option: str, written: str) -> date:
 
 def _until(now: datetime, due: str) -> timedelta:
     """Return how long it is until the end of the day `due`, where this machine stands."""
-    local = now.astimezone()
-    after = _day("--due", due) + timedelta(days=1)
-    left = datetime(after.year, after.month, after.day, tzinfo=local.tzinfo) - local
+    local, day = now.astimezone(), _day("--due", due)
+    try:
+        left = end_of_day(day, local.tzinfo) - local
+    except OverflowError:
+        hint = "Name a nearer one, for example: 2026-12-31"
+        raise InvalidInput(
+            "No day comes after this one.", subject=f"--due {due}", hint=hint
+        ) from None
     if left <= timedelta():
         raise InvalidInput("This day is over.", subject=f"--due {due}", hint="Name one to come.")
     return left

@@ -1,7 +1,9 @@
 """A wish, resolved against the home's files and judged by its policies: what plan and up share."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sandbox.core.anatomy import Images
@@ -27,7 +29,10 @@ from sandbox.core.snapshot import Snapshot
 from sandbox.core.template import Template
 from sandbox.core.text import check_name
 from sandbox.core.version import VERSION
+from sandbox.usecases.charging import beside, known_payer
+from sandbox.usecases.exempt import exempt
 from sandbox.usecases.images import images_of
+from sandbox.usecases.modes import defaults_here
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class Resolved:
 def resolve_wish(context: Context, wish: Wish) -> Resolved:
     """Return what `wish` leads to; raises the errors of its parts and touches nothing."""
     check_name(wish.name)
+    wish = known_payer(context, wish)
     template = context.catalogue.template(wish.template)
     template = reaching(template, wish, context.settings.gateway.domain)
     source = context.catalogue.source(template.needs.source)
@@ -68,9 +74,28 @@ def resolve_wish(context: Context, wish: Wish) -> Resolved:
         digest=context.catalogue.template_digest(template.name),
         image=images.services[template.answers].tag,
         actor=context.actor.name,
-        defaults=context.settings.defaults,
+        defaults=defaults_here(context),
     )
     rules = source.rules_digest()
+    return Resolved(wish, template, snapshot, images, spec, rules, source.max_age)
+
+
+def resolve_again(context: Context, sandbox: Sandbox, wanted: str) -> Resolved:
+    """Return what `sandbox` is made of today, on the snapshot `wanted`, or on the newest if ""."""
+    spec = sandbox.spec
+    template = context.catalogue.template(spec.template)
+    template = template.model_copy(update={"egress": spec.egress})
+    source = context.catalogue.source(template.needs.source)
+    snapshot = fitting_snapshot(context, template, wanted, spec.experiment)
+    images = images_of(context, template)
+    today = {
+        "template_version": template.metadata.version,
+        "template_digest": context.catalogue.template_digest(template.name),
+        "image": images.services[template.answers].tag,
+        "snapshot": snapshot.id,
+    }
+    wish = Wish(name=sandbox.name, template=spec.template)
+    spec, rules = spec.model_copy(update=today), source.rules_digest()
     return Resolved(wish, template, snapshot, images, spec, rules, source.max_age)
 
 
@@ -119,13 +144,16 @@ def decide_anew(context: Context, tx: Transaction, resolved: Resolved, again: Sa
     return judge_wish(context, tx, resolved, again.lease.owner, again.id)
 
 
-def decide(context: Context, tx: Transaction, resolved: Resolved, besides: str = "") -> Decision:
+def decide(
+    context: Context, tx: Transaction, resolved: Resolved, besides: str = "", owner: str = ""
+) -> Decision:
     """Return what policy says, counting what owner and home hold at this moment.
 
-    `besides` is the id of a sandbox whose place the new one takes. Raises Denied, whatever the
-    rules say, for data that is too old, and for a time to live that no lease has here.
+    Without an owner it is the caller's wish. `besides` is the id of a sandbox whose place the new
+    one takes. Raises Denied, whatever the rules say, for data that is too old, and for a time to
+    live that no lease has here.
     """
-    decision = judge_wish(context, tx, resolved, context.actor.name, besides)
+    decision = judge_wish(context, tx, resolved, owner or context.actor.name, besides)
     if decision.verdict != "deny":  # what a rule says to it tells more
         check_fresh(resolved.snapshot, resolved.max_age, context.now())
         _check_lease(context, resolved)
@@ -136,17 +164,24 @@ def judge_wish(
     context: Context, tx: Transaction, resolved: Resolved, owner: str, besides: str = ""
 ) -> Decision:
     """Return what policy alone says to the wish, asked by `owner`; `besides` as in `decide`."""
+    spec = resolved.spec
+    held = account_of(context, tx, resolved.template, besides, owner)
+    hours = spec.ttl_minutes / 60
     document = CreateInput.of(
-        resolved.spec,
+        spec,
         resolved.snapshot,
         owner=owner,
-        account=account_of(context, tx, resolved.template, besides, owner),
+        account=held,
         services=len(resolved.template.services),
+        beside=beside(
+            context, tx, spec, owner=owner, asked=held.asked, hours=hours, besides=besides
+        ),
     )
-    decision = judge(context, "create", document.as_document())
+    judged = partial(judge, context, subject=resolved.wish.name, owner=owner, tx=tx)
+    decision = judged("create", document.as_document())
     if resolved.spec.egress:
         outward = EgressInput.of(resolved.spec, resolved.snapshot, owner=owner)
-        decision = decision.joined(judge(context, "egress", outward.as_document()))
+        decision = decision.joined(judged("egress", outward.as_document()))
     return decision
 
 
@@ -162,13 +197,27 @@ def _check_lease(context: Context, resolved: Resolved) -> None:
 def decide_start(context: Context, tx: Transaction, wanted: Sandbox, kind: StartKind) -> Decision:
     """Return what policy says to a sandbox that stands still and is `wanted` to run again."""
     held = starting(tx.sandboxes(LIVE), context.now(), wanted)
-    return judge(context, "start", StartInput.of(wanted, held, kind).as_document())
+    document = StartInput.of(wanted, held, kind).as_document()
+    return judge(context, "start", document, subject=wanted.name, owner=wanted.lease.owner, tx=tx)
 
 
-def judge(context: Context, point: str, document: dict[str, Any]) -> Decision:
-    """Return what the policies in force say at `point` to `document`."""
-    policies = context.catalogue.policies()
-    return evaluate(policies, point, document, now=context.now(), tool_version=VERSION)
+def judge(
+    context: Context,
+    point: str,
+    document: dict[str, Any],
+    *,
+    subject: str,
+    owner: str,
+    tx: Transaction | None = None,
+) -> Decision:
+    """Return what the policies in force say at `point` to `document`.
+
+    `subject` and `owner` are whose waivers count; they are looked up in `tx`, where one is open.
+    """
+    policies, now = context.catalogue.policies(), context.now()
+    with nullcontext(tx) if tx else context.registry.reading() as at:
+        waived = exempt(at, subject, owner, now)
+    return evaluate(policies, point, document, now=now, tool_version=VERSION, waived=waived)
 
 
 def raise_denial(name: str, decision: Decision) -> None:
@@ -177,5 +226,18 @@ def raise_denial(name: str, decision: Decision) -> None:
         raise Denied(
             decision.summary(),
             subject=name,
+            hint=exemption(name, decision),
             details={"decision": decision.model_dump(mode="json")},
         )
+
+
+def exemption(name: str, decision: Decision) -> str:
+    """Return how to ask for an exemption, a line for each rule that denies, if all allow one."""
+    denies = {found.rule: found for found in decision.denying()}
+    if not all(found.waived_by for found in denies.values()):
+        return ""
+    return "\n".join(
+        f"An exemption: sandbox waiver request {rule} {name} "
+        f"--until {found.waiver_max_days}d --reason WHY"
+        for rule, found in denies.items()
+    )

@@ -1,6 +1,5 @@
 """The lease verbs as they are typed: exit codes, one message and one hint, JSON for programs."""
 
-import getpass
 import json
 import re
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from sandbox.core.ports import Actor, Context
+from sandbox.drivers.machine import own_user
 from sandbox.usecases.leases import (
     ExtendRequest,
     FreezeRequest,
@@ -42,7 +42,7 @@ def lived(stocked: Path, ctx: Context, clock: Clock) -> Lived:
 
     def make_one(hours_ago: float = 0, owner: str = "") -> Context:
         clock.moment = datetime.now(UTC) - timedelta(hours=hours_ago)
-        mine = replace(ctx, actor=Actor(owner or getpass.getuser(), "operating-system user"))
+        mine = replace(ctx, actor=Actor(owner or own_user(), "operating-system user"))
         make(mine, ttl="3h")
         return mine
 
@@ -179,7 +179,7 @@ def test_a_stopped_line_is_told_by_list_up_and_doctor(cli: Cli, lived: Lived) ->
     assert "A mask is [/x] wrong" in cli("list")[1]
     assert json.loads(cli("list", "-o", "json")[1])["line"]["reason"] == "A mask is [/x] wrong"
     body = refused(cli, ("up", "other", *UP[2:]), 6, "has stopped the line: A mask is [/x]")
-    assert body["line"]["by"] == getpass.getuser()
+    assert body["line"]["by"] == own_user()
     checks = json.loads(cli("doctor", "-o", "json")[1])["checks"]
     assert [c["status"] for c in checks if c["name"] == "line"] == ["warn"]
     assert "lifted" in cli("stop-the-line", "--lift", "--reason", "mended")[1]
@@ -223,7 +223,7 @@ def test_freeze_and_resume_say_what_comes_next(lived: Lived, clock: Clock, seen:
     assert told.startswith(f"frozen    {NAME}: Too [/x] many\nlease     runs on until ")
     assert told.endswith(f"resume    sandbox resume {NAME}\n")
     shown = seen(show(mine, ShowRequest(name=NAME)))
-    assert f"frozen    by {getpass.getuser()}, " in shown
+    assert f"frozen    by {own_user()}, " in shown
     assert "lease     runs on until " in shown
     assert "you can   logs, extend, resume, down\n" in shown
     assert re.search(r"^tool +container +no ", shown, re.MULTILINE)
@@ -239,7 +239,7 @@ def test_freeze_and_resume_say_what_comes_next(lived: Lived, clock: Clock, seen:
 def test_the_line_says_who_stopped_it_and_what_comes_next(lived: Lived, seen: Seen) -> None:
     mine = lived()
     told = seen(stop_line(mine, StopLineRequest(reason="A mask is wrong")))
-    assert told.startswith(f"line      stopped by {getpass.getuser()}, ")
+    assert told.startswith(f"line      stopped by {own_user()}, ")
     assert told.endswith(f"frozen    {NAME}\nthen      sandbox stop-the-line --lift\n")
     told = seen(lift_line(mine, LiftLineRequest()))
     assert told == f"line      lifted\nfrozen    {NAME}\nthen      sandbox resume NAME, each\n"

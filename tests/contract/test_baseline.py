@@ -133,19 +133,19 @@ BREAKS = [
         "memory-per-owner",
         "owner_totals.memory_mb",
         8193,
-        "your sandboxes' memory together (MB) is 8193",
+        "the memory of your sandboxes (MB) is 8193",
     ),
     (
         "cpus-per-owner",
         "owner_totals.cpus",
         12.5,
-        "your sandboxes' CPUs together is 12.5, the limit is 12 (11 held, 1.5 asked)",
+        "the number of your sandboxes' CPUs is 12.5, the limit is 12 (11 held, 1.5 asked)",
     ),
     (
         "disk-per-owner",
         "owner_totals.disk_mb",
         20481,
-        "your sandboxes' disk together (MB) is 20481, the limit is 20480 (17409 held, 3072 asked)",
+        "the disk of your sandboxes (MB) is 20481, the limit is 20480 (17409 held, 3072 asked)",
     ),
     (
         "sandboxes-in-home",
@@ -159,16 +159,16 @@ BREAKS = [
         98305,
         "the memory of all sandboxes here (MB) is 98305",
     ),
-    ("cpus-in-home", "home_totals.cpus", 151, "the CPUs of all sandboxes here is 151"),
+    ("cpus-in-home", "home_totals.cpus", 151, "the number of all sandboxes' CPUs here is 151"),
     (
         "disk-in-home",
         "home_totals.disk_mb",
         307201,
         "the disk of all sandboxes here (MB) is 307201",
     ),
-    ("replica-masked", "replicas.0.masked", False, "replicas core@2026-11-23.1: masked is false"),
-    ("replica-masked", "replicas.0.access", "read-write", "access is read-write, it must be"),
-    ("replica-masked", "replicas.0.rules_digest", "", "rules_digest is empty"),
+    ("replica-masked", "replicas.0.masked", False, "replicas core@2026-11-23.1: it is not masked"),
+    ("replica-masked", "replicas.0.access", "read-write", "the access is read-write, it must be"),
+    ("replica-masked", "replicas.0.rules_digest", "", "the digest of its masking rules is empty"),
     (
         "purpose-said",
         "purpose.words",
@@ -234,7 +234,14 @@ def test_small_groups_of_a_snapshot_are_warned_of(groups: int, k: int, verdict: 
         left_out=0,
     )  # fmt: skip
     document = SnapshotInput(
-        source="core", by="it", label="pseudonymised", classes=(), tables=(table,)
+        source="core",
+        by="it",
+        label="pseudonymised",
+        classes=(),
+        holds=(),
+        invented=True,
+        tables=(table,),
+        columns=(),
     ).as_document()
     decision = decide(document, "snapshot")
     assert decision.verdict == verdict

@@ -241,7 +241,7 @@ MARKS = [
 ]  # fmt: skip
 
 
-def _mutated(rng: random.Random, raw: bytes) -> bytes:
+def mutated(rng: random.Random, raw: bytes) -> bytes:
     out = bytearray(raw)
     for _ in range(rng.randint(1, 4)):
         at = rng.randrange(len(out))
@@ -269,7 +269,7 @@ def test_no_bytes_make_it_crash(parser: Any) -> None:
     while tried < most and time.monotonic() - begun < 2:
         tried += 1
         noise = "".join(rng.choices(string.printable, k=40)).encode()
-        raw = noise if tried % 10 == 0 else _mutated(rng, seed)
+        raw = noise if tried % 10 == 0 else mutated(rng, seed)
         by_hand = partial(load, "policies/x.yaml", raw, parser)
         error = refused_or_none(
             partial(load_as, PolicySet, "policies/x.yaml", raw) if usual else by_hand

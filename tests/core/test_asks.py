@@ -12,10 +12,12 @@ from sandbox.core.asks import (
     DataAsk,
     ExportAsk,
     MatchAsk,
+    WaiverAsk,
     Who,
     moved,
 )
 from sandbox.core.errors import Conflict
+from sandbox.core.template import Words
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ANNA = Who(name="anna", identity="operating-system user")
@@ -27,6 +29,10 @@ DATA = DataAsk(source="core", tables={"customers": ("gender",)})
 MATCH = MatchAsk(
     sandbox="a1", file="loyal.csv", digest="d" * 64, rows=60, column="core.customers.mail",
     file_column="Mail", table="loyal", rules=("import-match",),
+)  # fmt: skip
+WAIVER = WaiverAsk(
+    rule="ttl-max", title=Words(en="A sandbox ends", ja="終了する"), owner="anna",
+    until=NOON + timedelta(days=10), ticket="CHG-7",
 )  # fmt: skip
 YES = AskDecision(by=Who(name="ken", identity="x"), at=NOON, reason="Sums only")
 
@@ -56,8 +62,9 @@ def an_ask(state: AskState = AskState.WAITING, content: object = EXPORT) -> Ask:
         (AskState.ACCEPTED, AskAction.USE, AskState.USED),
         (AskState.ACCEPTED, AskAction.ACCEPT, None),
         (AskState.ACCEPTED, AskAction.REFUSE, None),
+        (AskState.WAITING, AskAction.REVOKE, None),
         *((state, action, None) for action in AskAction for state in (
-            AskState.REFUSED, AskState.USED, AskState.LAPSED)),
+            AskState.REFUSED, AskState.USED, AskState.LAPSED, AskState.REVOKED)),
     ],
 )  # fmt: skip
 def test_what_can_happen(state: AskState, action: AskAction, to: AskState | None) -> None:
@@ -89,13 +96,47 @@ def test_it_lapses_at_the_second_unless_nothing_is_left_to_do(
     assert ask.state_at(ask.due) is (state if over else AskState.LAPSED)
 
 
+@pytest.mark.parametrize(
+    ("state", "days"), [(AskState.WAITING, 7), (AskState.ACCEPTED, 10), (AskState.REVOKED, None)]
+)
+def test_a_waiver_waits_until_its_due_and_holds_until_its_own_end(
+    state: AskState, days: int | None
+) -> None:
+    ask = an_ask(state, WAIVER)
+    end = days and NOON + timedelta(days=days)
+    assert ask.ends == end
+    if end:
+        assert ask.state_at(end - timedelta(microseconds=1)) is state
+        assert ask.state_at(end) is AskState.LAPSED
+
+
+@pytest.mark.parametrize("state", [AskState.WAITING, AskState.ACCEPTED])
+def test_a_waiver_is_taken_back_and_keeps_who_gave_it(state: AskState) -> None:
+    ask = an_ask(state, WAIVER)
+    given = YES if state is AskState.ACCEPTED else None
+    back = moved(ask.model_copy(update={"decision": given}), AskAction.REVOKE, NOON, YES)
+    assert (back.state, back.decision, back.revoked) == (AskState.REVOKED, given, YES)
+    with pytest.raises(Conflict, match="revoked already by ken"):
+        moved(back, AskAction.REVOKE, NOON, YES)
+
+
+@pytest.mark.parametrize(
+    ("content", "action"), [(WAIVER, AskAction.USE), (EXPORT, AskAction.REVOKE)]
+)
+def test_a_waiver_is_not_used_up_and_nothing_else_is_taken_back(
+    content: object, action: AskAction
+) -> None:
+    with pytest.raises(Conflict, match=f"cannot be done \\({action}\\)"):
+        moved(an_ask(AskState.ACCEPTED, content), action, NOON, YES)
+
+
 def test_what_has_lapsed_is_not_used() -> None:
     ask = an_ask(AskState.ACCEPTED)
     with pytest.raises(Conflict, match="is lapsed already"):
         moved(ask, AskAction.USE, ask.due)
 
 
-@pytest.mark.parametrize("content", [EXPORT, MATCH, DATA])
+@pytest.mark.parametrize("content", [EXPORT, MATCH, DATA, WAIVER])
 def test_a_record_comes_back_with_its_kind(content: object) -> None:
     ask = an_ask(content=content)
     assert Ask.model_validate_json(ask.model_dump_json()) == ask

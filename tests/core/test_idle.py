@@ -40,7 +40,7 @@ def unused(**changes: Any) -> Sandbox:
 
 def told(*rules: dict[str, Any], sandbox: Sandbox | None = None) -> tuple[ChoreKind, str] | None:
     sandbox = sandbox or unused()
-    return idle_chore(sandbox, judge_idle(sandbox, policy_set(*rules), LATER))
+    return idle_chore(sandbox, judge_idle(sandbox, policy_set(*rules), LATER, {}))
 
 
 def test_the_document_has_every_field_of_a_used_and_an_unused_one() -> None:
@@ -102,11 +102,11 @@ def test_what_follows_from_the_rules(
 
 
 def test_the_reason_names_the_rule_that_enforces_in_both_languages() -> None:
-    decision = judge_idle(unused(), policy_set(idle("warn"), idle("enforce")), LATER)
+    decision = judge_idle(unused(), policy_set(idle("warn"), idle("enforce")), LATER, {})
     why = broken_why(decision)
     assert why.endswith("です)")
     assert why.startswith("rule idle-enforce: the time without use (hours) is 30, the limit is 24")
-    assert "使われていない時間" in why
+    assert "使われていない期間" in why
 
 
 @pytest.mark.parametrize(

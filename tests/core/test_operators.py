@@ -20,6 +20,7 @@ HOLDS: list[tuple[dict[str, Any], Any]] = [
     ({"contains_any": ["a", "b"]}, ["x", "b"]),
     ({"none_of": ["a", "b"]}, "c"),
     ({"contains_all": ["a", "b"]}, ["b", "x", "a"]),
+    ({"contains_all": [1, "a"]}, ["a", "x", 1]),
     ({"before": "2026-04-01"}, "2026-03-31"),
     ({"before": "2026-04-01T00:00:00+09:00"}, "2026-03-31T14:59:59Z"),
     ({"after": "2026-04-01"}, "2026-04-02"),
@@ -84,6 +85,12 @@ WRONG_KIND: list[tuple[dict[str, Any], Any, str]] = [
         ({"after": "2026-04-01T00:00:00Z"}, text, f"x is a text, the rule needs {MOMENT}")
         for text in ("2026-05-01", "2026-05-01T00:00:00")
     ),
+    ({"within": ["2026-04-01", "2026-04-02"]}, 5, "x is a number, the rule needs a text"),
+    (
+        {"within": ["2026-04-01", "2026-04-02T00:00:00Z"]},
+        "2026-04-01",
+        f"x is a text, the rule needs {MOMENT}",
+    ),
     ({"longer_than": 0}, 5, "x is a number, the rule needs a text or a list"),
     ({"matches": "*"}, 5, "x is a number, the rule needs a text"),
     ({"matches": "*"}, {"a": 1}, "x is a group of fields, the rule needs a text"),
@@ -131,6 +138,10 @@ def test_missing_field_denies(name: str, document: dict[str, Any]) -> None:
 
 def test_every_operator_is_in_the_tables() -> None:
     assert set(OPERATORS) == set(Condition.model_fields) - {"field", "any_of", "all_of", "negated"}
+    assert {name for condition, _, _ in FAILS for name in condition} == set(OPERATORS)
+    # Whatever stands there is there: `present` judges every type.
+    wrong = {name for condition, _, _ in WRONG_KIND for name in condition}
+    assert wrong == set(OPERATORS) - {"present"}
 
 
 def test_absent_field_may_be_left_out() -> None:

@@ -70,13 +70,13 @@ EACH: dict[str, Any] = {
         (
             {"replicas": [{"masked": True, "access": "read-only"}, {"masked": False}]},
             [
-                "replicas 2: masked is false, it must be true",
-                "replicas 2: field access is missing from the request",
+                "replicas 2: it is not masked",
+                "replicas 2: the access is missing from the request",
             ],
         ),
         (
             {"replicas": [{"snapshot": "core@1\x1b", "masked": False, "access": "read-only"}]},
-            ["replicas core@1\ufffd: masked is false, it must be true"],
+            ["replicas core@1\ufffd: it is not masked"],
         ),
     ],
 )
@@ -376,6 +376,7 @@ def test_the_document_of_a_request() -> None:
             "rules_digest": "r" * 64,
             "tables": ["customers"],
             "classes": ["contact"],
+            "readable": ["contact"],
         }
     ]
     assert json.loads(json.dumps(document)) == document

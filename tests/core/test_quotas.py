@@ -149,6 +149,23 @@ def test_rules_that_do_not_deny_here_cap_nothing(fields: dict[str, Any]) -> None
     assert told["owner", "sandboxes"].allowed == 3
 
 
+def test_what_is_waived_caps_nothing_where_the_rule_allows_that() -> None:
+    exempt = {"a": "r1", "b": "r2"}
+    allows = {"exceptions": {"max_days": 7, "approver_role": "it"}}
+    rules = policy_set(
+        capped("a", "owner_totals.disk_mb", 1, **allows), capped("b", "owner_totals.cpus", 3)
+    )
+    found = Account(asked=FULL, owner=NOTHING, home=NOTHING)
+    told = forecast(rules, "create", {}, found, NOON, exempt)
+    assert {q.what: q.allowed for q in told if q.of == "owner" and q.allowed} == {"cpus": 3}
+
+
+def test_a_rule_caps_from_the_day_on_which_it_is_enforced() -> None:
+    for late, allowed in (("2026-11-24T00:00:00+09:00", None), ("2026-11-23T00:00:00+09:00", 3)):
+        some = capped("a", "owner_totals.cpus", 3, mode="warn", enforce_after=late)
+        assert quotas(some)["owner", "cpus"].allowed == allowed
+
+
 def test_a_denial_says_how_much_is_held_and_asked() -> None:
     document = {
         "home_totals": {"disk_mb": 7168, "cpus": 2.5},

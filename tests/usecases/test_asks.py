@@ -8,7 +8,7 @@ import pytest
 from sandbox.core.asks import Ask, AskContent, AskState
 from sandbox.core.errors import Conflict, InvalidInput, NotFound, Unavailable
 from sandbox.core.ports import Actor, Context
-from sandbox.usecases import asks, deciding
+from sandbox.usecases import deciding, duties
 from sandbox.usecases.asks import (
     RequestListRequest,
     RequestShowRequest,
@@ -74,7 +74,7 @@ def test_accept_then_use_once(ctx: Context) -> None:
 def test_one_person_for_both_is_said_openly(ctx: Context) -> None:
     asked(ctx)
     result = accept(ctx, YES)
-    assert result.warnings == (asks.NOT_SEPARATED, "anna asked and answered.")
+    assert result.warnings == (duties.PERSONAL, "anna asked and answered.")
     assert events(ctx)[-1].details["same_person"] is True
 
 

@@ -65,7 +65,7 @@ def test_plan_says_the_same_and_counts_the_proxy(ctx: Context) -> None:
     assert [c.part for c in planned.containers] == ["tool", "lab", "proxy"]
     without = plan(ctx, PlanRequest(wish=wish()))
     assert without.answer == "made"
-    assert planned.decision.evaluated == without.decision.evaluated + 1
+    assert planned.decision.evaluated == without.decision.evaluated + 2
 
 
 @pytest.mark.parametrize("text", ["10.0.0.1", "*.example.com", "x.localhost", "a.com:443"])

@@ -93,8 +93,8 @@ def test_a_group_too_small_stops_the_snapshot_where_policy_says_so(
 def test_a_home_without_a_rule_has_nothing_judged(
     ctx: Context, reader: FakeReader, home: Path
 ) -> None:
-    file = home / "policies" / "baseline.yaml"
-    file.write_text(file.read_text("utf-8").replace("at: [snapshot]", "at: [promote]"), "utf-8")
+    for file in (home / "policies").glob("*.yaml"):
+        file.write_text(file.read_text("utf-8").replace("at: [snapshot]", "at: [egress]"), "utf-8")
     reader.gate = judged(BIRTH)
     made = build(ctx, BUILD).snapshot
     assert made.manifest is not None

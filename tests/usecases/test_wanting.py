@@ -75,6 +75,7 @@ def test_a_request_is_on_record_and_waits(ctx: Context, clock: Clock) -> None:
         ({"columns": (" ",)}, "No column"),
         ({"due": "tomorrow"}, "no day"),
         ({"due": "2026-11-22"}, "is over"),
+        ({"due": "9999-12-31"}, "No day comes after"),
         ({"since": "1.1.26"}, "no day"),
     ],
 )

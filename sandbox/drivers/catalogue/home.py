@@ -1,40 +1,55 @@
 """The files of a home: settings, templates, sources and policies, read strictly each time."""
 
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from pydantic import BaseModel
 
 from sandbox.core.amending import DRAFT, Lines, amended
 from sandbox.core.errors import InvalidInput, NotFound
 from sandbox.core.objects import Image
-from sandbox.core.rules import PolicyMetadata, PolicySet, Rule
+from sandbox.core.people import FILE as PEOPLE
+from sandbox.core.people import People
+from sandbox.core.policy_files import PolicyFile
+from sandbox.core.rules import PolicySet
 from sandbox.core.settings import Settings
 from sandbox.core.source import Source
 from sandbox.core.template import Template, check_template
 from sandbox.core.text import clean, closest
 from sandbox.drivers.catalogue.files import digest, read_file, read_tree, unreadable
 from sandbox.drivers.catalogue.images import ImageContexts
+from sandbox.drivers.catalogue.policies import PolicyFiles, place_of
 from sandbox.drivers.catalogue.reading import load_placed
 from sandbox.drivers.catalogue.strict_yaml import MAX_BYTES, Document, refuse
+
+if TYPE_CHECKING:
+    from sandbox.core.glossary import Glossary
+    from sandbox.core.policy_tests import PlacedTests
 
 M = TypeVar("M", bound=BaseModel)
 
 SETTINGS = "sandbox.yaml"
 TEMPLATE = "template.yaml"
 IMAGES = Path(__file__).parents[2] / "images"
+GLOSSARY = Path(__file__).parents[2] / "glossary.yaml"
 
 
 class HomeCatalogue:
     """The catalogue of the home in `home`; `images` holds the recipes of our own images.
 
+    `instead` are files by their path in the home that are taken as if they stood there.
+
     Nothing is kept in memory: who edits a file sees the effect with the next command.
     """
 
-    def __init__(self, home: Path, images: Path = IMAGES) -> None:
+    def __init__(
+        self, home: Path, images: Path = IMAGES, instead: Mapping[str, bytes] | None = None
+    ) -> None:
         self._home = home
         self._images = images
+        self._instead = instead or {}
 
     def settings(self) -> Settings:
         """Return `sandbox.yaml`; raises NotFound where there is none."""
@@ -103,16 +118,49 @@ class HomeCatalogue:
         Raises InvalidInput if there is none (a home without rules denies nothing by mistake), or
         if two rules have one id, naming both places.
         """
-        files = [f"policies/{name}" for name in self._yaml_files("policies")]
-        if not files:
-            raise InvalidInput(
-                "This home has no policy, so nothing can be allowed.",
-                subject="policies/",
-                hint="Restore policies/baseline.yaml.",
-            )
-        loaded = {file: self._load(PolicySet, file) for file in files}
-        _ids_once(loaded)
-        return _merged([policies for policies, _ in loaded.values()])
+        return self._policies().merged()
+
+    def with_policy(self, name: str, content: bytes) -> "HomeCatalogue":
+        """Return the catalogue as it would be with this file in `policies/`, whatever its kind.
+
+        One of the same name is replaced. Nothing is written.
+        """
+        return HomeCatalogue(self._home, self._images, {place_of(name, content): content})
+
+    def policy_files(self) -> list[str]:
+        """Return the files that have rules, those of profiles last."""
+        return self._policies().files()
+
+    def policy_file(self, file: str) -> PolicyFile:
+        """Return one of `policy_files`; raises InvalidInput for what is wrong in it."""
+        return self._policies().file(file)
+
+    def policy_tests(self) -> list[str]:
+        """Return the files that have tests of rules."""
+        return self._policies().tests()
+
+    def policy_test(self, file: str) -> "PlacedTests":
+        """Return one of `policy_tests`; raises InvalidInput for what is wrong in it."""
+        return self._policies().test_file(file)
+
+    def people(self) -> People | None:
+        """Return who works here, None where no file says so: the home is personal.
+
+        Raises InvalidInput for a file that is wrong, and for a link that leads nowhere: a home
+        whose people cannot be read is nobody's own.
+        """
+        if not os.path.lexists(self._home / PEOPLE):
+            return None
+        return self._load(People, PEOPLE)[0]
+
+    def glossary(self) -> "Glossary":
+        """Return the shipped words; raises InvalidInput if the file was changed and is wrong."""
+        # Late: no other command needs it.
+        from sandbox.core.glossary import Glossary
+
+        return load_placed(Glossary, GLOSSARY.name, read_file(GLOSSARY, GLOSSARY.name, MAX_BYTES))[
+            0
+        ]
 
     def base_image(self) -> Image:
         """Return the image that all of ours start from."""
@@ -145,6 +193,9 @@ class HomeCatalogue:
     def _contexts(self) -> ImageContexts:
         return ImageContexts(self._images, self.settings().images)
 
+    def _policies(self) -> PolicyFiles:
+        return PolicyFiles(self._yaml_files, self._read)
+
     def _template_files(self, name: str) -> dict[str, bytes]:
         self._known("template", name, self.templates)
         return read_tree(self._home / "templates" / name, f"templates/{name}")
@@ -157,14 +208,17 @@ class HomeCatalogue:
         return load_placed(model, file, self._read(file))
 
     def _read(self, file: str) -> bytes:
+        if file in self._instead:
+            return self._instead[file]
         # One byte over the limit is read, so that the reader itself can say that it is too large.
         return read_file(self._home / file, file, MAX_BYTES + 1)
 
     def _names(self, folder: str) -> list[str]:
+        given = {Path(file).name for file in self._instead if Path(file).parent == Path(folder)}
         try:
-            return sorted(path.name for path in (self._home / folder).iterdir())
+            return sorted(given | {path.name for path in (self._home / folder).iterdir()})
         except FileNotFoundError:
-            return []
+            return sorted(given)
         except OSError as error:
             raise unreadable(folder, error) from None
 
@@ -220,44 +274,3 @@ def _raise_first(
         path = tuple(problems[0].partition(":")[0].split("."))
         place = ("tables", path[0], "columns", *path[1:]) if source else path
         refuse(file, document.position(place), clean(problems[0]), more=len(problems) - 1)
-
-
-def _ids_once(loaded: dict[str, tuple[PolicySet, Document]]) -> None:
-    places: dict[str, tuple[str, tuple[int, int]]] = {}
-    for file, (policies, document) in loaded.items():
-        for number, rule in enumerate(policies.rules):
-            here = document.position(("rules", number, "id"))
-            if rule.id in places:
-                other, (line, _) = places[rule.id]
-                refuse(
-                    file,
-                    here,
-                    f"the rule {rule.id} stands in {other}:{line} already.",
-                    "Give one of them another id.",
-                )
-            places[rule.id] = (file, here)
-
-
-def _merged(sets: list[PolicySet]) -> PolicySet:
-    if len(sets) == 1:
-        return sets[0]
-    metadata = [policies.metadata for policies in sets]
-    return sets[0].model_copy(
-        update={
-            "metadata": PolicyMetadata(
-                name="+".join(m.name for m in metadata),
-                version="+".join(m.version for m in metadata),
-                owner="+".join(dict.fromkeys(m.owner for m in metadata)),
-                change="+".join(dict.fromkeys(m.change for m in metadata)),
-            ),
-            "effective_from": min(policies.effective_from for policies in sets),
-            "rules": tuple(_dated(rule, policies) for policies in sets for rule in policies.rules),
-        }
-    )
-
-
-def _dated(rule: Rule, policies: PolicySet) -> Rule:
-    # Each file keeps its own first day when it becomes part of one set.
-    return rule.model_copy(
-        update={"effective_from": rule.effective_from or policies.effective_from}
-    )

@@ -1,0 +1,160 @@
+"""Who somebody is, by people.yaml; and who may answer whom."""
+
+from itertools import product
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from sandbox.core.errors import Denied, NotFound
+from sandbox.core.people import ROLES, Actor, People, recognised, why_not
+
+
+def people(*persons: dict[str, Any]) -> People:
+    return People.model_validate(
+        {"apiVersion": "sandbox.people/v1", "kind": "People", "people": list(persons)}
+    )
+
+
+def person(name: str, *roles: str, **fields: Any) -> dict[str, Any]:
+    return {"name": name, "roles": list(roles)} | fields
+
+
+HANA = person("hana", "marketer", user="hsato")
+KEN = person("Ken Ito", "it", "data-owner")
+OURS = people(HANA, KEN, person("佐藤 花子", "auditor", "viewer", user="hanako"))
+
+
+def test_a_personal_home_has_one_user_with_every_role() -> None:
+    actor = recognised(None, "anna", "", allowed=False)
+    assert actor == Actor("anna", "operating-system user", frozenset(ROLES))
+
+
+def test_people_are_known_by_their_user() -> None:
+    assert recognised(OURS, "hsato", "", allowed=False) == Actor(
+        "hana", "operating-system user hsato", frozenset({"marketer"})
+    )
+    assert recognised(OURS, "hsato", "", allowed=True).name == "hana"
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_user_of_nobody_has_no_role(allowed: bool) -> None:
+    stranger = recognised(OURS, "root", "", allowed=allowed)
+    assert (stranger.name, stranger.roles) == ("root", frozenset())
+    assert "people.yaml does not name" in stranger.identity
+
+
+def test_where_it_is_allowed_people_are_who_they_say() -> None:
+    actor = recognised(OURS, "hsato", "KEN ITO", allowed=True)
+    assert actor == Actor(
+        "Ken Ito", "asserted by operating-system user hsato", frozenset({"it", "data-owner"})
+    )
+
+
+@pytest.mark.parametrize(
+    ("known", "said", "allowed", "error"),
+    [
+        (OURS, "Ken Ito", False, Denied),
+        (None, "Ken Ito", False, Denied),
+        (None, "anna", True, NotFound),
+        (OURS, "Ken Itoh", True, NotFound),
+        (OURS, "hsato", True, NotFound),  # a user is no name
+    ],
+)
+def test_saying_who_one_is_can_be_refused(
+    known: People | None, said: str, allowed: bool, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        recognised(known, "hsato", said, allowed=allowed)
+
+
+def test_the_nearest_name_is_told() -> None:
+    with pytest.raises(NotFound, match="Did you mean Ken Ito"):
+        OURS.named("Ken Itoh")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        person("hana"),
+        person("", "it"),
+        person(" hana", "it"),
+        person("hana\x1b[31m", "it"),
+        person("system", "it"),
+        person("ＳＹＳＴＥＭ", "it"),
+        person("-x", "it"),
+        person("x" * 65, "it"),
+        person("hana", "admin"),
+        person("hana", "auditor", "it"),
+        person("hana", "it", user=""),
+        person("hana", "it", user="a b"),
+        person("hana", "it", salary=5),
+    ],
+)
+def test_wrong_people_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        people(wrong)
+
+
+@pytest.mark.parametrize(
+    ("other", "what"),
+    [
+        (person("Hana", "it"), "the name Hana is used already"),
+        (person("ｈａｎａ", "it"), "the name ｈａｎａ is used already"),
+        (person("bo", "it", user="hsato"), "the user hsato is another's already"),
+    ],
+)
+def test_nobody_is_taken_for_another(other: dict[str, Any], what: str) -> None:
+    with pytest.raises(ValidationError, match=what):
+        people(HANA, other)
+
+
+def test_two_may_be_without_a_user() -> None:
+    assert people(KEN, person("bo", "it")).having({"it"}) == ("Ken Ito", "bo")
+
+
+def test_who_can_answer() -> None:
+    assert OURS.having({"it", "marketer"}) == ("hana", "Ken Ito")
+    assert OURS.having({"it", "marketer"}, ("hana",)) == ("Ken Ito",)
+    assert OURS.having({"legal"}) == ()
+
+
+@pytest.mark.parametrize(
+    ("asked_by", "owner", "roles", "why"),
+    [
+        ("hana", "", {"it"}, ""),
+        ("hana", "bo", {"legal", "it"}, ""),
+        ("ken", "", {"it"}, "requester"),
+        ("hana", "ken", {"it"}, "owner"),
+        ("hana", "hana", {"legal"}, "role"),
+        ("hana", "", set(), "role"),
+    ],
+)
+def test_why_somebody_may_not_answer(asked_by: str, owner: str, roles: set[str], why: str) -> None:
+    ken = Actor("ken", "x", frozenset({"it"}))
+    found = why_not(ken, roles, asked_by=asked_by, owner=owner)
+    assert (found[0] if found else "") == why
+
+
+def test_whoever_lost_the_role_is_told_what_they_are() -> None:
+    viewer, nobody = Actor("v", "x", frozenset({"viewer"})), Actor("n", "x")
+    assert why_not(viewer, {"it"}, asked_by="a") == ("role", "It waits for it; v is viewer.")
+    assert why_not(nobody, {"it"}, asked_by="a") == ("role", "It waits for it; n has no role.")
+
+
+def test_who_is_said_to_be_able_to_answer_is_able_and_nobody_else() -> None:
+    ours = people(
+        person("a", "it"), person("b", "it", "legal"), person("c", "marketer"), person("d", "legal")
+    )
+    names = [one.name for one in ours.people]
+    for roles in ({"it"}, {"legal", "it"}, {"sales"}, {"marketer"}):
+        for asked_by, owner in product(names, ["", *names]):
+            able = [
+                name
+                for name in names
+                if why_not(
+                    recognised(ours, "u", name, allowed=True), roles, asked_by=asked_by, owner=owner
+                )
+                is None
+            ]
+            assert able == list(ours.having(roles, (asked_by, owner)))
