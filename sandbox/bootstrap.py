@@ -16,6 +16,7 @@ from pydantic import ValidationError
 import sandbox
 from sandbox.core.connection import Postgres
 from sandbox.core.errors import InvalidInput, NotFound
+from sandbox.core.home import STATE
 from sandbox.core.ports import Actor, Context, DemoCore, Engine, Progress
 from sandbox.core.settings import ImageSettings
 from sandbox.core.values import Request, Result
@@ -24,7 +25,7 @@ from sandbox.drivers.catalogue.home import HomeCatalogue
 from sandbox.drivers.clock import MachineClock
 from sandbox.drivers.engine import DockerEngine
 from sandbox.drivers.gateway import CaddyGateway
-from sandbox.drivers.home import SETTINGS, STATE, HomeFolder, free_port, is_home, lay_out
+from sandbox.drivers.home import SETTINGS, HomeFolder, free_port, is_home, lay_out
 from sandbox.drivers.keys import FileKeys
 from sandbox.drivers.machine import own_addresses
 from sandbox.drivers.registry.store import SqlRegistry
@@ -40,6 +41,8 @@ R = TypeVar("R", bound=Result)
 _HOME = "SANDBOX_HOME"
 _INDEX = "PIP_INDEX_URL"
 _CA_BUNDLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+# What leads PostgreSQL's own library to another server or login than the source file names.
+_DETOURS = ("PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE", "PGSYSCONFDIR", "PGPASSFILE")
 _DEMO_SOURCE = "core"
 _DEMO_PASSWORD = f"{STATE}/secrets/core-password"
 
@@ -52,6 +55,8 @@ def ask(request: Request[R], progress: Progress, home: str = "") -> R:
             _create(folder, request)
     else:
         folder = find_home(home)
+    for name in _DETOURS:
+        os.environ.pop(name, None)
     with opened(folder, progress) as context:
         return answer(context, request)
 

@@ -105,7 +105,9 @@ def in_columns(
         for name, n in zip(header, natural, strict=True)
     ]
     whole = [n if n <= _WHOLE else _NARROW for n in natural]
-    tried = (_given(natural, floors, room) for floors in (patient, whole, [_NARROW] * len(natural)))
+    words = [_unbroken(column) for column in zip(header, *rows, strict=True)]
+    floors = (patient, whole, words, [_NARROW] * len(natural))
+    tried = (_given(natural, each, room) for each in floors)
     widths = next((each for each in tried if sum(each) <= room), None)
     if widths is None:
         return Columns([], [line for row in rows for line in _record(header, row, width)])
@@ -113,6 +115,15 @@ def in_columns(
     head, *body = (list(_folded_row(row, widths, short)) for row in (header, *rows))
     lost = any(n > w and s for n, w, s in zip(natural, widths, short, strict=True))
     return Columns(head, [line for lines in body for line in lines], cut=lost)
+
+
+def _unbroken(column: Sequence[str]) -> int:
+    """Return the width below which a word of the column would be broken: a version, a date.
+
+    Words that are long anyway (paths, digests) do not count.
+    """
+    widths = (width_of(piece.rstrip()) for text in column for piece in _pieces(text))
+    return max((n for n in widths if _NARROW < n <= _WHOLE), default=_NARROW)
 
 
 def _given(natural: list[int], floors: list[int], room: int) -> list[int]:

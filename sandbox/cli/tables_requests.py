@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sandbox.cli.blocks import Block, Grid, Line, amount, cell, named
+from sandbox.cli.blocks import Block, Grid, Line, amount, cell, counted, named
 
 if TYPE_CHECKING:
     from sandbox.core.asks import Ask, DataAsk, ExportAsk, MatchAsk
@@ -19,8 +19,16 @@ def _list(result: "RequestListResult") -> list[Block]:
     for view in result.asks:
         a = view.ask
         by = a.asked_by.name
-        grid.rows.append((a.id, a.kind, a.subject, view.state.value, by, a.due, a.purpose))
+        grid.rows.append((a.id, a.kind, _subject(a), view.state.value, by, a.due, a.purpose))
     return [grid]
+
+
+def _subject(ask: "Ask") -> str:
+    """Return what is asked for, or of which sandbox; a source alone would tell too little."""
+    content = ask.content
+    if content.kind != "data":
+        return ask.subject
+    return ", ".join(f"{content.source}.{table}" for table in content.tables)
 
 
 def _show(result: "RequestResult") -> list[Block]:
@@ -61,7 +69,7 @@ def _export(content: "ExportAsk") -> list[Block]:
     return [
         named("export", f"{content.what}, {much}, {content.data_class}"),
         named("sha-256", content.digest),
-        *([named("columns", ", ".join(content.columns))] if content.columns else []),
+        *_columns(content),
         *_rules(content),
         *([grid] if grid.rows else []),
     ]
@@ -70,10 +78,15 @@ def _export(content: "ExportAsk") -> list[Block]:
 def _match(content: "MatchAsk") -> list[Block]:
     return [
         named("match", f"{content.file_column} of {content.file} with {content.column}"),
-        named("into", f"lab.{content.table}, {content.rows:,} rows"),
+        named("into", f"lab.{content.table}, {counted(content.rows)}"),
         named("sha-256", content.digest),
+        *_columns(content),
         *_rules(content),
     ]
+
+
+def _columns(content: "ExportAsk | MatchAsk") -> list[Block]:
+    return [named("columns", ", ".join(content.columns))] if content.columns else []
 
 
 def _rules(content: "ExportAsk | MatchAsk") -> list[Block]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # Of more examples than this nobody reads the end.
 _SHORT = 45
-_CUT = frozenset({"examples", "meaning"})
+_CUT = frozenset({"examples"})
 
 
 def _tables(result: "TableListResult") -> list[Block]:

@@ -52,13 +52,9 @@ def _source(result: "SourceResult") -> list[Block]:
 def _checked(result: "SourceCheckResult") -> list[Block]:
     where = f"{result.name} ({result.place})"
     if result.login:
-        return [
-            named("login", f"{where} COULD WRITE:", "red"),
-            *(Line(f"  {could}") for could in result.login),
-            named("fix", "let the source's owner run:"),
-            *(Line(f"  {statement}", raw=True) for statement in result.undo),
-            named("columns", "not compared until then"),
-        ]
+        return _unfit(f"{where} COULD WRITE:", result.login, result.undo)
+    if result.hidden:
+        return _unfit(f"{where} MAY NOT READ what the file lists:", result.hidden, result.grant)
     shown: list[Block] = [named("source", where)]
     shown += [named("login", f"{result.user} can only read")] if result.user else []
     if result.clean:
@@ -76,9 +72,19 @@ def _checked(result: "SourceCheckResult") -> list[Block]:
     return [*shown, grid, *_unlisted(result)]
 
 
+def _unfit(said: str, found: tuple[str, ...], mends: tuple[str, ...]) -> list[Block]:
+    return [
+        named("login", said, "red"),
+        *(Line(f"  {each}") for each in found),
+        named("fix", "let the source's owner run:"),
+        *(Line(f"  {statement}", raw=True) for statement in mends),
+        named("columns", "not compared until then"),
+    ]
+
+
 def _unlisted(result: "SourceCheckResult") -> list[Block]:
     tables = ", ".join(result.unlisted)
-    return [named("not copied", f"tables that the file does not list: {tables}")] if tables else []
+    return [named("left out", f"tables that the file does not list: {tables}")] if tables else []
 
 
 def _drafted(result: "DraftResult") -> list[Block]:

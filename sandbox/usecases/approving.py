@@ -31,7 +31,7 @@ def approved(
     if decision.verdict != "needs-approval":
         return ""
     with context.registry.writing() as tx:
-        ask = _asked(context, tx, content, subject) or make_ask(
+        ask = _asked(context, tx, content, subject, purpose) or make_ask(
             context, tx, content, subject=subject, purpose=purpose, roles=_roles(decision)
         )
     if ask.state is AskState.ACCEPTED:
@@ -49,12 +49,17 @@ def reasons(decision: Decision) -> dict[str, tuple[str, ...]]:
 
 
 def _asked(
-    context: Context, tx: Transaction, content: ExportAsk | MatchAsk, subject: str
+    context: Context, tx: Transaction, content: ExportAsk | MatchAsk, subject: str, purpose: str
 ) -> Ask | None:
-    """Return the newest ask for the very same that is not used and has not lapsed."""
-    over = (AskState.USED, AskState.LAPSED)
-    same = (ask for ask in tx.asks(subject) if _covers(ask, content))
-    return next((a for a in reversed([*same]) if a.state_at(context.now()) not in over), None)
+    """Return the newest ask for the very same that is not used and has not lapsed.
+
+    A yes is for the purpose that it was given for; what waits or was refused stays that, however
+    the purpose is put.
+    """
+    same = [(ask, ask.state_at(context.now())) for ask in tx.asks(subject) if _covers(ask, content)]
+    yes = [a for a, state in same if state is AskState.ACCEPTED and a.purpose == purpose]
+    rest = [a for a, state in same if state in (AskState.WAITING, AskState.REFUSED)]
+    return next(reversed(yes or rest), None)
 
 
 def _covers(ask: Ask, content: ExportAsk | MatchAsk) -> bool:

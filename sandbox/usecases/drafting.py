@@ -25,6 +25,12 @@ _TYPES = tuple(
     for kind in get_args(get_args(Connection)[0])
     for name in get_args(kind.model_fields["type"].annotation)
 )
+# What is typed for a key of the connection, where that is not simply its name.
+_SPELLED = {
+    "--files": "--file TABLE=FILE",
+    "--file": "--file FILE",
+    "--password": "--password-env, -file or -secret",
+}
 
 
 class DraftedColumn(Value):
@@ -147,6 +153,7 @@ def _connection(given: Mapping[str, Any]) -> Connection:
         problem = error.errors(include_url=False, include_input=False)[0]
     # The first part of a place is the type, which people did not write there.
     option = "--" + "-".join(str(part) for part in problem["loc"][1:2])
+    option = _SPELLED.get(option, option)
     told = {"missing": "is missing", "extra_forbidden": "is not for this type of source"}
     why = told.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     raise InvalidInput(

@@ -121,6 +121,7 @@ def doctor(context: Context, request: DoctorRequest) -> DoctorResult:
         checks=(
             *checks,
             *_home(context),
+            *_master_key(context),
             _registry(context),
             *_on_record(context, pool=works),
             _duties(),
@@ -283,6 +284,15 @@ def _home(context: Context) -> list[Check]:
         fix = "Mend those above, then run doctor again."
         checks.append(Check(name="home", status="fail", said=f"and {rest} more", fix=fix))
     return checks
+
+
+def _master_key(context: Context) -> list[Check]:
+    """Return a line only where nothing can be derived from it: no mask, no link, no `up`."""
+    try:
+        context.keys.derive("doctor")
+    except SandboxError as error:
+        return [Check(name="key", status="fail", said=error.message, fix=error.hint)]
+    return []
 
 
 def _open_to_others(found: Exposed) -> Check:

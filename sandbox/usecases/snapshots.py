@@ -110,6 +110,8 @@ def build(context: Context, request: BuildSnapshotRequest) -> SnapshotResult:
             if _state(context, snapshot) is not SnapshotState.READY:
                 told = error.details.get("decision") if isinstance(error, Denied) else None
                 _unmake(context, snapshot, why_it_ended(error), refusal(error), told)
+            if isinstance(error, Denied) and refusal(error):
+                error.hint += f"\nSee: sandbox snapshot show {snapshot.id}"
             raise
 
 

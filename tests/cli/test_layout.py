@@ -102,3 +102,14 @@ def test_a_pipe_gets_everything() -> None:
     assert table.lines[0] == f"{long}  1"
     assert table.lines[1] == "x" + " " * 201 + "2"
     assert not table.cut
+
+
+def test_a_version_or_a_date_is_not_broken_where_blanks_are() -> None:
+    header = ["snapshot", "state", "data as of", "age", "rows", "size", "experiment"]
+    row = ["core@2026-11-23.1", "ready", "2026-11-23 23:41", "21 min old", "116,799", "537 kB", ""]
+    shown = in_columns(header, [row], 80, frozenset())
+    assert [line.split() for line in shown.lines] == [
+        ["core@2026-11-23.1", "ready", "2026-11-23", "21", "min", "old", "116,799", "537", "kB"],
+        ["23:41"],
+    ]
+    assert all(width_of(line) <= 80 for line in [*shown.header, *shown.lines])

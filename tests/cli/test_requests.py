@@ -52,6 +52,8 @@ def test_every_kind_is_shown(cli: Cli, ctx: Context, content: AskContent, words:
     code, out, _ = cli("request", "show", "r1")
     assert code == 0
     assert all(each in out for each in words)
+    subject = "core.customers" if content is DATA else "spring-coupon"
+    assert cli("request", "list")[1].splitlines()[1].split()[1:3] == [content.kind, subject]
 
 
 def test_refusals(cli: Cli, ctx: Context) -> None:

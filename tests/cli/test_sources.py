@@ -73,11 +73,15 @@ def test_a_draft_beside_goes_into_a_new_file_of_ours(shop: Path, cli: Cli) -> No
 def test_bad_input_is_one_clear_message(made: Path, cli: Cli) -> None:
     assert "sandbox source draft" in cli("source", "list")[1]
     assert "sandbox source draft" in cli("data", "list")[1]
+    csv = ("source", "draft", "shop", "--type", "csv", "--file")
     for arguments, code, said in (
         (("source", "draft", "shop"), 3, "--type"),
         (("source", "draft", "shop", "--type", "sqlight"), 3, "Did you mean sqlite"),
         (("source", "draft", "shop", "--type", "postgres"), 3, "--host is missing"),
         (("source", "draft", "Shop!", "--type", "sqlite"), 3, "lower-case letters"),
+        ((*csv, "t=a.csv", "--file", "t=b.csv"), 3, "--file t=b.csv: Each table"),
+        ((*csv, "a.csv", "--file", "b.csv"), 3, "--file a.csv: Each table"),
+        ((*csv, "=a.csv"), 3, "--file =a.csv: Each table"),
         (("source", "show", "shop"), 5, "no such source"),
         (("data", "show", "people"), 5, "no such table"),
         (("data", "request", "--table", "people"), 2, "Missing option"),

@@ -14,8 +14,9 @@ from sandbox.drivers.sources.failures import MEMORY_LIMIT
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-# The names under which a build's databases are attached: GATED is the closed snapshot, to be read.
-SOURCE, SNAPSHOT, GATED = "source", "snapshot", "gated"
+# The names under which a build's databases are attached: rows are copied into SNAPSHOT, which is
+# closed and read as ROUGH, and mixed into MIXED; closed, that is GATED.
+SOURCE, SNAPSHOT, ROUGH, MIXED, GATED = "source", "snapshot", "rough", "mixed", "gated"
 # The secret of DuckDB by which it logs in at the first.
 LOGIN = "source_login"
 

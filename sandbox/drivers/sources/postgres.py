@@ -41,6 +41,7 @@ _READABLE = """
 SELECT relname::text AS relation, attname::text AS attribute
 FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
 WHERE relnamespace = {schema}::regnamespace AND attnum > 0 AND NOT attisdropped
+  AND has_schema_privilege(relnamespace, 'USAGE')
   AND has_column_privilege(pg_class.oid, attnum, 'SELECT')
 """
 _PARTS = """
