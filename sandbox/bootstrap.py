@@ -171,6 +171,10 @@ class _Demo:
         """Have it running and loaded; return host, port and row counts."""
         return self._server().ensure(progress)
 
+    def check_rows(self) -> None:
+        """Raise Unavailable if the purchases that it is loaded with are not installed."""
+        self._server().check_rows()
+
     def lacking(self) -> str:
         """Return in a few words what keeps it from serving, "" if nothing. Changes nothing."""
         return self._server().lacking()

@@ -21,11 +21,15 @@ class Line:
 
 @dataclass(frozen=True)
 class Grid:
-    """Rows under column names; where they do not fit, cells of `cut` end in an ellipsis."""
+    """Rows under column names; where they do not fit, cells of `cut` end in an ellipsis.
+
+    With `whole`, each row becomes a record rather than that a word is broken.
+    """
 
     columns: Sequence[str]
     rows: list[Sequence[Any]] = field(default_factory=list)
     cut: frozenset[str] = frozenset()
+    whole: bool = False
 
 
 def named(label: str, text: str, style: str = "") -> Line:

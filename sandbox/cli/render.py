@@ -237,7 +237,7 @@ def _fitted(block: Block, width: int | None) -> tuple[list[Line], bool]:
         return [], False
     header = [clean(column) for column in block.columns]
     rows = [[cell(value) for value in row] for row in block.rows]
-    table = in_columns(header, rows, width, block.cut)
+    table = in_columns(header, rows, width, block.cut, whole=block.whole)
     return [*(Line("", label=line) for line in table.header), *map(Line, table.lines)], table.cut
 
 

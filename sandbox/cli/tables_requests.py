@@ -1,6 +1,7 @@
 """What people see of requests that wait for somebody's yes."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cli.blocks import Block, Grid, Line, amount, cell, counted, named
@@ -19,8 +20,17 @@ def _list(result: "RequestListResult") -> list[Block]:
     for view in result.asks:
         a = view.ask
         by = a.asked_by.name
-        grid.rows.append((a.id, a.kind, _subject(a), view.state.value, by, a.due, a.purpose))
+        grid.rows.append(
+            (a.id, a.kind, _subject(a), view.state.value, by, _until(a.due), a.purpose)
+        )
     return [grid]
+
+
+def _until(due: datetime) -> str:
+    """Return until when; the end of a day, which is the next one's midnight, as that day."""
+    local = due.astimezone()
+    at_midnight = (local.hour, local.minute, local.second) == (0, 0, 0)
+    return f"{local - timedelta(days=1):%Y-%m-%d}" if at_midnight else cell(due)
 
 
 def _subject(ask: "Ask") -> str:
@@ -39,7 +49,7 @@ def _show(result: "RequestResult") -> list[Block]:
         *_CONTENT[ask.kind](ask.content),
         named("what for", ask.purpose),
         named("asked", f"{cell(ask.asked_at)} by {ask.asked_by.name} ({ask.asked_by.identity})"),
-        named("until", f"{cell(ask.due)}; to be answered by: {', '.join(ask.roles)}"),
+        named("until", f"{_until(ask.due)}; to be answered by: {', '.join(ask.roles)}"),
         *_decision(ask),
     ]
     shown += [named("done", result.outcome)] if result.outcome else []

@@ -19,7 +19,7 @@ def _tables(result: "TableListResult") -> list[Block]:
     wrong = [named("wrong", fault, "red") for fault in result.faults]
     if not result.tables:
         return [*wrong, Line("No tables. IT lists them in a source: sandbox source draft NAME")]
-    grid = Grid(("table", "meaning", "owner", "rows", "data"), cut=frozenset({"meaning"}))
+    grid = Grid(("table", "meaning", "owner", "rows", "data"), whole=True)
     for t in result.tables:
         rows = "" if t.rows is None else f"{t.rows:,}"
         grid.rows.append((t.name, t.meaning, _owner(t.owners), rows, _age(t)))

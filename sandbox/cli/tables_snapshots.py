@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 def _snapshot(result: "SnapshotResult") -> list[Block]:
     snapshot = result.snapshot
     shown: list[Block] = [named("snapshot", f"{snapshot.id}, {snapshot.state}")]
+    if result.taken_away:
+        return shown
     if snapshot.refused:
         return [*shown, named("leak gate", "stopped it"), *_leaks(snapshot.refused)]
     if snapshot.manifest is None:

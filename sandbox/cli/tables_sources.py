@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def _sources(result: "SourceListResult") -> list[Block]:
     if not result.sources:
         return [Line("No sources. IT drafts one with: sandbox source draft NAME --type TYPE")]
-    grid = Grid(("source", "type", "place", "tables", "classes", "snapshot", "data"))
+    columns = ("source", "type", "place", "tables", "classes", "snapshot", "data")
+    grid = Grid(columns, whole=True)
     for s in result.sources:
         grid.rows.append(
             (s.name, s.type, s.place, s.tables or "", ", ".join(s.classes), *_newest(s))
@@ -100,7 +101,8 @@ def _drafted(result: "DraftResult") -> list[Block]:
         else f"review it, then put what is right into sources/{result.name}.yaml"
     )
     drafted = named("draft", f"{result.name}, from {result.place}")
-    return [drafted, grid, *left, named("next", then)]
+    doubts = [named("warning", doubt, "yellow") for doubt in result.warnings]
+    return [drafted, grid, *left, *doubts, named("next", then)]
 
 
 SHOWN: dict[str, Callable[[Any], list[Block]]] = {

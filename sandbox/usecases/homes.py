@@ -104,6 +104,8 @@ def init(context: Context, request: InitRequest) -> InitResult:
 
 def _demo_core(context: Context) -> Mapping[str, int]:
     assert context.demo is not None
+    if context.demo.lacking():  # before minutes of building, and before anything is started
+        context.demo.check_rows()
     build_missing(context, [context.catalogue.base_image(), context.catalogue.lab_image()])
     ensure_gateway(context)
     rows: Mapping[str, int] = context.demo.ensure(context.progress)["rows"]

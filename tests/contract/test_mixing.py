@@ -1,5 +1,7 @@
 """Rows of a snapshot stand in no order: else the n-th row would be the n-th customer."""
 
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,13 @@ def test_the_number_of_a_row_tells_nothing_of_its_customer(tmp_path: Path) -> No
     # One in all by chance; in the source's order every one.
     assert sum(row == same for row, same in there) < 20
     assert sum(later == one + 1 for (_, one), (_, later) in pairwise(there)) < 20
+
+
+def test_duckdb_is_not_loaded_before_the_setting_of_its_allocator() -> None:
+    # Without that setting its memory is not given back, and what was plain fills gaps of the file.
+    loaded = "import sys, sandbox.drivers.sources.worker; sys.exit('_duckdb' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", loaded], check=False)
+    assert done.returncode == 0
 
 
 @pytest.mark.parametrize("rows", [0, 1, 7, 8, 9, 100, 129])

@@ -3,9 +3,11 @@
 import json
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sandbox.cli import tables
 from sandbox.core.addressing import replica_beside
 from sandbox.core.errors import Conflict, Unavailable
 from sandbox.core.lifecycle import Sandbox
@@ -18,6 +20,7 @@ from sandbox.usecases.homes import InitRequest, init
 from sandbox.usecases.leases import FreezeRequest, ResumeRequest, freeze, resume
 from sandbox.usecases.planning import PlanRequest, plan
 from sandbox.usecases.reaping import ReapRequest, reap
+from sandbox.usecases.recording import record as write
 from sandbox.usecases.resetting import ResetRequest, reset
 from sandbox.usecases.sandboxes import DownRequest, ShowRequest, down, show
 from sandbox.usecases.snapshots import BuildSnapshotRequest, RemoveSnapshotRequest, remove
@@ -204,6 +207,25 @@ def test_plan_tells_what_is_to_be_filled_and_what_is_shared(
     assert again
     assert (again.kind, again.filled, again.bytes) == ("shared", True, 5_000_000)
     assert show(ctx, ShowRequest(name=NAME)).sandbox.postgres == "shared"
+
+
+def test_the_filling_counts_only_where_it_is_still_to_come(
+    ctx: Context, speaking: Snapshot
+) -> None:
+    with ctx.registry.writing() as tx:
+        for seconds, filling in ((9.4, 8.9), (99.0, None)):  # the second is of an older version
+            told: dict[str, Any] = {"seconds": seconds, "filling": filling}
+            write(ctx, tx, "sandbox.ready", "former", template="segment-rfm", **told)
+    planned = plan(ctx, PlanRequest(wish=wish()))
+    assert planned.postgres
+    assert planned.forecast.seconds == round(0.5 + planned.postgres.seconds, 1)
+    assert "filling PostgreSQL included" in str(tables._SHOWN["PlanResult"](planned))
+    make(ctx)
+    assert isinstance(events(ctx)[-1].details["filling"], float)
+    again = plan(ctx, PlanRequest(wish=wish("another")))
+    assert again.forecast.seconds is not None
+    assert again.forecast.seconds < 5
+    assert "filling PostgreSQL" not in str(tables._SHOWN["PlanResult"](again))
 
 
 def test_other_templates_pay_nothing(ctx: Context, engine: FakeEngine, snapshot: Snapshot) -> None:

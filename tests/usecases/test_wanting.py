@@ -127,7 +127,7 @@ def test_a_yes_writes_a_draft_and_puts_nothing_into_force(
     for name, rule in before.tables["customers"].columns.items():
         assert name in changed or made.tables["customers"].columns[name] == rule
     text = (home / DRAFT).read_text()
-    assert "# r1: name-kana 90 % of 1,000 values" in text
+    assert "# r1: was personal, drop; name-kana 90 % of 1,000 values" in text
     assert f"# Asked by anna: {WHY}" in text
     assert "# Rows are wanted since 2026-01-01" in text
     assert "# The demo's core system" in text

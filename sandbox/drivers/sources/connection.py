@@ -44,6 +44,17 @@ def connected() -> "DuckDBPyConnection":
     return con
 
 
+def bound(
+    con: "DuckDBPyConnection", memory: str = MEMORY_LIMIT, threads: int | None = None
+) -> None:
+    """Let the connection have so much memory and so many threads; what it began with, if not said.
+
+    What it holds beyond that goes back at once.
+    """
+    con.execute(f"SET memory_limit = {literal(memory)}")
+    con.execute(f"SET threads = {threads or _threads()}")
+
+
 def load(con: "DuckDBPyConnection", extension: str) -> None:
     """Load an extension of DuckDB from its wheel; raises Unavailable if it is not installed."""
     import duckdb
@@ -119,8 +130,12 @@ def _configuration() -> dict[str, str | bool | int | float | list[str]]:
         "temp_directory": "",
         "memory_limit": MEMORY_LIMIT,
         "preserve_insertion_order": False,
-        "threads": min(_MOST_THREADS, os.cpu_count() or 1),
+        "threads": _threads(),
     }
+
+
+def _threads() -> int:
+    return min(_MOST_THREADS, os.cpu_count() or 1)
 
 
 def _extension(name: str, version: str) -> str:

@@ -41,10 +41,6 @@ _MACROS = (
     "digest(text) AS sha256(getvariable('outer_pad') || "
     "unhex(sha256(getvariable('inner_pad') || encode(text))))",
     f"token(text) AS left(digest(text), {TOKEN_DIGITS})",
-    # １２３ and 123 are one district; two would be smaller groups than they look. To see that a
-    # text is ASCII costs a fraction of reading it.
-    "narrow(text) AS CASE WHEN strlen(text) = length(text) THEN text "
-    f"ELSE translate(text, {literal(FOLD_FROM)}, {literal(FOLD_TO)}) END",
     "labelled(label, text) AS digest(label || chr(31) || text)",
     # 32 bits of a digest, the n-th of eight, as a number below `size`.
     "drawn(hex, n, size) AS CAST('0x' || substr(hex, 1 + 8 * n, 8) AS BIGINT) % size",
@@ -74,8 +70,17 @@ def set_key(con: "DuckDBPyConnection", key: bytes) -> None:
     """
     for name, secret in secrets_of(key).items():
         con.execute(f"SET VARIABLE {name} = ?", [secret])
-    for macro in (*_MACROS, *defined()):
+    for macro in (*_MACROS, _narrow(), *defined()):
         con.execute(f"CREATE TEMPORARY MACRO {macro}")
+
+
+def _narrow() -> str:
+    # １２３ and 123 are one district; two would be smaller groups than they look. To see that a
+    # text is ASCII costs a fraction of reading it.
+    return (
+        "narrow(text) AS CASE WHEN strlen(text) = length(text) THEN text "
+        f"ELSE translate(text, {literal(FOLD_FROM)}, {literal(FOLD_TO)}) END"
+    )
 
 
 def expression(

@@ -11,13 +11,24 @@ from typing import TYPE_CHECKING
 
 from sandbox.core.errors import Unavailable
 from sandbox.core.text import clean
-from sandbox.drivers.sources.connection import MIXED, ROUGH, fill, literal, quoted, row_count
+from sandbox.drivers.sources.connection import (
+    MIXED,
+    ROUGH,
+    bound,
+    fill,
+    literal,
+    quoted,
+    row_count,
+)
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 # What is in memory to be mixed: so many rows, of so many bytes at most, from so many places.
 _ROWS, _BYTES, _PLACES = 245_760, 16 << 20, 8
+# DuckDB holds all that it read and wrote until it has no more room; less is no slower. It comes on
+# top of what copying left in the process.
+_MEMORY = "240MB"
 # Rows of which the width of all is judged, from each of three places.
 _PROBED = 500
 
@@ -41,17 +52,29 @@ def mixed(
         say(f"mixing rows: {name}")
         whole, made = quoted(ROUGH, "main", name), quoted(MIXED, "main", name)
         rows = row_count(con, whole)
-        fill(con, made, mixtures(whole, rows, _at_once(con, whole, rows)))
+        _fill(con, whole, made, rows)
         if row_count(con, made) != rows:
             raise Unavailable(
                 "Rows were lost while they were mixed.",
                 subject=clean(name),
                 hint="Nothing was kept. Build again; if it happens again, report it.",
             )
+    bound(con)
     con.execute(f"CHECKPOINT {MIXED}")
     con.execute(f"DETACH {MIXED}")
     con.execute(f"DETACH {ROUGH}")
     rough.unlink()
+
+
+def _fill(con: "DuckDBPyConnection", whole: str, made: str, rows: int) -> None:
+    at_once = _at_once(con, whole, rows)
+    # Each thread has buffers for every column that it writes; wide rows are no slower with one.
+    bound(con, _MEMORY, threads=1 if at_once < _ROWS else None)
+    # In one transaction, full groups of rows go to the file as they are; each for itself, the
+    # mixtures would go through its log and be written time and again.
+    con.execute("BEGIN")
+    fill(con, made, mixtures(whole, rows, at_once))
+    con.execute("COMMIT")
 
 
 def rough_of(target: Path) -> Path:
