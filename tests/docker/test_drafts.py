@@ -131,7 +131,8 @@ def test_draft_check_build_and_show_in_a_home(home: Home, demo_core: Any) -> Non
         ask = home.json("data", "request", "--table", "shop.consents", *wish)["view"]["ask"]
         home.run("request", "accept", ask["id"], "--reason", "Consents are ours")
         draft_file = home.folder / f"sources/shop.{ask['id']}.draft.yaml"
-        assert f"# {ask['id']}: nothing found in" in draft_file.read_text()
+        # What it was is told beside what was seen: nobody sees it as it stands.
+        assert f"# {ask['id']}: was personal, null; nothing found in" in draft_file.read_text()
         draft_file.unlink()
         home.run("snapshot", "rm", built["id"])
     finally:
