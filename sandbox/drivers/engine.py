@@ -249,9 +249,9 @@ class DockerEngine:
         """Run a command inside a running container; with `output`, pass its output on live."""
         with _translated(container):
             piped = stdin is not None
-            its = self._api.exec_create(container, list(command), user=user, stdin=piped)["Id"]
-            out, err = self._exchange(its, stdin, output)
-            code = self._api.exec_inspect(its)["ExitCode"]
+            exec_id = self._api.exec_create(container, [*command], user=user, stdin=piped)["Id"]
+            out, err = self._exchange(exec_id, stdin, output)
+            code = self._api.exec_inspect(exec_id)["ExitCode"]
         return Ran(code=code if code is not None else 137, out=out, err=err)
 
     def _exchange(
@@ -296,8 +296,8 @@ class DockerEngine:
 
     def owned(self, installation: str, sandbox: str | None = None) -> list[Owned]:
         """Return everything that carries the installation's label (and the sandbox's)."""
-        labels = [f"{INSTALLATION}={installation}", f"{SANDBOX}={sandbox}"]
-        chosen = {"label": labels if sandbox else labels[:1]}
+        own = [f"{SANDBOX}={sandbox}"] if sandbox else []
+        chosen = {"label": [f"{INSTALLATION}={installation}", *own]}
         with _translated("the engine"):
             containers = self._api.containers(all=True, filters=chosen)
             networks = self._api.networks(filters=chosen)

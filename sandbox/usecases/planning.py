@@ -172,8 +172,8 @@ def _past_seconds(tx: Transaction, template: Template, *, claimed: bool) -> list
         and e.details.get("template") == template.name
         and e.details.get("claimed", False) == claimed
     ]
-    unknown = template.postgres and not claimed
-    alike = [d for d in ready if not unknown or d.get("filling") is not None]
+    may_fill = template.postgres and not claimed
+    alike = [d for d in ready if not may_fill or d.get("filling") is not None]
     return [d["seconds"] - (d.get("filling") or 0.0) for d in alike]
 
 

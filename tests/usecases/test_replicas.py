@@ -21,6 +21,7 @@ from sandbox.usecases.leases import FreezeRequest, ResumeRequest, freeze, resume
 from sandbox.usecases.planning import PlanRequest, plan
 from sandbox.usecases.reaping import ReapRequest, reap
 from sandbox.usecases.recording import record as write
+from sandbox.usecases.replicas import kind_key
 from sandbox.usecases.resetting import ResetRequest, reset
 from sandbox.usecases.sandboxes import DownRequest, ShowRequest, down, show
 from sandbox.usecases.snapshots import BuildSnapshotRequest, RemoveSnapshotRequest, remove
@@ -29,7 +30,7 @@ from sandbox.usecases.templates import BuildTemplateRequest, build
 from sandbox.usecases.verifying import VerifyRequest, verify
 from tests.fakes import FakeEngine, FakeGateway, ran_saying
 from tests.usecases import pools
-from tests.usecases.asking_up import cap, codes, events, journal, make, state, wish
+from tests.usecases.asking_up import approve_host, cap, codes, events, journal, make, state, wish
 from tests.usecases.dying import Killed, Life, killed_after, killed_at, mortal, steps
 
 NAME = "spring-coupon"
@@ -150,8 +151,7 @@ def test_removing_the_snapshot_removes_its_cluster(
 def test_the_proxy_is_tried_as_a_bridge_to_the_replica(
     ctx: Context, home: Path, engine: FakeEngine, speaking: Snapshot
 ) -> None:
-    file = home / "policies" / "baseline.yaml"
-    file.write_text(file.read_text("utf-8").replace("one_of: []", "one_of: [news.example.com]"))
+    approve_host(home, "news.example.com")
     make(ctx, egress=("news.example.com",))
     engine.asked.clear()
     check = {"about": "egress", "name": "x", "held": True, "detail": ""}
@@ -400,10 +400,10 @@ def test_a_reset_after_the_engines_storage_changed_swaps_the_server(
 ) -> None:
     engine.programs["/bin/sh"] = Ran(0 if kind == "shared" else 1, b"", b"")
     make(ctx)
-    facts = engine.facts()
+    key = kind_key(ctx)
     engine.programs["/bin/sh"] = Ran(0 if kind == "clone" else 1, b"", b"")
     with ctx.registry.writing() as tx:
-        tx.forget(f"replica kind on {facts.id}")
+        tx.forget(key)
     reset(ctx, ResetRequest(name=NAME))
     one = record(ctx)
     own, server = f"sandbox-{one.id}-replica", f"{speaking.volume}-server"
