@@ -15,6 +15,7 @@ from pydantic import ValidationError
 import sandbox
 from sandbox.core.connection import Postgres
 from sandbox.core.errors import InvalidInput, NotFound
+from sandbox.core.home import STATE
 from sandbox.core.people import recognised
 from sandbox.core.ports import Context, DemoCore, Engine, Progress
 from sandbox.core.settings import ImageSettings
@@ -24,7 +25,7 @@ from sandbox.drivers.catalogue.home import HomeCatalogue
 from sandbox.drivers.clock import MachineClock
 from sandbox.drivers.engine import DockerEngine
 from sandbox.drivers.gateway import CaddyGateway
-from sandbox.drivers.home import SETTINGS, STATE, HomeFolder, free_port, is_home, lay_out
+from sandbox.drivers.home import SETTINGS, HomeFolder, free_port, is_home, lay_out
 from sandbox.drivers.keys import FileKeys
 from sandbox.drivers.machine import own_addresses, own_user
 from sandbox.drivers.registry.store import SqlRegistry
@@ -40,6 +41,8 @@ R = TypeVar("R", bound=Result)
 _HOME = "SANDBOX_HOME"
 _INDEX = "PIP_INDEX_URL"
 _CA_BUNDLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+# What leads PostgreSQL's own library to another server or login than the source file names.
+_DETOURS = ("PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE", "PGSYSCONFDIR", "PGPASSFILE")
 _DEMO_SOURCE = "core"
 _DEMO_PASSWORD = f"{STATE}/secrets/core-password"
 
@@ -55,6 +58,8 @@ def ask(request: Request[R], progress: Progress, home: str = "", person: str = "
             _create(folder, request)
     else:
         folder = find_home(home)
+    for name in _DETOURS:
+        os.environ.pop(name, None)
     with opened(folder, progress, person) as context:
         return answer(context, request)
 
@@ -177,6 +182,10 @@ class _Demo:
     def ensure(self, progress: Progress) -> Mapping[str, Any]:
         """Have it running and loaded; return host, port and row counts."""
         return self._server().ensure(progress)
+
+    def check_rows(self) -> None:
+        """Raise Unavailable if the purchases that it is loaded with are not installed."""
+        self._server().check_rows()
 
     def lacking(self) -> str:
         """Return in a few words what keeps it from serving, "" if nothing. Changes nothing."""

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from sandbox.bootstrap import shipped
+from sandbox.core.home import STATE
 from sandbox.core.ports import Actor, Context
 from sandbox.core.snapshot import Snapshot
 from sandbox.drivers.archives import KeptFolder
 from sandbox.drivers.catalogue.home import HomeCatalogue
 from sandbox.drivers.catalogue.new_home import demo_source, settings_file
-from sandbox.drivers.home import SETTINGS, STATE, HomeFolder, lay_out
+from sandbox.drivers.home import SETTINGS, HomeFolder, lay_out
 from sandbox.drivers.keys import FileKeys
 from sandbox.drivers.registry.store import FILE, SqlRegistry
 from sandbox.drivers.schedule import MachineSchedule

@@ -11,7 +11,7 @@ from typing import Any
 from sandbox.core.clock import Reading
 from sandbox.core.crossing import Masked, Seen
 from sandbox.core.drift import LiveTypes
-from sandbox.core.errors import SandboxError
+from sandbox.core.errors import SandboxError, Unavailable
 from sandbox.core.leaks import GateReport
 from sandbox.core.objects import INSTALLATION, ROLE, Container, Route
 from sandbox.core.ports import Built, GatewayState, Progress
@@ -138,10 +138,14 @@ class FakeGateway:
 
 
 class FakeDemo:
-    """A demo core that lacks what a test says."""
+    """A demo core that lacks what a test says, and has no rows to be loaded with unless told."""
 
-    def __init__(self, lacks: str = "") -> None:
-        self.lacks = lacks
+    def __init__(self, lacks: str = "", *, installed: bool = True) -> None:
+        self.lacks, self.installed = lacks, installed
+
+    def check_rows(self) -> None:
+        if not self.installed:
+            raise Unavailable("The CDNOW purchases are not installed.")
 
     def ensure(self, progress: Progress) -> Mapping[str, Any]:
         self.lacks = ""

@@ -127,12 +127,14 @@ def _help(parameter: Any) -> str:
     low, high = getattr(parameter, "min", None), getattr(parameter, "max", None)
     if low is not None:
         bounds = f" From {low} to {high}." if high is not None else f" {low} or more."
-    default = "" if "[default" in said else _default(parameter)
+    default = _default(parameter)
     needed = " Required." if parameter.required and _is_option(parameter) else ""
     return (said + bounds + needed + default).replace("|", "\\|").strip()
 
 
 def _default(parameter: Any) -> str:
+    if isinstance(parameter.show_default, str):
+        return f" Default: {parameter.show_default}."
     value = getattr(parameter.default, "value", parameter.default)
     # Click marks "no default" by a value of its own, which is neither text nor number.
     if parameter.required or isinstance(value, bool) or not isinstance(value, str | int | Path):
@@ -220,6 +222,16 @@ def test_every_option_and_argument_has_help() -> None:
         if parameter.name not in _OWN and not (getattr(parameter, "help", None) or "").strip()
     ]
     assert not silent, f"no help: {', '.join(silent)}"
+
+
+def test_help_shows_every_word_of_itself() -> None:
+    """What stands in brackets is markup to whoever prints help, and is not on the screen."""
+    texts = [
+        (words, said)
+        for words, command in entries()
+        for said in (command.help, *(getattr(p, "help", None) for p in command.params))
+    ]
+    assert not [(words, said) for words, said in texts if "[" in (said or "")]
 
 
 def test_every_setting_is_documented() -> None:

@@ -62,7 +62,7 @@ def _print_version(wanted: bool) -> None:
 def _root(
     context: typer.Context,
     home: Annotated[
-        str, typer.Option(help="The home. [default: $SANDBOX_HOME, else upwards from here]")
+        str, typer.Option(help="The home.", show_default="$SANDBOX_HOME, else upwards from here")
     ] = "",
     person: Annotated[
         str, typer.Option("--as", help="Who you are, where identities are asserted (a demo).")
@@ -140,7 +140,7 @@ def _answer_once(asked: Asked) -> int:
     with beside.new_file(asked.into) as file, render.screen(file) as progress:
         result = bootstrap.ask(asked.request, progress, asked.home, asked.person)
     many = bool(asked.every)
-    render.show(result, asked.output, aside=asked.aside, one_of_many=many)
+    render.show(result, asked.output, aside=asked.aside, one_of_many=many, into=asked.into)
     try:
         if asked.then:
             asked.then(result)

@@ -36,4 +36,8 @@ def new_file(path: Path | None) -> Iterator[BinaryIO | None]:
 
 
 def _unwritable(path: Path, error: OSError) -> InvalidInput:
-    return InvalidInput(f"The file cannot be written: {error.strerror}.", subject=str(path))
+    return InvalidInput(
+        f"The file cannot be written: {error.strerror}.",
+        subject=str(path),
+        hint="Name a file in a folder that is there, and in which you may write.",
+    )

@@ -21,11 +21,15 @@ class Line:
 
 @dataclass(frozen=True)
 class Grid:
-    """Rows under column names; where they do not fit, cells of `cut` end in an ellipsis."""
+    """Rows under column names; where they do not fit, cells of `cut` end in an ellipsis.
+
+    With `whole`, each row becomes a record rather than that a word is broken.
+    """
 
     columns: Sequence[str]
     rows: list[Sequence[Any]] = field(default_factory=list)
     cut: frozenset[str] = frozenset()
+    whole: bool = False
 
 
 def named(label: str, text: str, style: str = "") -> Line:
@@ -54,7 +58,12 @@ def fine_size(count: int) -> str:
 
 def amount(rows: int | None, count: int) -> str:
     """Return how much there is: so many rows, where it has any, of so many bytes."""
-    return size(count) if rows is None else f"{rows:,} rows, {size(count)}"
+    return size(count) if rows is None else f"{counted(rows)}, {size(count)}"
+
+
+def counted(count: int, one: str = "row", more: str = "") -> str:
+    """Return so many of what is called `one`; many are `more`, by default with an s."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
 def cell(value: object) -> str:

@@ -22,17 +22,19 @@ def add_to(app: typer.Typer) -> None:
 def import_csv(
     name: Name,
     file: Annotated[Path, typer.Argument(help="A CSV file with a header line, in UTF-8.")],
-    table: Annotated[str, typer.Option("--table", help="[default: the file's name]")] = "",
+    table: Annotated[
+        str, typer.Option("--table", help="The new table's name.", show_default="the file's name")
+    ] = "",
     match: Annotated[
         str,
         typer.Option(
             "--match",
-            metavar="core.TABLE.COLUMN=FILECOLUMN",
+            metavar="core.TABLE.COLUMN=COLUMN",
             help="Have a column of identities masked as the replica's column is.",
         ),
     ] = "",
     purpose: Annotated[
-        str, typer.Option("--purpose", "-p", help="What for. [default: the sandbox's purpose]")
+        str, typer.Option("--purpose", "-p", help="What for.", show_default="the sandbox's purpose")
     ] = "",
 ) -> Returned:
     """Load a CSV file into a new table of the lab. Real identities are refused."""
@@ -50,7 +52,8 @@ def export(
     ],
     purpose: Annotated[str, typer.Option("--purpose", "-p", help="What for, in one sentence.")],
     to: Annotated[
-        str, typer.Option("--to", help="A new file; - is stdout. [default: the same name, here]")
+        str,
+        typer.Option("--to", help="A new file; - is stdout.", show_default="the same name, here"),
     ] = "",
     output: Printed = Output.TABLE,
 ) -> Returned:
@@ -82,5 +85,7 @@ def _read(file: Path) -> bytes:
             return stream.read(IMPORT_LIMIT + 1)
     except OSError as error:
         raise InvalidInput(
-            f"The file cannot be read: {error.strerror}.", subject=str(file)
+            f"The file cannot be read: {error.strerror}.",
+            subject=str(file),
+            hint="Name a CSV file that is there, and that you may read.",
         ) from error

@@ -88,24 +88,33 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def in_columns(
-    header: Sequence[str], rows: Sequence[Sequence[str]], width: int | None, cut: frozenset[str]
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    width: int | None,
+    cut: frozenset[str],
+    *,
+    whole: bool = False,
 ) -> Columns:
     """Return header and rows as lines of at most `width` cells.
 
     Where they do not fit, the columns in `cut` give way first and end in an ellipsis, then
-    the widest of the others, which are folded. With too many columns, each row becomes a record.
+    the widest of the others, which are folded. With too many columns, each row becomes a record;
+    with `whole` also where a word, however long, would be broken.
     """
     natural = [max(map(width_of, column)) for column in zip(header, *rows, strict=True)]
     if width is None:
         natural = [min(n, _LONGEST_PAD) for n in natural]
         return Columns([_line(header, natural)], [_line(row, natural) for row in rows])
     room = width - GAP * (len(header) - 1)
-    patient = [
-        _NARROW if name in cut and n > _WHOLE else n
-        for name, n in zip(header, natural, strict=True)
+    words = [
+        _unbroken(column, room if whole else _WHOLE) for column in zip(header, *rows, strict=True)
     ]
-    whole = [n if n <= _WHOLE else _NARROW for n in natural]
-    tried = (_given(natural, floors, room) for floors in (patient, whole, [_NARROW] * len(natural)))
+    floors: tuple[list[int], ...]
+    if whole:
+        floors = ([n if n <= _WHOLE else w for n, w in zip(natural, words, strict=True)], words)
+    else:
+        floors = _floors(header, natural, words, cut)
+    tried = (_given(natural, each, room) for each in floors)
     widths = next((each for each in tried if sum(each) <= room), None)
     if widths is None:
         return Columns([], [line for row in rows for line in _record(header, row, width)])
@@ -113,6 +122,27 @@ def in_columns(
     head, *body = (list(_folded_row(row, widths, short)) for row in (header, *rows))
     lost = any(n > w and s for n, w, s in zip(natural, widths, short, strict=True))
     return Columns(head, [line for lines in body for line in lines], cut=lost)
+
+
+def _floors(
+    header: Sequence[str], natural: list[int], words: list[int], cut: frozenset[str]
+) -> tuple[list[int], ...]:
+    """Return below which widths the columns do not go, the most patient choice first."""
+    patient = [
+        _NARROW if name in cut and n > _WHOLE else n
+        for name, n in zip(header, natural, strict=True)
+    ]
+    whole = [n if n <= _WHOLE else _NARROW for n in natural]
+    return patient, whole, words, [_NARROW] * len(natural)
+
+
+def _unbroken(column: Sequence[str], longest: int) -> int:
+    """Return the width below which a word of the column would be broken: a version, a date.
+
+    Words longer than `longest` (paths, digests) do not count.
+    """
+    widths = (width_of(piece.rstrip()) for text in column for piece in _pieces(text))
+    return max((n for n in widths if _NARROW < n <= longest), default=_NARROW)
 
 
 def _given(natural: list[int], floors: list[int], room: int) -> list[int]:

@@ -35,7 +35,7 @@ def extend(
 def restore(
     name: Name,
     ttl: Annotated[
-        str, typer.Option("--ttl", help="For how long. [default: 24h, or what is left]")
+        str, typer.Option("--ttl", help="For how long.", show_default="24h, or what is left")
     ] = "",
     reason: Why = "",
 ) -> Returned:
@@ -61,8 +61,8 @@ def resume(
             "--disk-mb",
             min=0,
             max=1_048_576,
-            show_default=False,
-            help="What its work and lab may hold from now on, in MB. [default: as before]",
+            help="What its work and lab may hold from now on, in MB.",
+            show_default="as before",
         ),
     ] = 0,
 ) -> Returned:

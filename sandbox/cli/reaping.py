@@ -23,7 +23,8 @@ def reap(
             metavar="SECONDS",
             min=0,
             max=_DAY,
-            help="Stay, and look again after so many seconds, until Ctrl-C. [default: once]",
+            help="Stay, and look again after so many seconds, until Ctrl-C.",
+            show_default="once",
         ),
     ] = 0,
     install: Annotated[

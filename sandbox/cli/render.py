@@ -10,13 +10,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from rich.console import Console
 from rich.text import Text
 
 from sandbox.cli.asking import MOST_ROWS, Output, SqlOutput
-from sandbox.cli.blocks import Block, Line, cell
+from sandbox.cli.blocks import Block, Line, cell, named
 from sandbox.cli.layout import folded, in_columns, width_of
 from sandbox.cli.tables import blocks
 from sandbox.cli.tables_show import findings
@@ -88,10 +89,17 @@ def screen(file: BinaryIO | None = None) -> Iterator[Screen]:
         yield Screen(console, status, file)
 
 
-def show(result: Result, output: str, *, aside: bool = False, one_of_many: bool = False) -> None:
+def show(
+    result: Result,
+    output: str,
+    *,
+    aside: bool = False,
+    one_of_many: bool = False,
+    into: Path | None = None,
+) -> None:
     """Print a result as asked, `aside` on stderr; tables by `cli/tables.py`.
 
-    JSON is a line where more may follow.
+    JSON is a line where more may follow. `into` is the file that came beside the result.
     """
     cut = False
     if output == Output.JSON:
@@ -101,7 +109,8 @@ def show(result: Result, output: str, *, aside: bool = False, one_of_many: bool 
     elif output == _JUNIT:
         _write_junit(result)
     else:
-        cut = _print(blocks(result), stderr=aside)
+        beside = [named("file", str(into))] if into else []
+        cut = _print([*blocks(result), *beside], stderr=aside)
     for hint in _hints(result, cut=cut):
         _print([Line(hint, style="dim")], stderr=True)
 
@@ -245,7 +254,7 @@ def _fitted(block: Block, width: int | None) -> tuple[list[Line], bool]:
         return [], False
     header = [clean(column) for column in block.columns]
     rows = [[cell(value) for value in row] for row in block.rows]
-    table = in_columns(header, rows, width, block.cut)
+    table = in_columns(header, rows, width, block.cut, whole=block.whole)
     return [*(Line("", label=line) for line in table.header), *map(Line, table.lines)], table.cut
 
 

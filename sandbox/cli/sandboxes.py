@@ -33,7 +33,9 @@ TemplateName = Annotated[str, typer.Option("--template", "-t", help="What to mak
 Purpose = Annotated[
     str, typer.Option("--purpose", "-p", help="What you want to find out, in one sentence.")
 ]
-Ttl = Annotated[str, typer.Option("--ttl", help="How long it lives: 90m, 72h, 3d. [default: 72h]")]
+Ttl = Annotated[
+    str, typer.Option("--ttl", help="How long it lives: 90m, 72h, 3d.", show_default="72h")
+]
 Parameters = Annotated[
     list[str] | None, typer.Option("--set", "-s", metavar="NAME=VALUE", help="A parameter.")
 ]
@@ -50,7 +52,7 @@ Egress = Annotated[
     typer.Option("--egress", metavar="HOST", help="A host outside to reach, if policy approves."),
 ]
 SnapshotId = Annotated[
-    str, typer.Option("--snapshot", help="A certain snapshot. [default: the newest]")
+    str, typer.Option("--snapshot", help="A certain snapshot.", show_default="the newest")
 ]
 Experiment = Annotated[
     str, typer.Option("--experiment", help="See the snapshots that are for this experiment alone.")
@@ -191,7 +193,9 @@ def sql(
 def execute(
     name: Name,
     words: Annotated[list[str], typer.Argument(metavar="-- COMMAND...", help="What to run.")],
-    part: Annotated[str, typer.Option("--part", help="[default: the tool]")] = "",
+    part: Annotated[
+        str, typer.Option("--part", help="Which part of the sandbox.", show_default="the tool")
+    ] = "",
 ) -> Returned:
     """Run a command inside, as the tool's own user; its exit code is passed on."""
     from sandbox.usecases.inside import ExecRequest
@@ -215,7 +219,9 @@ def execute(
 
 def logs(
     name: Name,
-    part: Annotated[str, typer.Option("--part", help="[default: the tool]")] = "",
+    part: Annotated[
+        str, typer.Option("--part", help="Which part of the sandbox.", show_default="the tool")
+    ] = "",
     tail: Annotated[int, typer.Option("--tail", min=1, max=10_000, help="How many lines.")] = 100,
 ) -> Returned:
     """Print the last lines that the tool, or another part, wrote."""

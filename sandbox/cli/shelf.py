@@ -39,12 +39,12 @@ def want(
     due: Annotated[str, typer.Option(help="The day until which it is wanted: 2026-12-31.")],
     since: Annotated[str, typer.Option(help="Rows from this day on: 2026-01-01.")] = "",
     extract_by: Annotated[
-        str, typer.Option(help="Who extracts. [default: the source's owner]")
+        str, typer.Option(help="Who extracts.", show_default="the source's owner")
     ] = "",
     transform_by: Annotated[
-        str, typer.Option(help="Who masks. [default: the source's owner]")
+        str, typer.Option(help="Who masks.", show_default="the source's owner")
     ] = "",
-    analyse_by: Annotated[str, typer.Option(help="Who analyses. [default: you]")] = "",
+    analyse_by: Annotated[str, typer.Option(help="Who analyses.", show_default="you")] = "",
 ) -> Returned:
     """Ask the data's owner for columns that sandboxes do not see yet."""
     from sandbox.usecases.wanting import WantColumnsRequest

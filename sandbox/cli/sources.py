@@ -6,6 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from sandbox.cli.asking import Asked, Returned, command
+from sandbox.core.errors import InvalidInput
+from sandbox.core.text import clean
 
 Name = Annotated[str, typer.Argument(help="The source's name: sources/NAME.yaml.")]
 
@@ -13,10 +15,10 @@ _TYPES = "postgres, mysql, mariadb, sqlite, csv, parquet, excel"
 Type = Annotated[str, typer.Option("--type", help=f"What kind of source: {_TYPES}.")]
 Host = Annotated[str, typer.Option(help="Of a server.")]
 Port = Annotated[
-    int | None, typer.Option(min=1, max=65535, help="Of a server. [default: its kind's own]")
+    int | None, typer.Option(min=1, max=65535, help="Of a server.", show_default="its kind's own")
 ]
 Database = Annotated[str, typer.Option(help="Of a server.")]
-Schema = Annotated[str, typer.Option(help="Of PostgreSQL. [default: public]")]
+Schema = Annotated[str, typer.Option(help="Of PostgreSQL.", show_default="public")]
 User = Annotated[str, typer.Option(help="A login that can only read.")]
 PasswordEnv = Annotated[str, typer.Option(help="The password is in this environment variable.")]
 PasswordFile = Annotated[str, typer.Option(help="The password is in this file below the home.")]
@@ -28,14 +30,14 @@ File = Annotated[
         "and parquet."
     ),
 ]
-Encoding = Annotated[str, typer.Option(help="Of csv. [default: utf-8]")]
-Delimiter = Annotated[str, typer.Option(help="Of csv. [default: ,]")]
+Encoding = Annotated[str, typer.Option(help="Of csv.", show_default="utf-8")]
+Delimiter = Annotated[str, typer.Option(help="Of csv.", show_default="a comma")]
 Tables = Annotated[
     list[str] | None,
-    typer.Option("--table", help="Look at this table only; again and again. [default: all]"),
+    typer.Option("--table", help="Look at this table only; again and again.", show_default="all"),
 ]
-ExtractBy = Annotated[str, typer.Option(help="Who answers for the extract. [default: you]")]
-TransformBy = Annotated[str, typer.Option(help="Who answers for the masking. [default: you]")]
+ExtractBy = Annotated[str, typer.Option(help="Who answers for the extract.", show_default="you")]
+TransformBy = Annotated[str, typer.Option(help="Who answers for the masking.", show_default="you")]
 To = Annotated[
     Path | None, typer.Option(help="A new file for the draft, instead of sources/NAME.yaml.")
 ]
@@ -127,8 +129,17 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _files(given: list[str]) -> dict[str, Any]:
-    """Return one file as `file`, files by table as `files`."""
+    """Return one file as `file`, files by table as `files`; raises InvalidInput."""
     if len(given) == 1 and "=" not in given[0]:
         return {"file": given[0]}
-    pairs = (one.partition("=") for one in given)
-    return {"files": {table: path for table, _, path in pairs}} if given else {}
+    files: dict[str, str] = {}
+    for one in given:
+        table, _, path = one.partition("=")
+        if not table or not path or table in files:
+            raise InvalidInput(
+                "Each table has a name and one file.",
+                subject=f"--file {clean(one)}",
+                hint="For example: --file customers=exports/customers.csv",
+            )
+        files[table] = path
+    return {"files": files} if files else {}

@@ -91,6 +91,9 @@ def _plan(result: "PlanResult") -> list[Block]:
         if cost.seconds is not None
         else f"not known before the first {result.spec.template} is made"
     )
+    postgres = result.postgres
+    filling = ", filling PostgreSQL included" if postgres and not postgres.filled else ""
+    seconds += filling if cost.seconds is not None else ""
     images = f", after building {cost.images_to_build} images" if cost.images_to_build else ""
     shown += [
         grid,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sandbox.cli.blocks import Block, Grid, amount, named
+from sandbox.cli.blocks import Block, Grid, amount, counted, named
 from sandbox.cli.tables_show import findings
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def _import(result: "ImportResult") -> list[Block]:
     grid = Grid(("column", "type"), [(c.name, c.type) for c in result.columns])
     shown: list[Block] = [
         *_warnings(result.decision),
-        named("imported", f"lab.{result.table}, {result.rows:,} rows"),
+        named("imported", f"lab.{result.table}, {counted(result.rows)}"),
     ]
     if matched := result.matched:
         said = f"{matched.file_column} with {matched.column}: {matched.rows:,} rows are there"

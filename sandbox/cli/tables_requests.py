@@ -1,11 +1,11 @@
 """What people see of requests that wait for somebody's yes."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cli import tables_approvals, tables_waivers
-from sandbox.cli.blocks import Block, Grid, Line, amount, cell, named
+from sandbox.cli.blocks import Block, Grid, Line, amount, cell, counted, named
 from sandbox.core.approval import lacking, spoken
 from sandbox.core.lease import spoken as spoken_span
 
@@ -22,9 +22,24 @@ def _list(result: "RequestListResult") -> list[Block]:
     grid = Grid(("id", "kind", "subject", "state", "asked by", "until", "what for"), cut=_CUT)
     for view in result.asks:
         a = view.ask
-        by, until = a.asked_by.name, a.ends or a.due
-        grid.rows.append((a.id, a.kind, a.subject, view.state.value, by, until, a.purpose))
+        by, until = a.asked_by.name, _until(a.ends or a.due)
+        grid.rows.append((a.id, a.kind, _subject(a), view.state.value, by, until, a.purpose))
     return [grid]
+
+
+def _until(due: datetime) -> str:
+    """Return until when; the end of a day, which is the next one's midnight, as that day."""
+    local = due.astimezone()
+    at_midnight = (local.hour, local.minute, local.second) == (0, 0, 0)
+    return f"{local - timedelta(days=1):%Y-%m-%d}" if at_midnight else cell(due)
+
+
+def _subject(ask: "Ask") -> str:
+    """Return what is asked for, or of which sandbox; a source alone would tell too little."""
+    content = ask.content
+    if content.kind != "data":
+        return ask.subject
+    return ", ".join(f"{content.source}.{table}" for table in content.tables)
 
 
 def _show(result: "RequestResult") -> list[Block]:
@@ -78,7 +93,7 @@ def _export(content: "ExportAsk") -> list[Block]:
     return [
         named("export", f"{content.what}, {much}, {content.data_class}"),
         named("sha-256", content.digest),
-        *([named("columns", ", ".join(content.columns))] if content.columns else []),
+        *_columns(content),
         *_rules(content),
         *([grid] if grid.rows else []),
     ]
@@ -87,10 +102,15 @@ def _export(content: "ExportAsk") -> list[Block]:
 def _match(content: "MatchAsk") -> list[Block]:
     return [
         named("match", f"{content.file_column} of {content.file} with {content.column}"),
-        named("into", f"lab.{content.table}, {content.rows:,} rows"),
+        named("into", f"lab.{content.table}, {counted(content.rows)}"),
         named("sha-256", content.digest),
+        *_columns(content),
         *_rules(content),
     ]
+
+
+def _columns(content: "ExportAsk | MatchAsk") -> list[Block]:
+    return [named("columns", ", ".join(content.columns))] if content.columns else []
 
 
 def _create(content: "CreateAsk") -> list[Block]:

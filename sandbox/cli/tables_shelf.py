@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 # Of more examples than this nobody reads the end.
 _SHORT = 45
-_CUT = frozenset({"examples", "meaning"})
+_CUT = frozenset({"examples"})
 
 
 def _tables(result: "TableListResult") -> list[Block]:
     wrong = [named("wrong", fault, "red") for fault in result.faults]
     if not result.tables:
         return [*wrong, Line("No tables. IT lists them in a source: sandbox source draft NAME")]
-    grid = Grid(("table", "meaning", "owner", "rows", "data"), cut=frozenset({"meaning"}))
+    grid = Grid(("table", "meaning", "owner", "rows", "data"), whole=True)
     for t in result.tables:
         rows = "" if t.rows is None else f"{t.rows:,}"
         grid.rows.append((t.name, t.meaning, _owner(t.owners), rows, _age(t)))

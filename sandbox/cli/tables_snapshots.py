@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cli import tables_fresh, tables_replica
-from sandbox.cli.blocks import Block, Grid, Line, amount, cell, named, size
+from sandbox.cli.blocks import Block, Grid, Line, amount, cell, counted, named, size
 
 if TYPE_CHECKING:
     from sandbox.core.anonymity import Anonymity
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 def _snapshot(result: "SnapshotResult") -> list[Block]:
     snapshot = result.snapshot
     shown: list[Block] = [named("snapshot", f"{snapshot.id}, {snapshot.state}")]
+    if result.taken_away:
+        return shown
     if snapshot.refused:
         return [*shown, named("leak gate", "stopped it"), *_leaks(snapshot.refused)]
     if snapshot.manifest is None:
@@ -102,8 +104,8 @@ def _hidden(found: "Anonymity", suppressed: int) -> str:
     """Say how well people hide among each other in one table."""
     from sandbox.core.anonymity import FEW
 
-    what = "people" if found.subject else "rows"
-    told = f"{found.k} {what} in {found.table}, by {', '.join(found.columns)}"
+    least = counted(found.k, "person", "people") if found.subject else counted(found.k)
+    told = f"{least} in {found.table}, by {', '.join(found.columns)}"
     told += f"; {found.few:,} rows in groups of fewer than {FEW}" if found.few else ""
     return told + (f"; {suppressed:,} rows of small groups left out" if suppressed else "")
 

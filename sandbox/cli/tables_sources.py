@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def _sources(result: "SourceListResult") -> list[Block]:
     if not result.sources:
         return [Line("No sources. IT drafts one with: sandbox source draft NAME --type TYPE")]
-    grid = Grid(("source", "type", "place", "tables", "classes", "snapshot", "data"))
+    columns = ("source", "type", "place", "tables", "classes", "snapshot", "data")
+    grid = Grid(columns, whole=True)
     for s in result.sources:
         grid.rows.append(
             (s.name, s.type, s.place, s.tables or "", ", ".join(s.classes), *_newest(s))
@@ -52,13 +53,9 @@ def _source(result: "SourceResult") -> list[Block]:
 def _checked(result: "SourceCheckResult") -> list[Block]:
     where = f"{result.name} ({result.place})"
     if result.login:
-        return [
-            named("login", f"{where} COULD WRITE:", "red"),
-            *(Line(f"  {could}") for could in result.login),
-            named("fix", "let the source's owner run:"),
-            *(Line(f"  {statement}", raw=True) for statement in result.undo),
-            named("columns", "not compared until then"),
-        ]
+        return _unfit(f"{where} COULD WRITE:", result.login, result.undo)
+    if result.hidden:
+        return _unfit(f"{where} MAY NOT READ what the file lists:", result.hidden, result.grant)
     shown: list[Block] = [named("source", where)]
     shown += [named("login", f"{result.user} can only read")] if result.user else []
     if result.clean:
@@ -76,9 +73,19 @@ def _checked(result: "SourceCheckResult") -> list[Block]:
     return [*shown, grid, *_unlisted(result)]
 
 
+def _unfit(said: str, found: tuple[str, ...], mends: tuple[str, ...]) -> list[Block]:
+    return [
+        named("login", said, "red"),
+        *(Line(f"  {each}") for each in found),
+        named("fix", "let the source's owner run:"),
+        *(Line(f"  {statement}", raw=True) for statement in mends),
+        named("columns", "not compared until then"),
+    ]
+
+
 def _unlisted(result: "SourceCheckResult") -> list[Block]:
     tables = ", ".join(result.unlisted)
-    return [named("not copied", f"tables that the file does not list: {tables}")] if tables else []
+    return [named("left out", f"tables that the file does not list: {tables}")] if tables else []
 
 
 def _drafted(result: "DraftResult") -> list[Block]:
@@ -94,7 +101,8 @@ def _drafted(result: "DraftResult") -> list[Block]:
         else f"review it, then put what is right into sources/{result.name}.yaml"
     )
     drafted = named("draft", f"{result.name}, from {result.place}")
-    return [drafted, grid, *left, named("next", then)]
+    doubts = [named("warning", doubt, "yellow") for doubt in result.warnings]
+    return [drafted, grid, *left, *doubts, named("next", then)]
 
 
 SHOWN: dict[str, Callable[[Any], list[Block]]] = {

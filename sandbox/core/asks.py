@@ -81,7 +81,8 @@ class ExportAsk(Value):
 class MatchAsk(Value):
     """A file whose identities become those of a masked column; `digest` is the file's SHA-256.
 
-    `column` is the core's, as `core.customers.mail`; `file_column` is the file's own.
+    `column` is the core's, as `core.customers.mail`; `file_column` is the file's own, one of its
+    `columns`: any other that tells its rows apart tells whose token is whose.
     """
 
     kind: Literal["match"] = "match"
@@ -94,6 +95,7 @@ class MatchAsk(Value):
     table: str
     rules: tuple[str, ...]
     why: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
 
 class WaiverAsk(Value):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
+from urllib.parse import unquote
 
 from sandbox.core.source import DataClass, Mask
 from sandbox.core.values import Value
@@ -22,6 +23,14 @@ Kind = Literal["text", "integer", "date", "other"]
 FOLD_FROM = "".join(map(chr, range(0xFF01, 0xFF5F))) + "\u3000‐‑‒–—―−"
 FOLD_TO = "".join(map(chr, range(0x21, 0x7F))) + " -------"
 _FOLD = str.maketrans(FOLD_FROM, FOLD_TO)
+# What shows nothing, so that a text with it reads like one without; and blanks of other widths.
+INVISIBLE = (
+    "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f"
+    "\ufe00-\ufe0f\ufeff\U000e0001-\U000e01ef]"
+)
+BLANKS = "[\u00a0\u2000-\u200a\u202f\u205f]"
+# A letter as JSON writes it, however often a document was put into another.
+ESCAPED = r"\\+u([0-9a-fA-F]{4})"
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 # Of values of a form that many a number has, this share must be there before it tells anything:
@@ -90,8 +99,30 @@ class Suspicion(Value):
 
 
 def folded(text: str) -> str:
-    """Return `text` with full-width letters, digits and dashes as plain ones."""
-    return text if text.isascii() else text.translate(_FOLD)
+    """Return `text` with full-width letters, digits and dashes as plain ones, nothing invisible,
+    and what JSON or an address on the web writes as numbers in letters."""
+    if text.isascii() and "%" not in text and "\\u" not in text:
+        return text
+    plain = _without_escapes(_without_percents(text))
+    return re.sub(BLANKS, " ", re.sub(INVISIBLE, "", plain)).translate(_FOLD)
+
+
+def _without_percents(text: str) -> str:
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        return text
+
+
+def _without_escapes(text: str) -> str:
+    if "\\u" not in text:
+        return text
+    found = re.sub(ESCAPED, lambda match: chr(int(match[1], 16)), text)
+    try:
+        # Two halves are one character.
+        return found.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+    except UnicodeDecodeError:
+        return text
 
 
 def in_words(column: str, between: str = r"[_\-.\s]+") -> str:

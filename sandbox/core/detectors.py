@@ -31,7 +31,7 @@ _AFTER = r"(?:$|[^0-9A-Za-z_.\-]|\.(?:$|[^0-9]))"
 _ALONE_BEFORE = "(?:^|[^0-9A-Za-z_.+ -]|(?:^|[^0-9]) )"
 _ALONE_AFTER = r"(?:$|[^0-9A-Za-z_. \-]|[. ](?:$|[^0-9]))"
 # A value of its own, or one in quotes or between separators (JSON, CSV inside a text).
-_OPEN, _CLOSE = r"(?:^|[\"'>:,;=|({\[] ?)", r"(?:$|[\"'<,;=|)}\]])"
+_OPEN, _CLOSE = r"(?:^|[\"'>:,;=|({\[] ?)", r"(?:$|[\"'<,;=|)}\]\\])"
 # The long vowel mark is often typed for a dash.
 _DIGIT = "[0-9]"
 _SEVEN_DIGITS = r"[0-9](?:[-ー ()]{0,3}[0-9]){6}"
@@ -230,7 +230,7 @@ DETECTORS: tuple[Detector, ...] = (
     ),
     Detector(
         id="name-kanji",
-        version=1,
+        version=2,
         finds="a person's name in kanji",
         data_class="personal",
         mask=Mask(method="fake-name"),
@@ -248,7 +248,7 @@ DETECTORS: tuple[Detector, ...] = (
     ),
     Detector(
         id="name-kana",
-        version=1,
+        version=2,
         finds="a person's name in katakana, hiragana or half-width kana",
         data_class="personal",
         mask=Mask(method="fake-kana"),
@@ -261,7 +261,7 @@ DETECTORS: tuple[Detector, ...] = (
     ),
     Detector(
         id="name-latin",
-        version=1,
+        version=2,
         finds="a person's name in Latin script",
         data_class="personal",
         mask=Mask(method="fake-name", form="latin"),

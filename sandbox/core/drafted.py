@@ -5,12 +5,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sandbox.core.connection import Connection
+from sandbox.core.connection import Connection, Csv
 from sandbox.core.drafting import DraftTable
 from sandbox.core.faults import source_faults
 from sandbox.core.source import Column, Owners, Source
+from sandbox.core.survey import Survey
 from sandbox.core.text import clean
 
+# What may stand between the cells of a CSV file, and how it is typed.
+_MARKS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_TYPED = {",": "','", ";": "';'", "\t": "$'\\t'", "|": "'|'"}
 # Words that stand as they are; everything else is quoted. YAML reads some words as no text.
 _PLAIN = re.compile(r"[^\W\d][\w./-]*")
 _READ_OTHERWISE = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
@@ -62,6 +66,24 @@ def sorted_out(
         else:
             kept[table] = draft
     return {table: _leading(draft, kept) for table, draft in kept.items()}, left
+
+
+def doubted_marks(connection: Connection, survey: Survey) -> Iterator[str]:
+    """Yield, for each CSV file that came as one column, the mark that its header seems cut by."""
+    if not isinstance(connection, Csv):
+        return
+    for table in survey.tables:
+        if len(table.columns) != 1 or table.name not in connection.files:
+            continue
+        header = table.columns[0].name
+        used = connection.files[table.name].delimiter or connection.delimiter
+        likely = max((mark for mark in _MARKS if mark != used), key=header.count)
+        if likely in header:
+            yield (
+                f"{table.name} came as one column: it was cut at {_MARKS.get(used, used)}, but its "
+                f"header has {_MARKS[likely]}. Take the draft away, and draft it again with "
+                f"--delimiter {_TYPED[likely]}"
+            )
 
 
 def as_text(source: Source, tables: Mapping[str, DraftTable], said: Sequence[str]) -> str:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+# The folder of a home in which we keep keys, records and what is being built.
+STATE = ".sandbox"
+
 
 @dataclass(frozen=True)
 class HomeAccess:

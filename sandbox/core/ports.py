@@ -354,6 +354,9 @@ class DemoCore(Protocol):
     def ensure(self, progress: Progress) -> Mapping[str, Any]:
         """Have it running and loaded; return host, port and row counts."""
 
+    def check_rows(self) -> None:
+        """Raise Unavailable if the purchases that it is loaded with are not installed."""
+
     def lacking(self) -> str:
         """Return in a few words what keeps it from serving, "" if nothing. Changes nothing."""
 

@@ -131,7 +131,7 @@ def choose_snapshot(
     if wanted:
         named = next((s for s in ours if s.id == wanted), None)
         if named is None:
-            raise no_such_snapshot(wanted, (s.id for s in ours))
+            raise no_such_snapshot(wanted, (s.id for s in ours), source)
         if named.state is not SnapshotState.READY:
             raise Conflict(
                 f"The snapshot is {named.state}.", subject=wanted, hint="See: sandbox snapshot list"

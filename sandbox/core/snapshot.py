@@ -174,10 +174,14 @@ def build_command(source: str, experiment: str) -> str:
     return f"sandbox snapshot build {source}{alone}"
 
 
-def no_such_snapshot(wanted: str, known: Iterable[str]) -> NotFound:
-    """Return the error for a version that is not there, with the nearest of those `known`."""
+def no_such_snapshot(wanted: str, known: Iterable[str], source: str = "") -> NotFound:
+    """Return the error for a version that is not there, with the nearest of those `known`.
+
+    `source` is given where only its snapshots will do.
+    """
+    which = f" of {source}" if source else ""
     return NotFound(
-        f"There is no such snapshot.{closest(wanted, known)}",
+        f"There is no such snapshot{which}.{closest(wanted, known)}",
         subject=clean(wanted),
         hint="See: sandbox snapshot list",
     )

@@ -262,22 +262,27 @@ class Source(Value):
         return self.metadata.name
 
     def rules_digest(self) -> str:
-        """Return the SHA-256 of what decides the output: tables, rows, columns, classes, masks.
+        """Return the digest of its rules (`digest_of`)."""
+        return digest_of(self.tables, self.keys.scope)
 
-        What the gate accepts counts too, since it decides whether there is an output.
-        """
-        rules: dict[str, Any] = {
-            table: {
-                column: (rule.data_class, rule.mask.model_dump(exclude_defaults=True))
-                for column, rule in sorted(content.columns.items())
-            }
-            for table, content in sorted(self.tables.items())
+
+def digest_of(tables: Mapping[str, Table], scope: str) -> str:
+    """Return the SHA-256 of what decides the output: tables, rows, columns, classes, masks.
+
+    What the gate accepts counts too, since it decides whether there is an output.
+    """
+    rules: dict[str, Any] = {
+        table: {
+            column: (rule.data_class, rule.mask.model_dump(exclude_defaults=True))
+            for column, rule in sorted(content.columns.items())
         }
-        for table, content in sorted(self.tables.items()):
-            # Only where some are left out, so that the digest of what has none stays the same.
-            chosen = content.model_dump(include=_CHOOSING, exclude_defaults=True)
-            rules |= {f"rows of {table}": chosen} if chosen else {}
-            accepted = {c: rule.accept for c, rule in content.columns.items() if rule.accept}
-            rules |= {f"accepted in {table}": accepted} if accepted else {}
-        rules |= {"scope of keys": self.keys.scope} if self.keys.scope != "series" else {}
-        return hashlib.sha256(repr(rules).encode()).hexdigest()
+        for table, content in sorted(tables.items())
+    }
+    for table, content in sorted(tables.items()):
+        # Only where some are left out, so that the digest of what has none stays the same.
+        chosen = content.model_dump(include=_CHOOSING, exclude_defaults=True)
+        rules |= {f"rows of {table}": chosen} if chosen else {}
+        accepted = {c: rule.accept for c, rule in content.columns.items() if rule.accept}
+        rules |= {f"accepted in {table}": accepted} if accepted else {}
+    rules |= {"scope of keys": scope} if scope != "series" else {}
+    return hashlib.sha256(repr(rules).encode()).hexdigest()

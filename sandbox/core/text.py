@@ -4,6 +4,7 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Iterable
+from itertools import pairwise
 
 from sandbox.core.errors import InvalidInput
 
@@ -89,13 +90,16 @@ def count_words(sentence: str) -> int:
     """Return how many different words `sentence` says.
 
     Written Japanese and Chinese put no spaces between words: two such letters count as one
-    word, about what they average. Repeating a word says nothing new and counts once.
+    word, about what they average. Repeating a word says nothing new and counts once; a letter
+    that comes again beside another one is no repetition.
     """
     folded = unicodedata.normalize("NFKC", sentence).lower()
-    dense = [c for c in folded if _is_dense(c)]
+    dense = "".join(c if _is_dense(c) else " " for c in folded).split()
+    letters = {part[0] for part in dense}
+    letters |= {a + b for part in dense for a, b in pairwise(part) if a != b}
     spaced = "".join(" " if _is_dense(c) else c for c in folded)
     words = {w for w in re.findall(r"[^\W\d_]+", spaced) if len(w) > 1 or w in {"a", "i"}}
-    return len(words) + len(set(dense)) // 2
+    return len(words) + len(letters) // 2
 
 
 def _is_dense(char: str) -> bool:

@@ -99,6 +99,10 @@ class PostgresDemo:
             progress.say("demo core", f"{sum(counts.values()):,} rows loaded")
         return {"host": HOST, "port": self._port, "rows": counts}
 
+    def check_rows(self) -> None:
+        """Raise Unavailable if the purchases that it is loaded with are not installed."""
+        _cdnow()
+
     def lacking(self) -> str:
         """Return in a few words what keeps it from serving, "" if nothing. Changes nothing."""
         try:

@@ -248,9 +248,8 @@ class DockerEngine:
     ) -> Ran:
         """Run a command inside a running container; with `output`, pass its output on live."""
         with _translated(container):
-            exec_id = self._api.exec_create(
-                container, list(command), user=user, stdin=stdin is not None
-            )["Id"]
+            piped = stdin is not None
+            exec_id = self._api.exec_create(container, [*command], user=user, stdin=piped)["Id"]
             out, err = self._exchange(exec_id, stdin, output)
             code = self._api.exec_inspect(exec_id)["ExitCode"]
         return Ran(code=code if code is not None else 137, out=out, err=err)
@@ -297,17 +296,17 @@ class DockerEngine:
 
     def owned(self, installation: str, sandbox: str | None = None) -> list[Owned]:
         """Return everything that carries the installation's label (and the sandbox's)."""
-        labels = [f"{INSTALLATION}={installation}"]
-        labels += [f"{SANDBOX}={sandbox}"] if sandbox else []
-        chosen = {"label": labels}
+        own = [f"{SANDBOX}={sandbox}"] if sandbox else []
+        chosen = {"label": [f"{INSTALLATION}={installation}", *own]}
         with _translated("the engine"):
             containers = self._api.containers(all=True, filters=chosen)
             networks = self._api.networks(filters=chosen)
             volumes = self._api.volumes(filters=chosen)["Volumes"] or []
+        # What ended while the engine's disk was full stays listed as running: so each is asked.
+        up = {c["Id"] for c in containers if c["State"] == "running" and self.is_running(c["Id"])}
         others: list[tuple[Kind, Any]] = [("network", networks), ("volume", volumes)]
         return [
-            Owned("container", c["Names"][0][1:], c["Labels"], c["State"] == "running")
-            for c in containers
+            Owned("container", c["Names"][0][1:], c["Labels"], c["Id"] in up) for c in containers
         ] + [Owned(kind, o["Name"], o["Labels"] or {}) for kind, objects in others for o in objects]
 
     def volume_bytes(self, installation: str) -> dict[str, int]:

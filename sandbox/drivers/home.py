@@ -14,10 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sandbox.core.errors import Conflict, unwritable
+from sandbox.core.home import STATE
 from sandbox.core.people import FILE as PEOPLE
 from sandbox.core.ports import Exposed, HomeAccess
 
-STATE = ".sandbox"
 SETTINGS = "sandbox.yaml"
 # Whoever removes things by the registry asks first whether this file says the same.
 _INSTALLATION = "installation"

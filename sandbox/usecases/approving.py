@@ -42,7 +42,7 @@ def approved(
     if decision.verdict != "needs-approval":
         return ""
     with context.registry.writing() as tx:
-        ask = _asked(context, tx, content, subject) or _make(
+        ask = _asked(context, tx, content, subject, purpose) or _make(
             context, tx, content, decision, subject, purpose
         )
     if ask.state is AskState.ACCEPTED:
@@ -71,7 +71,7 @@ def answered_before(
 ) -> Ask | None:
     """Return what the caller asked for before, the very same, if it was answered and not used."""
     content = CreateAsk(sandbox="", spec=spec, **reasons(decision))
-    ask = _asked(context, tx, content, name)
+    ask = _asked(context, tx, content, name, spec.purpose)
     mine = ask is not None and ask.asked_by.name == context.actor.name
     return ask if ask and mine and ask.state is not AskState.WAITING else None
 
@@ -121,11 +121,19 @@ def _make(
     )
 
 
-def _asked(context: Context, tx: Transaction, content: _Content, subject: str) -> Ask | None:
-    """Return the newest ask for the very same that waits, can be used, or was refused lately."""
+def _asked(
+    context: Context, tx: Transaction, content: _Content, subject: str, purpose: str
+) -> Ask | None:
+    """Return the newest ask for the very same that waits, can be used, or was refused lately.
+
+    A yes is for the purpose that it was given for; what waits or was refused stays that, however
+    the purpose is put.
+    """
     now = context.now()
     same = [a for a in tx.asks(subject) if _covers(a, content) and counts(a, now)]
-    return same[-1] if same else None
+    yes = [a for a in same if a.state is AskState.ACCEPTED and a.purpose == purpose]
+    rest = [a for a in same if a.state is not AskState.ACCEPTED]
+    return next(reversed(yes or rest), None)
 
 
 def counts(ask: Ask, now: datetime) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from sandbox.core.connection import Connection, place_of
-from sandbox.core.drafted import as_source, as_text, sorted_out
+from sandbox.core.drafted import as_source, as_text, doubted_marks, sorted_out
 from sandbox.core.drafting import DraftTable, drafted
 from sandbox.core.errors import Conflict, InvalidInput
 from sandbox.core.masking import described
@@ -25,6 +25,12 @@ _TYPES = tuple(
     for kind in get_args(get_args(Connection)[0])
     for name in get_args(kind.model_fields["type"].annotation)
 )
+# What is typed for a key of the connection, where that is not simply its name.
+_SPELLED = {
+    "--files": "--file TABLE=FILE",
+    "--file": "--file FILE",
+    "--password": "--password-env, -file or -secret",
+}
 
 
 class DraftedColumn(Value):
@@ -49,12 +55,16 @@ class DraftedTable(Value):
 
 
 class DraftResult(Result):
-    """A drafted source; `file` is where it lies in the home, "" if it went elsewhere."""
+    """A drafted source; `file` is where it lies in the home, "" if it went elsewhere.
+
+    `warnings` tell what was probably read in another way than it was written.
+    """
 
     name: str
     place: str
     file: str
     tables: tuple[DraftedTable, ...]
+    warnings: tuple[str, ...] = ()
 
 
 class DraftSourceRequest(Request[DraftResult]):
@@ -91,7 +101,8 @@ def draft(context: Context, request: DraftSourceRequest) -> DraftResult:
     begun = _begun(context, request, there=there)
     found = surveyed(context, begun, request.tables)
     kept, left = sorted_out(begun.name, begun.connection, begun.owners, drafted(found))
-    _refuse_nothing(begun, found, left)
+    doubts = tuple(clean(doubt) for doubt in doubted_marks(begun.connection, found))
+    _refuse_nothing(begun, found, left, doubts)
     source = as_source(begun.name, begun.connection, begun.owners, kept)
     text = as_text(source, kept, _said(context, begun, left))
     place, file = place_of(begun.connection), "" if request.beside else _file(begun.name)
@@ -110,6 +121,7 @@ def draft(context: Context, request: DraftSourceRequest) -> DraftResult:
             *(_table(name, table) for name, table in kept.items()),
             *(DraftedTable(name=n, rows=0, left_out=why) for n, why in left.items()),
         ),
+        warnings=doubts,
     )
 
 
@@ -147,6 +159,7 @@ def _connection(given: Mapping[str, Any]) -> Connection:
         problem = error.errors(include_url=False, include_input=False)[0]
     # The first part of a place is the type, which people did not write there.
     option = "--" + "-".join(str(part) for part in problem["loc"][1:2])
+    option = _SPELLED.get(option, option)
     told = {"missing": "is missing", "extra_forbidden": "is not for this type of source"}
     why = told.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     raise InvalidInput(
@@ -156,14 +169,17 @@ def _connection(given: Mapping[str, Any]) -> Connection:
     )
 
 
-def _refuse_nothing(source: Source, found: Survey, left: Mapping[str, str]) -> None:
+def _refuse_nothing(
+    source: Source, found: Survey, left: Mapping[str, str], doubts: tuple[str, ...]
+) -> None:
     if len(left) < len(found.tables):
         return
     why = "; ".join(f"{table}: {reason}" for table, reason in left.items())
     raise InvalidInput(
         f"There is no table to list ({clean(why)})." if why else "There is no table to read.",
         subject=f"{source.name} ({place_of(source.connection)})",
-        hint="Let the source's owner grant SELECT on the wanted tables, or on views of them.",
+        hint="\n".join(doubts)
+        or "Let the source's owner grant SELECT on the wanted tables, or on views of them.",
     )
 
 

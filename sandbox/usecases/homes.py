@@ -106,6 +106,8 @@ def init(context: Context, request: InitRequest) -> InitResult:
 
 def _demo_core(context: Context) -> Mapping[str, int]:
     assert context.demo is not None
+    if context.demo.lacking():  # before minutes of building, and before anything is started
+        context.demo.check_rows()
     build_missing(context, [context.catalogue.base_image(), context.catalogue.lab_image()])
     ensure_gateway(context)
     rows: Mapping[str, int] = context.demo.ensure(context.progress)["rows"]
@@ -123,6 +125,7 @@ def doctor(context: Context, request: DoctorRequest) -> DoctorResult:
         checks=(
             *checks,
             *_home(context),
+            *_master_key(context),
             _registry(context),
             *_on_record(context, pool=works),
             _duties(context),
@@ -285,6 +288,15 @@ def _home(context: Context) -> list[Check]:
         fix = "Mend those above, then run doctor again."
         checks.append(Check(name="home", status="fail", said=f"and {rest} more", fix=fix))
     return checks
+
+
+def _master_key(context: Context) -> list[Check]:
+    """Return a line only where nothing can be derived from it: no mask, no link, no `up`."""
+    try:
+        context.keys.derive("doctor")
+    except SandboxError as error:
+        return [Check(name="key", status="fail", said=error.message, fix=error.hint)]
+    return []
 
 
 def _open_to_others(found: Exposed) -> Check:

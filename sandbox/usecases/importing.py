@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import unicodedata
 from pathlib import PurePath
 from typing import Any
 
@@ -21,6 +20,7 @@ from sandbox.core.crossing import (
 )
 from sandbox.core.errors import Conflict, InvalidInput, SandboxError
 from sandbox.core.judged_crossing import ImportInput
+from sandbox.core.lab_tables import table_name
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.policy import Decision
 from sandbox.core.ports import Context
@@ -32,13 +32,17 @@ from sandbox.usecases.approving import approved
 from sandbox.usecases.asks import use_ask
 from sandbox.usecases.desk import answers
 from sandbox.usecases.inside import ask_inside, understood
-from sandbox.usecases.recording import check_same_data, record, snapshots_of
+from sandbox.usecases.recording import check_same_data, record, snapshots_of, why_it_ended
 from sandbox.usecases.sandboxes import running
 from sandbox.usecases.wishes import judge
 
 IMPORT_LIMIT = 64 * 1024 * 1024
-_TABLE = re.compile(r"[^\W\d]\w*")
-_LONGEST_TABLE = 63  # bytes; PostgreSQL cuts off the rest without a word
+_NOT_IMPORTED = "The file was not imported: "
+# What the program inside says of a file that the record may keep: it holds nothing of the file.
+_PLAIN_REASON = re.compile(
+    r"The file is empty\.|Line \d+: a quote \(\"\) (?:is opened|ends in) [a-z ,;.\"]*"
+    r"|Line \d+ has \d+ cells?, but the first line names \d+ columns?\."
+)
 _EXCEL = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 
@@ -102,6 +106,7 @@ class _Cargo(Value):
 class _Loaded(Value):
     """What the program inside says it made of a file. Nothing is decided by it."""
 
+    table: str
     rows: int = Field(ge=0)
     columns: tuple[ImportedColumn, ...]
     notes: tuple[str, ...] = ()
@@ -115,7 +120,7 @@ def import_csv(context: Context, request: ImportRequest) -> ImportResult:
     Raises Denied where they do not, InvalidInput for a file that cannot be read, Conflict when the
     lab has a table of that name.
     """
-    table, notes = _table_name(request)
+    table, notes = table_name(request.file, request.table)
     _check_size(request)
     sandbox = running(context, request.name)
     cargo = _looked_at(context, request, sandbox)
@@ -132,7 +137,11 @@ def import_csv(context: Context, request: ImportRequest) -> ImportResult:
     decision = judge(context, "import", plain, subject=sandbox.name, owner=owner)
     ask = _approved(context, request, sandbox, table, cargo, decision)
     _record_crossing(context, request, sandbox, table, cargo, decision, ask)
-    loaded = _loaded(context, request, sandbox, table, cargo)
+    try:
+        loaded = _loaded(context, request, sandbox, table, cargo)
+    except BaseException as error:
+        _record_failure(context, request, table, error)
+        raise
     matched = _matched(cargo, loaded, ask)
     _record_table(context, request, table, loaded, matched, ask)
     return ImportResult(
@@ -176,7 +185,7 @@ def _masked(
     context: Context, request: ImportRequest, snapshot: Snapshot | None
 ) -> tuple[Match, Masked]:
     """Return the file with its identities masked, exactly as those of the snapshot were."""
-    manifest = _manifest(context, snapshot)
+    manifest = _manifest(context, request.name, snapshot)
     match = parse_match(request.match, manifest.source)
     rule = _rule(manifest, match)
     check_matchable(match, rule)
@@ -185,20 +194,20 @@ def _masked(
     return match, context.border.mask(request.content, match.file_column, rule, type_, key)
 
 
-def _manifest(context: Context, snapshot: Snapshot | None) -> Manifest:
+def _manifest(context: Context, name: str, snapshot: Snapshot | None) -> Manifest:
     """Return what the sandbox's snapshot is; raises Conflict where its masks cannot be repeated."""
     manifest = snapshot.manifest if snapshot else None
     if manifest is None or not manifest.types:
         raise Conflict(
             "The sandbox's snapshot does not tell enough of how it was masked.",
             subject=snapshot.id if snapshot else "",
-            hint="Build a new snapshot, and take it: sandbox reset NAME --latest",
+            hint=f"Build a new snapshot, and take it: sandbox reset {name} --latest",
         )
     if context.keys.key_id(manifest.source, manifest.experiment) != manifest.key_id:
         raise Conflict(
             "The home's key is not the one that the sandbox's snapshot was masked with.",
             subject=snapshot.id if snapshot else "",
-            hint="Build a new snapshot, and take it: sandbox reset NAME --latest",
+            hint=f"Build a new snapshot, and take it: sandbox reset {name} --latest",
         )
     return manifest
 
@@ -237,6 +246,7 @@ def _approved(
         column=match.core_column if match else "",
         file_column=match.file_column if match else "",
         table=table,
+        columns=cargo.seen.columns,
         **reasons(decision),
     )
     return approved(
@@ -337,6 +347,19 @@ def _record_table(
         )
 
 
+def _record_failure(
+    context: Context, request: ImportRequest, table: str, error: BaseException
+) -> None:
+    """Write that there is no table, and why: never in words that hold a value of the file."""
+    why = why_it_ended(error)
+    said = why.removeprefix(_NOT_IMPORTED)
+    if said != why:
+        why = said if _PLAIN_REASON.fullmatch(said) else "the program inside could not load it"
+    with context.registry.writing() as tx:
+        file = clean(request.file)
+        record(context, tx, "lab.import-failed", request.name, reason=why, table=table, file=file)
+
+
 def _not_imported(request: ImportRequest, table: str, answer: dict[str, Any]) -> SandboxError:
     if answer.get("kind") == "taken":
         return Conflict(
@@ -348,31 +371,7 @@ def _not_imported(request: ImportRequest, table: str, answer: dict[str, Any]) ->
     first, _, rest = clean(str(answer["error"]), keep_newlines=True).partition("\n")
     hint = "Correct the file, then import it again."
     return InvalidInput(
-        f"The file was not imported: {first}",
+        f"{_NOT_IMPORTED}{first}",
         subject=clean(request.file),
         hint=f"{rest}\n{hint}" if rest else hint,
-    )
-
-
-def _table_name(request: ImportRequest) -> tuple[str, list[str]]:
-    """Return a name for the table, and a note where the file's name could not be taken over."""
-    if request.table:
-        return _checked(request.table), []
-    stem = unicodedata.normalize("NFKC", PurePath(request.file).stem).lower()
-    name = re.sub(r"\W+", "_", stem).strip("_") or "imported"
-    fits = name if _TABLE.fullmatch(name) else f"t_{name}"
-    fits = fits.encode()[:_LONGEST_TABLE].decode(errors="ignore")
-    note = f"The file's name is no name for a table; it is named {fits}."
-    taken_over = fits == name and name != "imported"
-    return fits, [] if taken_over else [note]
-
-
-def _checked(name: str) -> str:
-    fits = len(name.encode(errors="replace")) <= _LONGEST_TABLE and name == name.lower()
-    if fits and _TABLE.fullmatch(name):
-        return name
-    raise InvalidInput(
-        "This is not a name for a table.",
-        subject=clean(name),
-        hint="Give one with --table: lower-case letters, digits and _",
     )

@@ -18,6 +18,7 @@ from sandbox.core.ports import Context, Transaction
 from sandbox.core.replica import PostgresForecast
 from sandbox.core.resolving import Wish
 from sandbox.core.snapshot import Snapshot
+from sandbox.core.template import Template
 from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.approving import answered_before, waits
 from sandbox.usecases.awaiting import awaited, would_want
@@ -51,6 +52,7 @@ class PlannedContainer(Value):
 class Forecast(Value):
     """What `up` will cost. `seconds` is the median of earlier ones here, None before the first.
 
+    What fills the PostgreSQL replica, once for a snapshot, counts only where that is still to come.
     `disk_mb` is what it may hold on the engine's disk.
     """
 
@@ -108,7 +110,7 @@ def plan(context: Context, request: PlanRequest) -> PlanResult:
     with context.registry.reading() as tx:
         answer, decision, refusal = _answer(context, tx, resolved, offer)
         existing = tx.sandbox(request.wish.name)
-        past = _past_seconds(tx, resolved.template.name, claimed=bool(offer.serving))
+        past = _past_seconds(tx, resolved.template, claimed=bool(offer.serving))
         held = account_of(context, tx, resolved.template, offer.place)
         waived = exempt(tx, request.wish.name, context.actor.name, context.now())
     room = look_at_room(context)
@@ -116,6 +118,7 @@ def plan(context: Context, request: PlanRequest) -> PlanResult:
         answer = "full"
     policies = context.catalogue.policies()
     quotas = forecast(policies, "create", decision.document, held, context.now(), waived)
+    postgres = foresee(context, resolved)
     to_build = {image.tag for image in missing(context, resolved.images.all())}
     return PlanResult(
         name=request.wish.name,
@@ -126,12 +129,12 @@ def plan(context: Context, request: PlanRequest) -> PlanResult:
         decision=decision,
         waits=_waits(context, decision, existing) if answer == "waits" else None,
         containers=_planned_containers(resolved, to_build),
-        forecast=_forecast(resolved, past, len(to_build)),
+        forecast=_forecast(resolved, past, len(to_build), postgres),
         quotas=quotas,
         room=room,
         replica=resolved.snapshot,
         age=freshness(resolved.snapshot, resolved.max_age, context.now()),
-        postgres=foresee(context, resolved),
+        postgres=postgres,
         pool=CLAIMED if offer.serving else offer.why,
     )
 
@@ -196,22 +199,32 @@ def _planned_containers(resolved: Resolved, to_build: set[str]) -> tuple[Planned
     )
 
 
-def _past_seconds(tx: Transaction, template: str, *, claimed: bool) -> list[float]:
-    """Return how long earlier ones took, those that the pool served apart from the others."""
-    events = (e.read() for e in tx.events(last=500))
-    return [
-        e.details["seconds"]
-        for e in events
+def _past_seconds(tx: Transaction, template: Template, *, claimed: bool) -> list[float]:
+    """Return how long earlier ones took, those that the pool served apart from the others.
+
+    Without what some of them waited for PostgreSQL to be filled; where that is not on record, they
+    tell nothing.
+    """
+    told = (e.read() for e in tx.events(last=500))
+    ready = [
+        e.details
+        for e in told
         if e.code == "sandbox.ready"
-        and e.details.get("template") == template
+        and e.details.get("template") == template.name
         and e.details.get("claimed", False) == claimed
     ]
+    may_fill = template.postgres and not claimed
+    alike = [d for d in ready if not may_fill or d.get("filling") is not None]
+    return [d["seconds"] - (d.get("filling") or 0.0) for d in alike]
 
 
-def _forecast(resolved: Resolved, past: list[float], to_build: int) -> Forecast:
+def _forecast(
+    resolved: Resolved, past: list[float], to_build: int, postgres: PostgresForecast | None
+) -> Forecast:
     manifest = resolved.snapshot.manifest
+    filling = postgres.seconds if postgres and not postgres.filled else 0.0
     return Forecast(
-        seconds=round(statistics.median(past), 1) if past else None,
+        seconds=round(statistics.median(past) + filling, 1) if past else None,
         images_to_build=to_build,
         replica_bytes=0,
         replica_shared_bytes=manifest.bytes if manifest else 0,

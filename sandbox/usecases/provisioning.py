@@ -279,6 +279,7 @@ def provision(context: Context, resolved: Resolved, sandbox: Sandbox, began: flo
 
     The caller holds it. Any failure unmakes what was made, is written down and raised again.
     """
+    lending = 0.0
     try:
         if sandbox.claim:
             lease, deadline = _begun(context, sandbox)
@@ -286,11 +287,13 @@ def provision(context: Context, resolved: Resolved, sandbox: Sandbox, began: flo
         else:
             build_missing(context, resolved.images.all())
             ensure_gateway(context)
+            asked = time.monotonic()
             sandbox = lend_replica(context, resolved, sandbox)
+            lending = time.monotonic() - asked
             make(context, sandbox, anatomy_of(context, resolved, sandbox))
             lease, deadline = _begun(context, sandbox)
             write_deadline(context, sandbox, deadline)
-        return _finish(context, sandbox, lease, began)
+        return _finish(context, sandbox, lease, began, lending)
     except BaseException as error:
         if not committed(context, sandbox, State.READY):
             unmake(context, sandbox, error)
@@ -304,8 +307,13 @@ def _begun(context: Context, sandbox: Sandbox) -> tuple[Lease, datetime]:
     return lease, lease.deadline
 
 
-def _finish(context: Context, sandbox: Sandbox, lease: Lease, began: float) -> Sandbox:
-    """Commit `ready` if it is still wanted; the guards know the deadline by now."""
+def _finish(
+    context: Context, sandbox: Sandbox, lease: Lease, began: float, lending: float
+) -> Sandbox:
+    """Commit `ready` if it is still wanted; the guards know the deadline by now.
+
+    `lending` are the seconds that went into PostgreSQL's filling, which is done once.
+    """
     with context.registry.writing() as tx:
         current = still(tx, sandbox)
         check_line(tx, sandbox.name)
@@ -323,5 +331,6 @@ def _finish(context: Context, sandbox: Sandbox, lease: Lease, began: float) -> S
             claimed=bool(ready.claim),
             deadline=lease.deadline and lease.deadline.isoformat(),
             seconds=round(time.monotonic() - began, 3),
+            filling=round(lending, 3) if ready.replica else None,
         )
     return ready

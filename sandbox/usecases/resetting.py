@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from functools import partial
 
-from sandbox.core.anatomy import LEASE_FOLDER, Anatomy, container_name, remade, standby
+from sandbox.core.anatomy import LEASE_FOLDER, Anatomy, remade, standby
 from sandbox.core.approval import Wants, spoken
 from sandbox.core.errors import Conflict, Denied, SandboxError, Unavailable
 from sandbox.core.freshness import Freshness, check_fresh
@@ -234,7 +234,7 @@ def _replica_anew(context: Context, sandbox: Sandbox, anatomy: Anatomy) -> None:
     if sandbox.replica is None:
         return
     leave_all(context, [anatomy.network.name])
-    own = container_name(sandbox.id, REPLICA)
+    (_, own), _ = standby(sandbox.id)
     context.engine.remove("volume", own)
     if anatomy.replica is not None:
         context.engine.create_volume(own, anatomy.volumes[own])

@@ -49,12 +49,14 @@ _UNTOLD: dict[str, Any] = {
 class SnapshotResult(Result):
     """One snapshot; `used_by` are the names of sandboxes that have it mounted.
 
-    `age` is None of one that was never built, or is gone.
+    `age` is None of one that was never built, or is gone. `taken_away` says that this command
+    removed it.
     """
 
     snapshot: Snapshot
     used_by: tuple[str, ...] = ()
     age: Freshness | None = None
+    taken_away: bool = False
 
 
 class SnapshotListResult(Result):
@@ -113,6 +115,8 @@ def build(context: Context, request: BuildSnapshotRequest) -> SnapshotResult:
             if _state(context, snapshot) is not SnapshotState.READY:
                 told = error.details.get("decision") if isinstance(error, Denied) else None
                 _unmake(context, snapshot, why_it_ended(error), refusal(error), told)
+            if isinstance(error, Denied) and refusal(error):
+                error.hint += f"\nSee: sandbox snapshot show {snapshot.id}"
             raise
 
 
@@ -146,7 +150,8 @@ def remove(context: Context, request: RemoveSnapshotRequest) -> SnapshotResult:
 
     Repeatable: a removal that the engine refused, or a build that was killed, ends here.
     """
-    return SnapshotResult(snapshot=take_away(context, find(context, request.id)))
+    gone = take_away(context, find(context, request.id))
+    return SnapshotResult(snapshot=gone, taken_away=True)
 
 
 def take_away(context: Context, snapshot: Snapshot, why: str = "") -> Snapshot:
@@ -156,12 +161,16 @@ def take_away(context: Context, snapshot: Snapshot, why: str = "") -> Snapshot:
     in between is finished by asking again, or by the reaper.
     """
     if held := held_by(context, snapshot):
-        raise _in_use(snapshot, held)
+        raise _in_use(context, snapshot, held)
     # The record goes first: from here on no `up` chooses it. The engine refuses the volume's
     # removal while a container has it, should one have been made in between.
     with context.registry.writing() as tx:
         if any(snapshot.id in s.snapshots for s in tx.sandboxes(LIVE)):
-            raise Conflict("The snapshot was taken into use just now.", subject=snapshot.id)
+            raise Conflict(
+                "The snapshot was taken into use just now.",
+                subject=snapshot.id,
+                hint=f"See by whom: sandbox snapshot show {snapshot.id}",
+            )
         current = tx.snapshot(snapshot.id) or snapshot
         removed = current.removed()
         if current.state is not SnapshotState.REMOVED:
@@ -335,13 +344,16 @@ def held_by(context: Context, snapshot: Snapshot) -> tuple[Holder, ...]:
         return holders(snapshot, tx.sandboxes(LIVE), context.now(), LIFETIME)
 
 
-def _in_use(snapshot: Snapshot, held: tuple[Holder, ...]) -> Conflict:
+def _in_use(context: Context, snapshot: Snapshot, held: tuple[Holder, ...]) -> Conflict:
     names = [holder.name for holder in held]
+    with context.registry.reading() as tx:
+        newest = tx.newest().get((snapshot.source, snapshot.experiment), snapshot.id)
+    moves = f"\nWhat runs can move to newer data: sandbox reset {names[0]} --latest"
     return Conflict(
         f"The snapshot is used by {', '.join(names)}.",
         subject=snapshot.id,
         hint="\n".join(f"{holder.words}." for holder in held)
-        + f"\nWhat runs can move to newer data: sandbox reset {names[0]} --latest"
+        + (moves if newest != snapshot.id else "")
         + f"\nEnd what nobody needs: sandbox down {names[0]}",
         details={"used_by": names, "held": [h.model_dump(mode="json") for h in held]},
     )

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sandbox.core.connection import place_of
 from sandbox.core.drift import Drift, drift
-from sandbox.core.errors import Denied, SandboxError
+from sandbox.core.errors import Denied, SandboxError, Unavailable
 from sandbox.core.freshness import Freshness
 from sandbox.core.masking import described
 from sandbox.core.ports import Context
@@ -83,8 +83,9 @@ class SourceCheckResult(Result):
     """How a live source differs from its file; `clean` if it does not.
 
     `user` is the login, "" for files; `login` is what it could write, `undo` what takes that back;
-    columns are then not compared. `unlisted` are live tables that the file does not list: they are
-    simply not copied.
+    `hidden` is what of the file it may not read, `grant` what mends that. With either, columns are
+    not compared. `unlisted` are live tables that the file does not list: they are simply not
+    copied.
     """
 
     name: str
@@ -94,6 +95,8 @@ class SourceCheckResult(Result):
     drift: Drift = Drift()
     login: tuple[str, ...] = ()
     undo: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    grant: tuple[str, ...] = ()
     unlisted: tuple[str, ...] = ()
     tables: int = 0
     columns: int = 0
@@ -132,27 +135,40 @@ def check(context: Context, request: CheckSourceRequest) -> SourceCheckResult:
     Raises Unavailable when the source does not answer.
     """
     source = context.catalogue.source(request.name)
-    place = place_of(source.connection)
     context.progress.say("source", f"Reading the tables of {source.name}")
     try:
         password = context.keys.password(source)
         with asking_live(context):
             live = context.reader.columns(source, password)
-    except Denied as error:
-        could, undo = error.details.get("could", ()), error.details.get("undo", ())
-        return SourceCheckResult(
-            name=source.name, place=place, clean=False, login=tuple(could), undo=tuple(undo)
-        )
+    except (Denied, Unavailable) as error:
+        return _unfit_login(source, error)
     found = drift(source, live, types_before(context, source.name))
     return SourceCheckResult(
         name=source.name,
-        place=place,
+        place=place_of(source.connection),
         clean=not found,
         user=getattr(source.connection, "user", ""),
         drift=found,
         unlisted=tuple(sorted(set(live) - set(source.tables))),
         tables=len(source.tables),
         columns=sum(len(table.columns) for table in source.tables.values()),
+    )
+
+
+def _unfit_login(source: Source, error: SandboxError) -> SourceCheckResult:
+    """Return what a login has too much or too little; any other error is raised again."""
+    told = error.details
+    if isinstance(error, Unavailable) and not told.get("hidden"):
+        raise error
+    return SourceCheckResult(
+        name=source.name,
+        place=place_of(source.connection),
+        clean=False,
+        user=getattr(source.connection, "user", ""),
+        login=told.get("could", ()),
+        undo=told.get("undo", ()),
+        hidden=told.get("hidden", ()),
+        grant=told.get("grant", ()),
     )
 
 

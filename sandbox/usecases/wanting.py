@@ -14,6 +14,7 @@ from sandbox.core.drafting import DraftColumn, drafted
 from sandbox.core.errors import Conflict, InvalidInput
 from sandbox.core.joins import Spot, groups, single_keys
 from sandbox.core.lifecycle import Steps
+from sandbox.core.masking import described
 from sandbox.core.moments import end_of_day
 from sandbox.core.ports import Context
 from sandbox.core.relations import one_to_one
@@ -26,6 +27,8 @@ from sandbox.usecases.desk import answers
 from sandbox.usecases.drafting import surveyed
 
 _ROLE = "data-owner"
+# Of a column with such a mask nobody sees anything.
+_NOTHING = ("drop", "null")
 
 
 class WantColumnsRequest(Request[RequestResult]):
@@ -138,6 +141,9 @@ def _notes(source: Source, table: str, columns: tuple[str, ...]) -> Iterator[str
         yield f"sources/{source.name}.yaml does not list a table {clean(table)}.{near}"
         return
     for column in columns:
+        if column in rules and rules[column].mask.method not in (*KEPT, *_NOTHING):
+            how = f"masked ({described(rules[column].mask)})"
+            yield f"{column} is there already, {how}: sandbox data show {source.name}.{table}"
         if column not in rules:
             near = closest(column, rules)
             yield f"sources/{source.name}.yaml does not list {clean(f'{table}.{column}')}.{near}"
@@ -198,7 +204,10 @@ def _lines(
 
 
 def _proposed(source: Source, found: Survey, spot: Spot, draft: DraftColumn) -> DraftColumn:
-    """Return what is proposed: as what it joins is masked already, else as drafted."""
+    """Return what is proposed: as it is masked, or as what it joins is, already; else as drafted.
+
+    A mask that was reviewed stays; only of a column that nobody sees another one is proposed.
+    """
     rules = _rules(source)
     keys = single_keys(found)
     group = next((group for group in groups(found) if spot in group), frozenset())
@@ -207,10 +216,23 @@ def _proposed(source: Source, found: Survey, spot: Spot, draft: DraftColumn) -> 
     rule, why = draft.rule, draft.why
     if alike:
         rule, why = rules[alike], f"as {alike[0]}.{alike[1]}, which it joins"
-    # What was said of the column stays said.
-    kept = rules.get(spot, draft.rule)
-    changed = {"data_class": rule.data_class, "mask": rule.mask}
-    return DraftColumn(rule=kept.model_copy(update=changed), why=why)
+    if (listed := rules.get(spot)) is None:
+        return DraftColumn(rule=_like(draft.rule, rule), why=why)
+    if listed.mask.method in _NOTHING:
+        why = f"was {_told(listed)}; {why}"
+        return DraftColumn(rule=_like(listed, rule), why=why)
+    same = (listed.data_class, listed.mask) == (rule.data_class, rule.mask)
+    more = "" if same else f"; from what it holds it would be {_told(rule)} ({why})"
+    return DraftColumn(rule=listed, why=f"asked for; its mask stays{more}")
+
+
+def _like(said: Column, rule: Column) -> Column:
+    """Return a column with another's class and mask; whatever else was said of it stays said."""
+    return said.model_copy(update={"data_class": rule.data_class, "mask": rule.mask})
+
+
+def _told(rule: Column) -> str:
+    return f"{rule.data_class}, {described(rule.mask)}"
 
 
 def _rules(source: Source) -> Mapping[Spot, Column]:

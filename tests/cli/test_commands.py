@@ -1,6 +1,7 @@
 """The command line as people and programs meet it, in this process, without an engine."""
 
 import json
+import os
 import sqlite3
 from pathlib import Path
 
@@ -196,3 +197,15 @@ def test_no_command_shows_the_help_and_nothing_else(cli: Cli, words: tuple[str, 
     assert code == 2
     assert "Usage: sandbox" in out
     assert err == ""
+
+
+def test_nothing_leads_postgresql_past_the_source_file(
+    cli: Cli, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the environment says of servers is not what IT reviewed."""
+    monkeypatch.setenv("PGHOSTADDR", "127.0.0.9")
+    monkeypatch.setenv("PGSERVICE", "elsewhere")
+    monkeypatch.setenv("PGSSLMODE", "require")
+    assert cli("list")[0] == 0
+    assert {n for n in os.environ if n.startswith("PG")} >= {"PGSSLMODE"}
+    assert not {"PGHOSTADDR", "PGSERVICE"} & {*os.environ}

@@ -52,6 +52,8 @@ def test_an_export_to_stdout_has_it_alone(
     assert (asked.into, asked.aside) == (None, True)
     render.show(OUT, Output.TABLE, aside=True)
     assert capsys.readouterr().out == ""
+    render.show(OUT, Output.TABLE, into=Path("segments.csv"))
+    assert capsys.readouterr().out.endswith("\nfile      segments.csv\n")
     line = ["export", "spring-coupon", "segments", "-p", "Why", "--to", "-", "-o", "json"]
     code, out, _ = cli(*line)
     assert (code, error(out)["subject"]) == (3, "--to -")
@@ -78,6 +80,7 @@ def test_an_export_is_shown(seen: Seen) -> None:
     ):
         assert words in shown
     assert "export-rows" not in shown
+    assert "lab.segments of spring-coupon, 1 row, 2 kB" in seen(OUT.model_copy(update={"rows": 1}))
 
 
 def test_a_match_is_shown(seen: Seen) -> None:

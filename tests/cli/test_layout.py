@@ -52,6 +52,22 @@ def test_a_link_stays_in_one_piece() -> None:
     assert folded(f"open {link} now", 20, whole=True) == ["open", link, "now"]
 
 
+def test_no_word_is_broken_where_a_record_can_stand_instead() -> None:
+    header = ("source", "place", "classes", "snapshot")
+    row = ("core", "core_reader@db.example.com:5432/core", "quasi-identifier, personal", "core@1")
+    at_80 = in_columns(header, [row], 80, NONE, whole=True)
+    assert at_80.lines[0].split() == [*row[:2], "quasi-identifier,", "core@1"]
+    assert at_80.lines[1].split() == ["personal"]
+    record = in_columns(header, [row], 60, NONE, whole=True)
+    assert record.lines == [
+        "source    core",
+        "place     core_reader@db.example.com:5432/core",
+        "classes   quasi-identifier, personal",
+        "snapshot  core@1",
+        "",
+    ]
+
+
 def test_what_fits_is_left_alone() -> None:
     table = in_columns(("a", "予算"), [("1", "x"), ("22", "")], 80, NONE)
     assert table.header == ["a   予算"]
@@ -102,3 +118,14 @@ def test_a_pipe_gets_everything() -> None:
     assert table.lines[0] == f"{long}  1"
     assert table.lines[1] == "x" + " " * 201 + "2"
     assert not table.cut
+
+
+def test_a_version_or_a_date_is_not_broken_where_blanks_are() -> None:
+    header = ["snapshot", "state", "data as of", "age", "rows", "size", "experiment"]
+    row = ["core@2026-11-23.1", "ready", "2026-11-23 23:41", "21 min old", "116,799", "537 kB", ""]
+    shown = in_columns(header, [row], 80, frozenset())
+    assert [line.split() for line in shown.lines] == [
+        ["core@2026-11-23.1", "ready", "2026-11-23", "21", "min", "old", "116,799", "537", "kB"],
+        ["23:41"],
+    ]
+    assert all(width_of(line) <= 80 for line in [*shown.header, *shown.lines])

@@ -52,6 +52,19 @@ def test_every_kind_is_shown(cli: Cli, ctx: Context, content: AskContent, words:
     code, out, _ = cli("request", "show", "r1")
     assert code == 0
     assert all(each in out for each in words)
+    subject = "core.customers" if content is DATA else "spring-coupon"
+    assert cli("request", "list")[1].splitlines()[1].split()[1:3] == [content.kind, subject]
+
+
+def test_the_end_of_a_day_is_shown_as_that_day(cli: Cli, ctx: Context, clock: Clock) -> None:
+    local = clock.moment.astimezone()
+    after = datetime(local.year + 1, 1, 1, tzinfo=local.tzinfo)
+    with ctx.registry.writing() as tx:
+        make_ask(
+            ctx, tx, DATA, subject="core", purpose="A", roles=("it",), waits=after - clock.moment
+        )
+    assert f"until     {local.year}-12-31; to be answered by" in cli("request", "show", "r1")[1]
+    assert f"{local.year}-12-31  A" in cli("request", "list")[1]
 
 
 def test_refusals(cli: Cli, ctx: Context) -> None:

@@ -4,7 +4,14 @@ from sandbox.cli import render
 from sandbox.core.leaks import GateReport, Leak
 from sandbox.core.ports import Context
 from sandbox.usecases.attesting import VerifySnapshotRequest, verify
-from sandbox.usecases.snapshots import BuildSnapshotRequest, ShowSnapshotRequest, build, show
+from sandbox.usecases.snapshots import (
+    BuildSnapshotRequest,
+    RemoveSnapshotRequest,
+    ShowSnapshotRequest,
+    build,
+    remove,
+    show,
+)
 from tests.cli.conftest import Seen
 from tests.fakes import FakeReader
 
@@ -22,6 +29,12 @@ def test_verify_exits_4_and_names_the_place(ctx: Context, reader: FakeReader, se
     result = verify(ctx, VerifySnapshotRequest(id=ID))
     assert render.exit_code(result) == 4
     assert "customers  note    mail   3,000" in seen(result)
+
+
+def test_a_removal_is_one_line(ctx: Context, seen: Seen) -> None:
+    build(ctx, BuildSnapshotRequest(source="core"))
+    assert seen(remove(ctx, RemoveSnapshotRequest(id=ID))) == f"snapshot  {ID}, removed\n"
+    assert "column" in seen(show(ctx, ShowSnapshotRequest(id=ID)))
 
 
 def test_show_says_label_and_gate(ctx: Context, reader: FakeReader, seen: Seen) -> None:

@@ -48,7 +48,8 @@ def test_from_a_live_source_to_a_file_that_holds_and_a_request(shop: Path, cli: 
     assert (code, "r1, waiting" in out) == (0, True)
     code, out, _ = cli("request", "accept", "r1", "--reason", "Notes are harmless")
     assert (code, "it is not in force" in out) == (0, True)
-    assert "# r1: nothing found in 3 values" in (shop / "sources/shop.r1.draft.yaml").read_text()
+    drafted = (shop / "sources/shop.r1.draft.yaml").read_text()
+    assert "# r1: was personal, null; nothing found in 3 values" in drafted
     with closing(sqlite3.connect(shop / "shop.db")) as con, con:
         con.execute("ALTER TABLE people ADD line_id TEXT")
         con.execute("ALTER TABLE people DROP COLUMN note")
@@ -58,6 +59,28 @@ def test_from_a_live_source_to_a_file_that_holds_and_a_request(shop: Path, cli: 
     assert "new      people.line_id  add it to sources/shop.yaml with class and mask" in out
     assert "missing  people.note" in out
     assert "tables that the file does not list: staff" in out
+
+
+@pytest.mark.parametrize(
+    ("content", "used", "said"),
+    [
+        ("会員番号,氏名,電話\n1,a,2\n", ";", "cut at semicolons, but its header has commas"),
+        ("id;name\n1;a\n", "", "cut at commas, but its header has semicolons"),
+        ("id\tname\n1\ta\n", "", "cut at commas, but its header has tabs"),
+        ("id,name\n1,a\n", "", ""),
+        ("id\n1\n", "", ""),
+    ],
+)
+def test_a_draft_of_one_column_warns_of_the_wrong_delimiter(
+    made: Path, cli: Cli, content: str, used: str, said: str
+) -> None:
+    (made / "list.csv").write_text(content)
+    options = ("--delimiter", used) if used else ()
+    file = ("--type", "csv", "--file", "members=list.csv")
+    _, out, err = cli("source", "draft", "shop", *file, *options)
+    told = " ".join((out + err).split())
+    assert said in told
+    assert ("--delimiter" in told) == bool(said)
 
 
 def test_a_draft_beside_goes_into_a_new_file_of_ours(shop: Path, cli: Cli) -> None:
@@ -73,11 +96,15 @@ def test_a_draft_beside_goes_into_a_new_file_of_ours(shop: Path, cli: Cli) -> No
 def test_bad_input_is_one_clear_message(made: Path, cli: Cli) -> None:
     assert "sandbox source draft" in cli("source", "list")[1]
     assert "sandbox source draft" in cli("data", "list")[1]
+    csv = ("source", "draft", "shop", "--type", "csv", "--file")
     for arguments, code, said in (
         (("source", "draft", "shop"), 3, "--type"),
         (("source", "draft", "shop", "--type", "sqlight"), 3, "Did you mean sqlite"),
         (("source", "draft", "shop", "--type", "postgres"), 3, "--host is missing"),
         (("source", "draft", "Shop!", "--type", "sqlite"), 3, "lower-case letters"),
+        ((*csv, "t=a.csv", "--file", "t=b.csv"), 3, "--file t=b.csv: Each table"),
+        ((*csv, "a.csv", "--file", "b.csv"), 3, "--file a.csv: Each table"),
+        ((*csv, "=a.csv"), 3, "--file =a.csv: Each table"),
         (("source", "show", "shop"), 5, "no such source"),
         (("data", "show", "people"), 5, "no such table"),
         (("data", "request", "--table", "people"), 2, "Missing option"),

@@ -9,7 +9,8 @@ import pytest
 
 from sandbox.core.audit import AuditEvent, NewEvent, first_break
 from sandbox.core.errors import Unavailable
-from sandbox.drivers.home import STATE, HomeFolder
+from sandbox.core.home import STATE
+from sandbox.drivers.home import HomeFolder
 from sandbox.drivers.registry.store import SqlRegistry
 from tests.fakes import NOON
 

@@ -166,6 +166,11 @@ def test_a_source(home: Path, catalogue: Catalogue) -> None:
     write(home / "sources/core.yaml", SOURCE.replace("mask: mail}", "mask: keep}"))
     error = failure(lambda: catalogue.source("core"))
     assert error.message.startswith("sources/core.yaml:15:7: customers.mail")
+    write(home / "sources/core.yaml", SOURCE.replace("mask: mail}", "mask: null}"))
+    assert (
+        'is empty; the mask of that name is written with quotes: "null".'
+        in failure(lambda: catalogue.source("core")).message
+    )
 
 
 def test_policies_of_one_file(catalogue: Catalogue) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from sandbox.core.errors import NotFound
+from sandbox.core.home import STATE
 from sandbox.core.objects import INSTALLATION, Container, File, Mount
 from sandbox.core.ports import Engine
 from sandbox.drivers.engine import DockerEngine
-from sandbox.drivers.home import STATE, HomeFolder
+from sandbox.drivers.home import HomeFolder
 from tests.fakes import FakeEngine
 
 # The SDK leaves its sockets to the garbage collector.

@@ -224,8 +224,10 @@ def test_values_have_their_masks_form(bench: Bench) -> None:
     assert found == [("a", "form", 1), ("b", "form", 2), ("c", "form", 5)]
 
 
-def test_a_coarse_mask_that_leaves_all_alone_is_found(bench: Bench) -> None:
-    bench.live("lpad((i % 900)::text, 3, '1') AS postcode, 'Tokyo' AS area")
+@pytest.mark.parametrize("digits", ["0123456789", "０１２３４５６７８９"])
+def test_a_coarse_mask_that_leaves_all_alone_is_found(bench: Bench, digits: str) -> None:
+    number = f"translate(lpad((i % 900)::text, 3, '1'), '0123456789', '{digits}')"
+    bench.live(f"{number} AS postcode, 'Tokyo' AS area")
     mask = {"method": "generalise", "first": 3}
     columns: dict[str, Any] = {
         "postcode": {"class": "contact", "mask": mask},

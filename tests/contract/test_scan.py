@@ -121,10 +121,64 @@ def test_what_is_found_holds_no_value(con: duckdb.DuckDBPyConnection) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("written", "detector"),
+    [
+        ('{"who": "\\u5c71\\u7530 \\u592a\\u90ce", "a": "C:\\\\dir"}', "name-kanji"),
+        (r"{'who': '\\u5c71\\u7530 \\u592a\\u90ce'}", "name-kanji"),
+        ("https://shop.example/?to=taro%40example.co.jp", "mail"),
+        ("/s?q=%E5%B1%B1%E7%94%B0%20%E5%A4%AA%E9%83%8E", "name-kanji"),
+        ("ta\u200bro@exa\u00admple.co.jp", "mail"),
+        ("山\U000e0101田\u00a0太郎", "name-kanji"),
+    ],
+)
+def test_what_is_written_otherwise_is_read(
+    con: duckdb.DuckDBPyConnection, written: str, detector: str
+) -> None:
+    assert found(con, [written, "x", "y"]) == {detector: "values"}
+    _, here = counted(DETECTORS, [written])
+    assert here[detector].passed == 1
+
+
 def test_texts_are_made_plain_as_python_does() -> None:
     draw = random.Random(20261123)
     signs = FOLD_FROM + "abc佐藤 -19ー@"
-    texts = [*FOLD_FROM, *("".join(draw.choices(signs, k=draw.randrange(6))) for _ in range(500))]
+    parts = [
+        *signs,
+        "%40",
+        "%E5%B1%B1",
+        "%e5",
+        "%",
+        "\\",
+        "\\u5C71",
+        "\\\\u7530",
+        "\\u0041",
+        "\n",
+        '"',
+    ]
+    parts += [
+        "\\ud83d\\ude00",
+        "\\ud83d",
+        "\\users",
+        "\u200b",
+        "\u00ad",
+        "\ufe0f",
+        "\U000e0101",
+        "\u00a0",
+    ]
+    texts = [*FOLD_FROM, *("".join(draw.choices(parts, k=draw.randrange(6))) for _ in range(3000))]
+    texts += ["".join(draw.choices(parts[len(signs) :], k=draw.randrange(5))) for _ in range(3000)]
     with duckdb.connect(":memory:") as con:
         made = con.execute(f"SELECT {plainer()} FROM (SELECT unnest(?) AS v)", [texts]).fetchall()
     assert [row[0] for row in made] == [folded(text) for text in texts]
+
+
+def test_bytes_deep_inside_are_read(con: duckdb.DuckDBPyConnection) -> None:
+    nested = "STRUCT(a BLOB, b VARCHAR)[]"
+    con.execute(f"CREATE OR REPLACE TABLE t (x {nested})")
+    con.execute("INSERT INTO t VALUES ([{'a': encode(' 佐藤花子様'), 'b': '青'}]), (NULL)")
+    shown, type_ = scan.readable('"x"', nested)
+    con.execute(f"CREATE OR REPLACE TABLE t2 AS SELECT {shown} AS x FROM t")
+    values, hits = scanned(con, "t2", {"x": type_})["x"]
+    assert values == 1
+    assert hits["name-kanji"].passed == 1

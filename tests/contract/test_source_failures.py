@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.core.errors import Unavailable
+from sandbox.core.errors import InvalidInput, Unavailable
 from sandbox.core.source import Source
 from sandbox.drivers.catalogue.new_home import demo_source
 from sandbox.drivers.sources.connection import connected
-from sandbox.drivers.sources.failures import login_error
+from sandbox.drivers.sources.failures import login_error, reading_error
 from sandbox.drivers.sources.gate import Known
 from sandbox.drivers.sources.kinds import dialect_of
 from sandbox.drivers.sources.stream import Meter
@@ -42,6 +42,16 @@ def test_a_server_that_answered_and_refused_is_told_as_that(said: str, words: st
     for place in ("database", "user", "pg_hba.conf"):
         assert place in error.hint
     assert "running" not in error.hint
+
+
+def test_a_schema_that_is_not_there_is_told_as_that() -> None:
+    said = (
+        'Failed to prepare query "SELECT 1": ERROR:  schema "nope" does not exist\nLINE 1: SELECT'
+    )
+    error = reading_error(SOURCE.name, WHERE, ValueError(said))
+    assert isinstance(error, InvalidInput)
+    assert "schema" in error.message
+    assert "schema" in error.hint
 
 
 @pytest.mark.parametrize(

@@ -169,8 +169,12 @@ def test_files_outside_of_the_home_are_refused(tmp_path: Path) -> None:
     write_csv(tmp_path / "secret.csv", [[1]], header=["a"])
     (home / "link.csv").symlink_to(tmp_path / "secret.csv")
     (home / "folder").mkdir()
+    (home / ".sandbox" / "secrets").mkdir(parents=True)
+    (home / ".sandbox" / "secrets" / "core-password").write_text("a\n1\n")
+    (home / "state.csv").symlink_to(home / ".sandbox" / "secrets" / "core-password")
     for file, says in (("link.csv", "inside the home"), ("nothing.csv", "No such file"),
-                       ("folder", "cannot be read")):  # fmt: skip
+                       ("folder", "cannot be read"), ("state.csv", "keys and passwords"),
+                       (".sandbox/secrets/core-password", "keys and passwords")):  # fmt: skip
         with pytest.raises(SandboxError, match=says):
             opened(source({"type": "csv", "files": {"t": file}}, {"t": kept("a")}), home)
 

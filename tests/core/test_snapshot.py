@@ -3,7 +3,8 @@ from datetime import date, datetime
 import pytest
 from pydantic import ValidationError
 
-from sandbox.core.errors import InvalidInput
+from sandbox.core.errors import InvalidInput, NotFound
+from sandbox.core.resolving import choose_snapshot
 from sandbox.core.snapshot import (
     ColumnCopy,
     Manifest,
@@ -31,6 +32,11 @@ def test_next_id(taken: list[str], expected: str) -> None:
     found = next_id("core", date(2026, 11, 23), iter(taken))
     assert found == expected
     assert check_id(found) == expected
+
+
+def test_another_source_s_snapshot_is_none_of_this_one() -> None:
+    with pytest.raises(NotFound, match="There is no such snapshot of core"):
+        choose_snapshot("shop@2026-11-23.1", "core", [])
 
 
 @pytest.mark.parametrize("text", ["core@2026-11-23.1", "web-shop2@2026-01-01.999999"])

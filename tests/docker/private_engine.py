@@ -115,6 +115,11 @@ class PrivateEngine:
             timeout=300,
         )
 
+    def lives(self, container: str) -> bool:
+        """Say, by the kernel's word, whether any process of a container (its id) is there."""
+        group = f"{self.name}/{container}/cgroup.procs"
+        return any(file.read_text() for top in ("", "*/") for file in CGROUPS.glob(top + group))
+
     def close(self) -> None:
         """End everything in the namespaces; its mounts go with them."""
         self.end(signal.SIGKILL)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from sandbox.core.home import STATE
 from sandbox.core.objects import INSTALLATION
 from sandbox.core.snapshot import Snapshot, next_id
-from sandbox.drivers.home import STATE
 from sandbox.drivers.registry.store import SqlRegistry
 from tests.docker.conftest import Home
 from tests.docker.disks import tiny
@@ -45,7 +45,7 @@ class Build:
             time.sleep(0.01)
 
     def has_file(self) -> bool:
-        return any(self.folder.glob("*.duckdb"))
+        return any(self.folder.glob("*.duckdb*"))
 
     def has_volume(self) -> bool:
         return bool(self._home.client.volumes.list(filters={"name": self.record.volume}))

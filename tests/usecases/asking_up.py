@@ -28,6 +28,12 @@ def cap(home: Path, rule: str, most: float) -> None:
     file.write_text(f"{head}id: {rule}\n{rest.replace(old, f'max: {most}', 1)}", "utf-8")
 
 
+def approve_host(home: Path, host: str) -> None:
+    """Have the home's baseline approve one host outside."""
+    file = home / "policies" / "baseline.yaml"
+    file.write_text(file.read_text("utf-8").replace("one_of: []", f"one_of: [{host}]"), "utf-8")
+
+
 def events(context: Context, subject: str | None = None) -> list[NewEvent]:
     with context.registry.reading() as tx:
         return [e.read() for e in tx.events(subject=subject)]

@@ -36,8 +36,9 @@ def test_a_refused_build_publishes_nothing_and_records_what_was_found(
     with pytest.raises(Denied) as stopped:
         refuse_leaks(LEAKY, "core")
     reader.error = stopped.value
-    with pytest.raises(Denied, match=r"customers\.note: mail, 3 \(values\)"):
+    with pytest.raises(Denied, match=r"customers\.note: mail, 3 \(values\)") as told:
         build(ctx, BUILD)
+    assert told.value.hint.endswith(f"\nSee: sandbox snapshot show {ID}")
     assert engine.listing() == []
     assert codes(ctx, ID) == ["snapshot.requested", "snapshot.refused"]
     assert events(ctx, ID)[-1].details["leaks"] == [LEAK.model_dump()]
@@ -103,6 +104,21 @@ def test_verify_sees_another_file_another_manifest_and_new_findings(
     found = verify(ctx, VerifySnapshotRequest(id=ID))
     assert (found.same_file, found.signature_holds) == (True, False)
     assert [e.details.get("signature_holds") for e in events(ctx, ID)[-1:]] == [False]
+
+
+def test_verify_sees_other_rules_and_a_signature_that_is_none(ctx: Context) -> None:
+    made = build(ctx, BUILD).snapshot
+    assert made.manifest is not None
+    assert made.attestation is not None
+    assert verify(ctx, VerifySnapshotRequest(id=ID)).signature_holds
+    fewer = made.manifest.model_copy(update={"rules": {"tables": {}}})
+    (signature,) = made.attestation.signatures
+    broken = signature.model_copy(update={"sig": "A"})
+    odd = made.attestation.model_copy(update={"signatures": (broken,)})
+    for changed in ({"manifest": fewer}, {"attestation": odd}):
+        with ctx.registry.writing() as tx:
+            tx.save_snapshot(made.model_copy(update=changed))
+        assert not verify(ctx, VerifySnapshotRequest(id=ID)).signature_holds
 
 
 def test_verify_leaves_nothing_where_the_engine_fails(ctx: Context, engine: FakeEngine) -> None:

@@ -62,6 +62,15 @@ def test_what_others_can_open_fails_with_its_path_and_the_command(
     assert checked(ctx)[1][0].status == "ok"
 
 
+def test_without_the_master_key_nothing_works(ctx: Context, home: Path) -> None:
+    (home / ".sandbox/keys/master").unlink()
+    said = doctor(ctx, DoctorRequest())
+    (found,) = [c for c in said.checks if c.name == "key"]
+    assert (said.works, found.status) == (False, "fail")
+    assert "master key" in found.said
+    assert "backup" in found.fix
+
+
 def test_a_group_or_world_readable_policy_is_no_fault(ctx: Context, home: Path) -> None:
     with mode(home / "policies/baseline.yaml", 0o644):
         assert checked(ctx)[1][0].status == "ok"

@@ -19,7 +19,7 @@ from sandbox.usecases.reaping import ReapRequest, reap
 from sandbox.usecases.sandboxes import DownRequest, ShowRequest, down, show
 from sandbox.usecases.verifying import VerifyRequest, verify
 from tests.fakes import Clock, FakeEngine, Trap, unavailable
-from tests.usecases.asking_up import codes, events, make, state, wish
+from tests.usecases.asking_up import approve_host, codes, events, make, state, wish
 from tests.usecases.dying import killed_after, steps
 
 pytestmark = pytest.mark.usefixtures("snapshot")
@@ -29,8 +29,7 @@ NAME, HOST = "spring-coupon", "api.example.com"
 @pytest.fixture
 def approved(home: Path) -> None:
     """IT approves one host."""
-    file = home / "policies" / "baseline.yaml"
-    file.write_text(file.read_text("utf-8").replace("one_of: []", f"one_of: [{HOST}]"), "utf-8")
+    approve_host(home, HOST)
 
 
 def record(ctx: Context) -> Sandbox:

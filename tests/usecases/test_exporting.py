@@ -192,6 +192,22 @@ def test_a_yes_is_for_these_bytes_and_these_rules(
         export(ctx, TABLE)
 
 
+def test_a_yes_is_for_its_purpose_and_a_no_for_every_one(ctx: Context, border: FakeBorder) -> None:
+    many(border)
+    other = TABLE.model_copy(update={"purpose": "A list to be sold to somebody else"})
+    with pytest.raises(Denied, match="request r1"):
+        export(ctx, TABLE)
+    with pytest.raises(Denied, match="request r1"):
+        export(ctx, other)
+    accept(ken(ctx), RequestAcceptRequest(id="r1", reason="Sums only"))
+    with pytest.raises(Denied, match="request r2"):
+        export(ctx, other)
+    refuse(ken(ctx), RequestRefuseRequest(id="r2", reason="Not for sale"))
+    with pytest.raises(Denied, match="Not for sale"):
+        export(ctx, TABLE.model_copy(update={"purpose": "A list that somebody else will have"}))
+    assert export(ctx, TABLE).request == "r1"
+
+
 def test_a_no_is_told_with_its_reason(ctx: Context, border: FakeBorder) -> None:
     many(border)
     with pytest.raises(Denied):

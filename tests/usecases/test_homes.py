@@ -3,6 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from sandbox.core.errors import Unavailable
 from sandbox.core.ports import Context
 from sandbox.usecases.homes import (
     DoctorRequest,
@@ -12,7 +15,7 @@ from sandbox.usecases.homes import (
     init,
     uninstall,
 )
-from tests.fakes import DeadEngine, FakeDemo
+from tests.fakes import DeadEngine, FakeDemo, FakeEngine
 from tests.usecases.asking_up import events
 
 
@@ -39,6 +42,19 @@ def test_doctor_says_what_the_demo_core_lacks_and_init_mends_it(ctx: Context, ho
     init(here, InitRequest(folder=str(home), demo=True))
     (found,) = [c for c in doctor(here, DoctorRequest()).checks if c.name == "demo core"]
     assert found.status == "ok"
+
+
+def test_a_demo_without_its_rows_starts_nothing(
+    ctx: Context, home: Path, engine: FakeEngine
+) -> None:
+    here = replace(ctx, demo=FakeDemo("its server does not run", installed=False))
+    before = engine.listing()
+    with pytest.raises(Unavailable, match="not installed"):
+        init(here, InitRequest(folder=str(home), demo=True))
+    assert engine.listing() == before
+    # One that is loaded needs them no more.
+    loaded = replace(ctx, demo=FakeDemo(installed=False))
+    assert init(loaded, InitRequest(folder=str(home), demo=True)).demo_rows
 
 
 def test_doctor_asks_nothing_of_a_demo_core_without_an_engine(ctx: Context) -> None:

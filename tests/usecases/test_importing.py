@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from sandbox.core.asks import AskState, Sighted
+from sandbox.core.asks import AskState, MatchAsk, Sighted
 from sandbox.core.crossing import Seen
 from sandbox.core.errors import Conflict, Denied, InvalidInput, Unavailable
 from sandbox.core.ports import Actor, Context
@@ -20,6 +21,7 @@ from tests.usecases.asking_up import codes, events, make
 
 pytestmark = pytest.mark.usefixtures("snapshot")
 NAME = "spring-coupon"
+NO_WORD = "the program inside could not load it"
 
 
 @pytest.mark.parametrize(
@@ -47,7 +49,9 @@ def test_table_names(
     ctx: Context, engine: FakeEngine, file: str, table: str, expected: str | None
 ) -> None:
     make(ctx)
-    engine.programs["sandbox_import"] = ran_saying({"rows": 2, "columns": [["a", "text"]]})
+    engine.programs["sandbox_import"] = ran_saying(
+        {"table": "x", "rows": 2, "columns": [["a", "text"]]}
+    )
     request = ImportRequest(name=NAME, file=file, content=b"a\n1\n2\n", table=table)
     if expected is None:
         with pytest.raises(InvalidInput, match="not a name for a table"):
@@ -73,23 +77,37 @@ def test_a_file_above_the_bound_never_reaches_the_engine(ctx: Context, engine: F
     assert engine.calls == []
 
 
-def test_an_import_that_fails_is_told_and_not_recorded(ctx: Context, engine: FakeEngine) -> None:
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("Line 3 has 4 cells, but the first line names 1 column.", ""),
+        ("The file is empty.", ""),
+        ('Line 2: a quote (") is opened and never closed.', ""),
+        ("Could not convert '090-1234-5678' to INT32", NO_WORD),
+        ("The column name is empty or longer than 63 bytes: 花子", NO_WORD),
+    ],
+)
+def test_an_import_that_fails_is_told_and_on_record_without_a_value(
+    ctx: Context, engine: FakeEngine, words: str, reason: str
+) -> None:
     make(ctx)
-    engine.programs["sandbox_import"] = ran_saying({"error": "line 3 has 4 cells"})
-    with pytest.raises(InvalidInput, match="line 3 has 4 cells"):
+    engine.programs["sandbox_import"] = ran_saying({"error": words})
+    with pytest.raises(InvalidInput, match=re.escape(words)):
         import_csv(ctx, ImportRequest(name=NAME, file="x.csv", content=b"a"))
-    assert "lab.imported" not in codes(ctx)
+    assert codes(ctx)[-2:] == ["lab.importing", "lab.import-failed"]
+    told = events(ctx)[-1]
+    assert (told.reason, told.details) == (reason or words, {"table": "x", "file": "x.csv"})
 
 
 @pytest.mark.parametrize(
     "answer",
     [
         {},
-        {"rows": 1},
-        {"rows": -1, "columns": []},
-        {"rows": 1, "columns": [["a"]]},
-        {"rows": 1, "columns": [], "notes": 7},
-        {"rows": 1, "columns": [], "more": "x"},
+        {"table": "x", "rows": 1},
+        {"table": "x", "rows": -1, "columns": []},
+        {"table": "x", "rows": 1, "columns": [["a"]]},
+        {"table": "x", "rows": 1, "columns": [], "notes": 7},
+        {"table": "x", "rows": 1, "columns": [], "more": "x"},
     ],
 )
 def test_what_the_inside_says_is_not_believed(
@@ -99,15 +117,18 @@ def test_what_the_inside_says_is_not_believed(
     loads.programs["sandbox_import"] = ran_saying(answer)
     with pytest.raises(Unavailable, match="makes no sense"):
         import_csv(ctx, FILE)
-    told = events(ctx)[-1]
+    told, failed = events(ctx)[-2:]
     assert (told.code, told.details["file"]) == ("lab.importing", "loyal.csv")
     assert told.details["sha256"] == hashlib.sha256(FILE.content).hexdigest()
+    assert (failed.code, failed.details["file"]) == ("lab.import-failed", "loyal.csv")
 
 
 def test_a_column_that_was_renamed_is_told(ctx: Context, engine: FakeEngine) -> None:
     make(ctx)
     note = "Column 2 is named a_1.\x1b"
-    engine.programs["sandbox_import"] = ran_saying({"rows": 1, "columns": [], "notes": [note]})
+    engine.programs["sandbox_import"] = ran_saying(
+        {"table": "x", "rows": 1, "columns": [], "notes": [note]}
+    )
     result = import_csv(ctx, ImportRequest(name=NAME, file="x.csv", content=b"a,a\n1,2\n"))
     assert result.notes == ("Column 2 is named a_1.\ufffd",)
 
@@ -120,6 +141,7 @@ def test_a_table_that_is_there_already_is_a_conflict(ctx: Context, engine: FakeE
     assert raised.value.subject == NAME
     assert f"sandbox sql {NAME} 'DROP TABLE lab.bom'" in raised.value.hint
     assert "--table OTHER" in raised.value.hint
+    assert events(ctx)[-1].reason == "The lab has a table bom already."
 
 
 FOUND = Seen(
@@ -139,7 +161,7 @@ def loads(ctx: Context, engine: FakeEngine, border: FakeBorder) -> FakeEngine:
     """A running sandbox in which every file is loaded, and 42 rows match."""
     make(ctx)
     border.seen = FOUND.model_copy(update={"found": ()})
-    loaded = {"rows": 60, "columns": [["Mail", "VARCHAR"]], "matched": 42}
+    loaded = {"table": "x", "rows": 60, "columns": [["Mail", "VARCHAR"]], "matched": 42}
     engine.programs["sandbox_import"] = ran_saying(loaded)
     return engine
 
@@ -195,6 +217,8 @@ def test_identities_are_matched_after_a_yes_and_once(
     assert loads.calls == []
     ask = show_ask(ctx, RequestShowRequest(id="r1")).view.ask
     assert (ask.purpose, ask.content.kind) == ("Which lapsed customers react to a coupon?", "match")
+    assert isinstance(ask.content, MatchAsk)
+    assert ask.content.columns == ("Mail", "Budget")
 
     accept(replace(ctx, actor=Actor("ken", "x")), RequestAcceptRequest(id="r1", reason="A mailing"))
     result = import_csv(ctx, MATCH)
@@ -290,5 +314,6 @@ def test_another_key_matches_nobody(ctx: Context, loads: FakeEngine, snapshot: S
     other = snapshot.manifest.model_copy(update={"key_id": "0" * 12})
     with ctx.registry.writing() as tx:
         tx.save_snapshot(snapshot.model_copy(update={"manifest": other}))
-    with pytest.raises(Conflict, match="not the one"):
+    with pytest.raises(Conflict, match="not the one") as raised:
         import_csv(ctx, MATCH)
+    assert raised.value.hint.endswith(f"sandbox reset {NAME} --latest")

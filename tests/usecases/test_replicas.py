@@ -3,9 +3,11 @@
 import json
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sandbox.cli import tables
 from sandbox.core.addressing import replica_beside
 from sandbox.core.errors import Conflict, Unavailable
 from sandbox.core.lifecycle import Sandbox
@@ -18,6 +20,8 @@ from sandbox.usecases.homes import InitRequest, init
 from sandbox.usecases.leases import FreezeRequest, ResumeRequest, freeze, resume
 from sandbox.usecases.planning import PlanRequest, plan
 from sandbox.usecases.reaping import ReapRequest, reap
+from sandbox.usecases.recording import record as write
+from sandbox.usecases.replicas import kind_key
 from sandbox.usecases.resetting import ResetRequest, reset
 from sandbox.usecases.sandboxes import DownRequest, ShowRequest, down, show
 from sandbox.usecases.snapshots import BuildSnapshotRequest, RemoveSnapshotRequest, remove
@@ -26,7 +30,7 @@ from sandbox.usecases.templates import BuildTemplateRequest, build
 from sandbox.usecases.verifying import VerifyRequest, verify
 from tests.fakes import FakeEngine, FakeGateway, ran_saying
 from tests.usecases import pools
-from tests.usecases.asking_up import cap, codes, events, journal, make, state, wish
+from tests.usecases.asking_up import approve_host, cap, codes, events, journal, make, state, wish
 from tests.usecases.dying import Killed, Life, killed_after, killed_at, mortal, steps
 
 NAME = "spring-coupon"
@@ -147,8 +151,7 @@ def test_removing_the_snapshot_removes_its_cluster(
 def test_the_proxy_is_tried_as_a_bridge_to_the_replica(
     ctx: Context, home: Path, engine: FakeEngine, speaking: Snapshot
 ) -> None:
-    file = home / "policies" / "baseline.yaml"
-    file.write_text(file.read_text("utf-8").replace("one_of: []", "one_of: [news.example.com]"))
+    approve_host(home, "news.example.com")
     make(ctx, egress=("news.example.com",))
     engine.asked.clear()
     check = {"about": "egress", "name": "x", "held": True, "detail": ""}
@@ -204,6 +207,25 @@ def test_plan_tells_what_is_to_be_filled_and_what_is_shared(
     assert again
     assert (again.kind, again.filled, again.bytes) == ("shared", True, 5_000_000)
     assert show(ctx, ShowRequest(name=NAME)).sandbox.postgres == "shared"
+
+
+def test_the_filling_counts_only_where_it_is_still_to_come(
+    ctx: Context, speaking: Snapshot
+) -> None:
+    with ctx.registry.writing() as tx:
+        for seconds, filling in ((9.4, 8.9), (99.0, None)):  # the second is of an older version
+            told: dict[str, Any] = {"seconds": seconds, "filling": filling}
+            write(ctx, tx, "sandbox.ready", "former", template="segment-rfm", **told)
+    planned = plan(ctx, PlanRequest(wish=wish()))
+    assert planned.postgres
+    assert planned.forecast.seconds == round(0.5 + planned.postgres.seconds, 1)
+    assert "filling PostgreSQL included" in str(tables._SHOWN["PlanResult"](planned))
+    make(ctx)
+    assert isinstance(events(ctx)[-1].details["filling"], float)
+    again = plan(ctx, PlanRequest(wish=wish("another")))
+    assert again.forecast.seconds is not None
+    assert again.forecast.seconds < 5
+    assert "filling PostgreSQL" not in str(tables._SHOWN["PlanResult"](again))
 
 
 def test_other_templates_pay_nothing(ctx: Context, engine: FakeEngine, snapshot: Snapshot) -> None:
@@ -378,10 +400,10 @@ def test_a_reset_after_the_engines_storage_changed_swaps_the_server(
 ) -> None:
     engine.programs["/bin/sh"] = Ran(0 if kind == "shared" else 1, b"", b"")
     make(ctx)
-    facts = engine.facts()
+    key = kind_key(ctx)
     engine.programs["/bin/sh"] = Ran(0 if kind == "clone" else 1, b"", b"")
     with ctx.registry.writing() as tx:
-        tx.forget(f"replica kind on {facts.id}")
+        tx.forget(key)
     reset(ctx, ResetRequest(name=NAME))
     one = record(ctx)
     own, server = f"sandbox-{one.id}-replica", f"{speaking.volume}-server"

@@ -120,7 +120,13 @@ def test_a_snapshot_in_use_stays(ctx: Context, engine: FakeEngine) -> None:
     with pytest.raises(Conflict) as raised:
         remove(ctx, RemoveSnapshotRequest(id=made.id))
     assert raised.value.details["used_by"] == ["spring-coupon"]
+    assert "reset" not in raised.value.hint  # it sees the newest already
     assert ("volume", made.volume) in engine.listing()
+    newer = build(ctx, BUILD).snapshot
+    with pytest.raises(Conflict) as raised:
+        remove(ctx, RemoveSnapshotRequest(id=made.id))
+    assert "sandbox reset spring-coupon --latest" in raised.value.hint
+    remove(ctx, RemoveSnapshotRequest(id=newer.id))
     down(ctx, DownRequest(name="spring-coupon"))
     remove(ctx, RemoveSnapshotRequest(id=made.id))
     assert ("volume", made.volume) not in engine.listing()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.cli import render
+from sandbox.cli import render, tables_sources
 from sandbox.core.errors import Conflict, Denied, InvalidInput, NotFound, Unavailable
 from sandbox.core.ports import Context
 from sandbox.core.survey import Survey
@@ -135,6 +135,17 @@ def test_a_login_that_could_write_is_a_finding(ctx: Context, reader: FakeReader)
         check(_failing(ctx, reader, Unavailable("Gone.")), CHECK)
 
 
+def test_a_listed_table_that_the_login_may_not_read_is_a_finding(
+    ctx: Context, reader: FakeReader
+) -> None:
+    told = {"hidden": ["consents"], "grant": ["GRANT SELECT ON public.consents TO core_reader;"]}
+    found = check(_failing(ctx, reader, Unavailable("May not read.", details=told)), CHECK)
+    assert (found.clean, found.hidden, render.exit_code(found)) == (False, ("consents",), 4)
+    shown = "\n".join(str(block) for block in tables_sources.SHOWN["SourceCheckResult"](found))
+    assert "MAY NOT READ what the file lists" in shown
+    assert "GRANT SELECT ON public.consents TO core_reader;" in shown
+
+
 def _failing(ctx: Context, reader: FakeReader, error: Exception) -> Context:
     from dataclasses import replace
 
@@ -209,8 +220,10 @@ def test_a_draft_beside_changes_nothing_in_the_home(
         ({"type": "postgre"}, "Did you mean postgres"),
         ({k: v for k, v in SERVER.items() if k != "host"}, "--host is missing"),
         ({**SERVER, "encoding": "utf-8"}, "--encoding is not for this type"),
-        ({**SERVER, "password": {}}, "--password .*env, file or secret"),
-        ({"type": "sqlite", "file": "../x.db"}, "--file .*below the home"),
+        ({**SERVER, "password": {}}, "--password-env, -file or -secret "),
+        ({k: v for k, v in SERVER.items() if k != "password"}, "-file or -secret is missing"),
+        ({"type": "sqlite", "file": "../x.db"}, "--file FILE .*below the home"),
+        ({"type": "csv", "file": "x.csv"}, "^--file TABLE=FILE is missing"),
     ],
 )
 def test_a_connection_that_is_wrong_is_told_by_its_option(

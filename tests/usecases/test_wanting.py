@@ -96,6 +96,9 @@ def test_what_is_there_already_is_told(ctx: Context) -> None:
         asked(ctx, table="purchases", columns=("amount", "quantity"))
     found = asked(ctx, table="purchases", columns=("amount", "purchase_id"))
     assert found.warnings[0] == "amount is there already, as it is."
+    masked = asked(ctx, columns=("mail", "kana")).warnings
+    there = "mail is there already, masked (fake-mail): sandbox data show core.customers"
+    assert [w for w in masked if "already" in w] == [there]
 
 
 def test_a_table_belongs_to_a_source(ctx: Context, home: Path) -> None:
@@ -125,13 +128,27 @@ def test_a_yes_writes_a_draft_and_puts_nothing_into_force(
     for name, rule in before.tables["customers"].columns.items():
         assert name in changed or made.tables["customers"].columns[name] == rule
     text = (home / DRAFT).read_text()
-    assert "# r1: name-kana 90 % of 1,000 values" in text
+    assert "# r1: was personal, drop; name-kana 90 % of 1,000 values" in text
     assert f"# Asked by anna: {WHY}" in text
     assert "# Rows are wanted since 2026-01-01" in text
     assert "# The demo's core system" in text
     assert events(ctx)[-1].code == "ask.accepted"
     assert reader.surveyed is not None
     assert set(reader.surveyed[2]) == {"customers", "purchases", "consents"}
+
+
+def test_a_mask_that_was_reviewed_stays_and_a_comment_says_what_was_asked_for(
+    ctx: Context, home: Path
+) -> None:
+    asked(ctx, columns=("phone", "prefecture", "kana"))
+    accept(ctx, YES)
+    before, made = ctx.catalogue.source("core"), drafted(home)
+    for name in ("phone", "prefecture"):
+        column_before = before.tables["customers"].columns[name]
+        assert made.tables["customers"].columns[name] == column_before
+    text = (home / DRAFT).read_text()
+    assert "# r1: asked for; its mask stays; from what it holds it would be personal, null" in text
+    assert "# r1: was personal, drop; name-kana 90 % of 1,000 values" in text
 
 
 def test_a_new_table_comes_whole_and_joins(ctx: Context, home: Path) -> None:

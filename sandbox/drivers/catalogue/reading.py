@@ -97,6 +97,8 @@ def _told(model: type[BaseModel], problem: ErrorDetails, name: str) -> str:
         return f"`{tag}` must be one of {', '.join(known)}.{closest(context['tag'], known)}"
     if kind == "value_error":
         return f"`{name}`: {clean(str(context['error']))}." if name else f"{context['error']}."
+    if problem["input"] is None and name.endswith(".mask"):
+        return f'`{name}` is empty; the mask of that name is written with quotes: "null".'
     if kind in _MUST_BE:
         return f"`{name}` {_MUST_BE[kind]}."
     return f"`{name}`: {clean(problem['msg']).replace('Input', 'it')}."

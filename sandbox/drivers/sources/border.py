@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 _NAMES = "(names of columns)"
 _TABLE, _SHOWN = "crossing", "shown"
 _UNKNOWN = Seen(format="unknown", tabular=False, rows=0, columns=(), smallest_group=0, found=())
+# What holds longer cells (in characters) is a document, not a table: rows say nothing of it.
+_LONGEST_CELL = 2000
+# As many as a table of PostgreSQL holds; each takes a tenth of a second to look at.
+_MOST_COLUMNS = 1600
 _PLAIN_TYPE = re.compile(r"[A-Z][A-Z ]*(\(\d+(, ?\d+)?\))?")
 _TEXTS = ("", "VARCHAR", "ENUM", "JSON")
 
@@ -99,6 +103,8 @@ def _leaves(found: Parsed | None, content: bytes) -> bytes:
 
 def _looked(con: "DuckDBPyConnection", found: Parsed, forms: Sequence[str]) -> Seen:
     if found.grid is not None:
+        if len(found.grid.columns) > _MOST_COLUMNS:
+            return _UNKNOWN
         _load(con, found.grid)
         return Seen(format=found.format, **_of_table(con, found.grid.columns, forms))
     sighted: list[Sighted] = []
@@ -131,8 +137,10 @@ def masked(content: bytes, column: str, rule: Column, type_: str, key: bytes) ->
     set_key(con, key)
     made = expression("the file", column, {column: type_ or "VARCHAR"}, {column: rule})
     others = ", ".join(made if c == column else quoted(c) for c in grid.columns)
-    rows = con.execute(f"SELECT {others} FROM {_TABLE} ORDER BY rowid").fetchall()  # noqa: S608
     at = grid.columns.index(column)
+    # In the file's own order it would be told which token is whose.
+    order = f"ORDER BY {at + 1} NULLS LAST"
+    rows = con.execute(f"SELECT {others} FROM {_TABLE} {order}").fetchall()  # noqa: S608
     return Masked(
         content=as_csv(chain([grid.columns], rows)),
         rows=len(rows),
@@ -167,8 +175,12 @@ def _retype(con: "DuckDBPyConnection", column: str, type_: str) -> None:
 def _parquet(content: bytes, forms: Sequence[str]) -> Seen:
     con = in_memory()
     with _in_memory(content) as path:
-        file = f"read_parquet({literal(path)})"
-        names = list(types_of(con, f"FROM {file}"))
+        # Bytes are read as texts; those that are none make the file one that nobody can read.
+        file = f"read_parquet({literal(path)}, binary_as_string = true)"
+        types = types_of(con, f"FROM {file}")
+        if len(types) > _MOST_COLUMNS or any("BLOB" in type_ for type_ in types.values()):
+            return _UNKNOWN
+        names = list(types)
         columns = different(names)
         texts = ", ".join(
             f"CAST({quoted(old)} AS VARCHAR) AS {quoted(new)}"
@@ -225,12 +237,18 @@ def _of_table(
 ) -> dict[str, object]:
     kinds = _kinds(con, columns)
     return {
-        "tabular": True,
+        "tabular": _longest(con, columns) <= _LONGEST_CELL,
         "rows": row_count(con, _TABLE),
         "columns": columns,
         "smallest_group": _smallest_group(con, kinds, forms),
         "found": (*_sighted(con, kinds, forms), *_in_names(columns)),
     }
+
+
+def _longest(con: "DuckDBPyConnection", columns: Sequence[str]) -> int:
+    lengths = ", ".join(f"max(length({quoted(c)}))" for c in columns)
+    found = con.execute(f"SELECT greatest({lengths}) FROM {_TABLE}").fetchone()  # noqa: S608
+    return int(found[0] or 0) if found else 0
 
 
 def _kinds(con: "DuckDBPyConnection", columns: Sequence[str]) -> dict[str, str]:

@@ -14,8 +14,9 @@ from sandbox.drivers.sources.failures import MEMORY_LIMIT
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-# The names under which a build's databases are attached: GATED is the closed snapshot, to be read.
-SOURCE, SNAPSHOT, GATED = "source", "snapshot", "gated"
+# The names under which a build's databases are attached: rows are copied into SNAPSHOT, which is
+# closed and read as ROUGH, and mixed into MIXED; closed, that is GATED.
+SOURCE, SNAPSHOT, ROUGH, MIXED, GATED = "source", "snapshot", "rough", "mixed", "gated"
 # The secret of DuckDB by which it logs in at the first.
 LOGIN = "source_login"
 
@@ -41,6 +42,17 @@ def connected() -> "DuckDBPyConnection":
     con.execute("SET enable_progress_bar = true")
     con.execute("SET enable_progress_bar_print = false")
     return con
+
+
+def bound(
+    con: "DuckDBPyConnection", memory: str = MEMORY_LIMIT, threads: int | None = None
+) -> None:
+    """Let the connection have so much memory and so many threads; what it began with, if not said.
+
+    What it holds beyond that goes back at once.
+    """
+    con.execute(f"SET memory_limit = {literal(memory)}")
+    con.execute(f"SET threads = {threads or _threads()}")
 
 
 def load(con: "DuckDBPyConnection", extension: str) -> None:
@@ -118,8 +130,12 @@ def _configuration() -> dict[str, str | bool | int | float | list[str]]:
         "temp_directory": "",
         "memory_limit": MEMORY_LIMIT,
         "preserve_insertion_order": False,
-        "threads": min(_MOST_THREADS, os.cpu_count() or 1),
+        "threads": _threads(),
     }
+
+
+def _threads() -> int:
+    return min(_MOST_THREADS, os.cpu_count() or 1)
 
 
 def _extension(name: str, version: str) -> str:

@@ -12,6 +12,7 @@ from sandbox.core.relations import Key, Reference
 from sandbox.core.source import Source
 from sandbox.drivers.sources.connection import SOURCE, live_types, quoted, row_count
 from sandbox.drivers.sources.failures import reading_error
+from sandbox.drivers.sources.login import refuse_hidden
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -66,6 +67,13 @@ class Dialect(ABC):
     def readable(self, con: "DuckDBPyConnection") -> set[tuple[str, str]] | None:
         """Return (table, column) of what the login may read; None where that is all there is."""
         return None
+
+    def refuse_hidden(self, con: "DuckDBPyConnection", live: LiveTypes) -> None:
+        """Raise Unavailable if something listed is there, but the login may not read it."""
+        may = self.readable(con)
+        if may is not None:
+            there = {(table, column) for table, columns in live.items() for column in columns}
+            refuse_hidden(self._source, self._subject, self.schema, there - may)
 
     def parts(self, con: "DuckDBPyConnection") -> set[str]:
         """Return the tables that are parts of others, and are read with them."""

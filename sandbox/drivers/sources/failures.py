@@ -14,6 +14,7 @@ _NOT_SERVING = ("starting up", "shutting down", "recovery", "too many", "connect
 _NO_RIGHT = ("permission denied for", "command denied to user")
 _TOO_LONG = ("timeout", "max_statement_time exceeded")
 _DISK_FULL = ("no space left", "could not write", "disk quota exceeded", "file too large")
+_NO_MEMORY = ("out of memory", "failed to allocate", "could not allocate")
 
 
 def reading_error(name: str, where: str, error: Exception) -> SandboxError:
@@ -29,6 +30,13 @@ def reading_error(name: str, where: str, error: Exception) -> SandboxError:
             "The source's login may not read a listed table.",
             subject=subject,
             hint="Let the source's owner run: GRANT USAGE ON SCHEMA ... and GRANT SELECT ON ...",
+            details=cause,
+        )
+    if "schema " in lowered and "does not exist" in lowered:
+        return InvalidInput(
+            "The source's database has no schema of that name.",
+            subject=subject,
+            hint="Check the connection's schema, its small and capital letters too.",
             details=cause,
         )
     if any(words in lowered for words in _TOO_LONG):
@@ -59,7 +67,7 @@ def local_error(name: str, said: str, cause: dict[str, str]) -> SandboxError | N
             hint="Nothing was kept. Free some space (sandbox snapshot rm), then build again.",
             details=cause,
         )
-    if "out of memory" in said or "failed to allocate" in said:
+    if any(words in said for words in _NO_MEMORY):
         return Unavailable(
             f"The build needs more than its {MEMORY_LIMIT} of memory.",
             subject=name,
@@ -108,6 +116,6 @@ def wrong_password(name: str, where: str) -> Unavailable:
     return Unavailable(
         "The source refuses the login: user or password is wrong.",
         subject=f"{name} ({where})",
-        hint=f"Check user and password in sources/{name}.yaml (the password's own place is named "
-        "there).",
+        hint=f"Check user and password: sources/{name}.yaml, or the options of the draft, say "
+        "where the password is found.",
     )

@@ -8,6 +8,7 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING
 
 from sandbox.core.errors import InvalidInput, Unavailable
+from sandbox.core.home import STATE
 from sandbox.core.source import Source
 from sandbox.core.text import clean
 from sandbox.drivers.sources.dialect import Dialect
@@ -77,8 +78,8 @@ class WatchedDialect(Dialect):
 def found(name: str, home: Path, path: str) -> Path:
     """Return where a file of source `name` is.
 
-    Raises Unavailable if it is not there or cannot be read, InvalidInput if it is no regular file
-    or leads out of the home.
+    Raises Unavailable if it is not there or cannot be read, InvalidInput if it is no regular file,
+    leads out of the home, or into its state.
     """
     subject = clean(f"{name}: {path}")
     try:
@@ -103,6 +104,13 @@ def found(name: str, home: Path, path: str) -> Path:
             "A source's file must be a regular file inside the home; this leads elsewhere.",
             subject=subject,
             hint="Copy the file into the home instead of a link to it.",
+        )
+    if place.is_relative_to(home.resolve() / STATE):
+        # The first line of a secret would be told as the names of columns.
+        raise InvalidInput(
+            f"Nothing in {STATE} is a source: keys and passwords are there.",
+            subject=subject,
+            hint="Put the source's file into a folder of its own in the home.",
         )
     return place
 

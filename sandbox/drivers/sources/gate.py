@@ -4,7 +4,6 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
 _CHUNK = 100
 # Values looked for in the raw bytes, and the bytes that may be read for them.
 _RAW_VALUES, _RAW_BYTES = 40, 4 * 2**30
+_BLOCK = 4 << 20
 _CATALOGUE = """
 SELECT table_name AS relation, '' AS attribute, 'comment' AS part, comment AS said
 FROM duckdb_tables() WHERE database_name = $1
@@ -285,5 +285,12 @@ def _raw(target: Path, tables: Mapping[str, Table], known: Known) -> Iterator[Le
 
 def standing_in(file: Path, wanted: Iterable[bytes]) -> int:
     """Return how many of `wanted` stand in a file's bytes."""
-    with file.open("rb") as opened, mmap(opened.fileno(), 0, access=ACCESS_READ) as content:
-        return sum(content.find(each) >= 0 for each in wanted)
+    there = list(wanted)
+    left, end, longest = there, b"", max(map(len, there), default=0)
+    # Not by mmap: pages that are mapped count as this process's memory, which would be the file.
+    with file.open("rb") as opened:
+        while left and (block := opened.read(_BLOCK)):
+            content = end + block
+            left = [each for each in left if each not in content]
+            end = content[max(len(content) - longest + 1, 0) :]
+    return len(there) - len(left)

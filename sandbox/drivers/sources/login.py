@@ -1,14 +1,17 @@
 """What the login of a source could write: it must be nothing; and how PostgreSQL tells it.
+What it may not read, too.
 
 DuckDB's read-only attachment is no control (its `postgres_execute` writes): the role is. So we
 ask the server's catalogue about the login and every role it could become.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sandbox.core.errors import Denied
+from sandbox.core.errors import Denied, Unavailable
+from sandbox.core.source import Source
 from sandbox.core.text import clean
+from sandbox.drivers.sources.connection import quoted
 
 _MOST_SHOWN = 8
 
@@ -99,6 +102,41 @@ def refuse_writers(subject: str, powers: Sequence[Power]) -> None:
         hint="Let the source's owner run:\n  " + _listed(undo, "\n  "),
         details={"could": could, "undo": undo},
     )
+
+
+def refuse_hidden(
+    source: Source, subject: str, schema: str, unseen: Collection[tuple[str, str]]
+) -> None:
+    """Raise Unavailable, with the grants that mend it, if what is listed is among the `unseen`.
+
+    Those are (table, column) that the login may not read. A dropped column is not read.
+    """
+    read = {
+        name: [c for c, rule in table.columns.items() if rule.mask.method != "drop"]
+        for name, table in source.tables.items()
+    }
+    hidden = {name: [c for c in columns if (name, c) in unseen] for name, columns in read.items()}
+    found = [clean(part) for name in read for part in _named(name, hidden[name], read[name])]
+    if not found:
+        return
+    user = quoted(getattr(source.connection, "user", ""))
+    tables = [quoted(schema, name) for name in read if hidden[name]]
+    grant = [clean(f"GRANT SELECT ON {table} TO {user};") for table in tables]
+    if hidden == read:  # perhaps it may not even use the schema
+        grant.insert(0, clean(f"GRANT USAGE ON SCHEMA {quoted(schema)} TO {user};"))
+    raise Unavailable(
+        f"The source's login may not read what its file lists: {_listed(found, ', ')}.",
+        subject=subject,
+        hint="Let the source's owner run:\n  " + _listed(grant, "\n  "),
+        details={"hidden": found, "grant": grant},
+    )
+
+
+def _named(table: str, hidden: list[str], read: list[str]) -> list[str]:
+    """Return what is hidden of a table: all of it by its name, or some of its columns."""
+    if hidden and hidden == read:
+        return [table]
+    return [f"{table}.{column}" for column in hidden]
 
 
 def _listed(parts: list[str], separator: str) -> str:

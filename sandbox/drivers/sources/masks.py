@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NoReturn
 
+from sandbox.core.detecting import FOLD_FROM, FOLD_TO
 from sandbox.core.errors import InvalidInput
 from sandbox.core.masking import (
     DATES,
@@ -69,8 +70,17 @@ def set_key(con: "DuckDBPyConnection", key: bytes) -> None:
     """
     for name, secret in secrets_of(key).items():
         con.execute(f"SET VARIABLE {name} = ?", [secret])
-    for macro in (*_MACROS, *defined()):
+    for macro in (*_MACROS, _narrow(), *defined()):
         con.execute(f"CREATE TEMPORARY MACRO {macro}")
+
+
+def _narrow() -> str:
+    # １２３ and 123 are one district; two would be smaller groups than they look. To see that a
+    # text is ASCII costs a fraction of reading it.
+    return (
+        "narrow(text) AS CASE WHEN strlen(text) = length(text) THEN text "
+        f"ELSE translate(text, {literal(FOLD_FROM)}, {literal(FOLD_TO)}) END"
+    )
 
 
 def expression(
@@ -129,7 +139,7 @@ def _masked(mask: PartMask, value: str, text: str) -> str:
             pattern = literal(f"^(?:{'|'.join(PREFECTURES)})")
             return f"nullif(regexp_extract({text}, {pattern}), '')"
         case "generalise":
-            return f"left({text}, {mask.first})"
+            return f"narrow(left({text}, {mask.first}))"
         case "fake-mail":
             made = f"token({subject}) || {literal('@' + MAIL_DOMAIN)}"
         case _:

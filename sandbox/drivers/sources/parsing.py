@@ -112,6 +112,8 @@ def _decoded(content: bytes) -> str | None:
 
 def _grid(text: str, *, sure: bool) -> Grid | None:
     """Return a text's table; without being `sure`, only one of several columns is one."""
+    if "\r" in text:  # some programs still end lines by it alone
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
     first = text[: text.find("\n")] if "\n" in text else text
     mark = max(_MARKS, key=first.count)
     if not sure and mark not in first:

@@ -41,7 +41,13 @@ _READABLE = """
 SELECT relname::text AS relation, attname::text AS attribute
 FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
 WHERE relnamespace = {schema}::regnamespace AND attnum > 0 AND NOT attisdropped
+  AND has_schema_privilege(relnamespace, 'USAGE')
   AND has_column_privilege(pg_class.oid, attnum, 'SELECT')
+"""
+_IN_PART = """
+SELECT relname::text AS relation FROM pg_class
+WHERE relnamespace = to_regnamespace({schema})::oid AND relkind IN ('r', 'p', 'm', 'f')
+  AND NOT has_table_privilege(oid, 'SELECT')
 """
 _PARTS = """
 SELECT relname::text AS relation FROM pg_class
@@ -120,6 +126,10 @@ class PostgresDialect(Dialect):
         con.execute("BEGIN")
         # Not before: a connection that goes back to its pool forgets its settings.
         _ask(con, _NOTICE_OUR_END)
+        in_part = {table for (table,) in self._told(con, _IN_PART)}
+        if in_part.intersection(self._source.tables or in_part):
+            # Rows are asked for by their place (ctid), and a right on columns does not give it.
+            con.execute("SET pg_use_ctid_scan = false")
         now = "SELECT (extract(epoch FROM transaction_timestamp()) * 1000000)::bigint AS at"
         return _EPOCH + timedelta(microseconds=_ask(con, now)[0][0])
 
@@ -131,7 +141,7 @@ class PostgresDialect(Dialect):
         """Return the columns of tables, views and foreign tables, readable or not."""
         return [(table, column) for table, column in self._told(con, _COLUMNS)]
 
-    def readable(self, con: "DuckDBPyConnection") -> set[tuple[str, str]] | None:
+    def readable(self, con: "DuckDBPyConnection") -> set[tuple[str, str]]:
         """Return the columns on which the login has SELECT."""
         return {(table, column) for table, column in self._told(con, _READABLE)}
 

@@ -68,7 +68,9 @@ def many(path: str) -> bool:
 
 def _same(place: Place, made: str, value: str) -> str:
     if not place.path:
-        same = f"CAST({made} AS VARCHAR) = CAST({value} AS VARCHAR)"
+        text = f"CAST({value} AS VARCHAR)"
+        # Narrower letters alone are no change.
+        same = f"CAST({made} AS VARCHAR) = {f'narrow({text})' if place.mask.first else text}"
         # What lies at no end of time stays there.
         return f"isfinite({value}) AND {same}" if place.mask.method == "shift-dates" else same
     text = f"CAST({value} AS VARCHAR)"

@@ -32,6 +32,7 @@ from sandbox.core.relations import Relations
 from sandbox.core.snapshot import TableCopy
 from sandbox.core.source import Source, Table
 from sandbox.core.text import clean
+from sandbox.drivers.sources.mixing import half_made
 
 if TYPE_CHECKING:
     from sandbox.core.survey import Survey
@@ -120,7 +121,7 @@ class CoreReader:
                 source, password, order, lambda *told: progress.say("snapshot", *told)
             )
         except BaseException:
-            for file in (target, target.with_name(target.name + ".wal")):
+            for file in half_made(target):
                 file.unlink(missing_ok=True)
             raise
         return Built(

@@ -30,6 +30,7 @@ from sandbox.drivers.sources.examples import with_examples
 from sandbox.drivers.sources.failures import local_error
 from sandbox.drivers.sources.gate import Known, judge, standing_in
 from sandbox.drivers.sources.kinds import dialect_of
+from sandbox.drivers.sources.mixing import half_made, mixed, rough_of
 from sandbox.drivers.sources.stream import Meter, copy_tables
 
 if TYPE_CHECKING:
@@ -104,7 +105,11 @@ def _obey(dialect: Dialect, source: Source, order: dict[str, Any]) -> Any:
     if "target" not in order:
         dialect.begin(con)
         dialect.check_login(con)
-        return _survey(con, dialect, order["survey"]) if "survey" in order else dialect.columns(con)
+        if "survey" in order:
+            return _survey(con, dialect, order["survey"])
+        live = dialect.columns(con)
+        dialect.refuse_hidden(con, live)
+        return live
     return _copy(con, dialect, source, bytes.fromhex(order["key"]), Path(order["target"]))
 
 
@@ -117,12 +122,14 @@ def _survey(con: "DuckDBPyConnection", dialect: Dialect, tables: list[str]) -> A
 def _copy(
     con: "DuckDBPyConnection", dialect: Dialect, source: Source, key: bytes, target: Path
 ) -> dict[str, Any]:
-    at = literal(str(target))
-    con.execute(f"ATTACH {at} AS {SNAPSHOT} (ROW_GROUP_SIZE {_ROW_GROUP})")
-    target.chmod(0o600)
+    rough, options = rough_of(target), f"ROW_GROUP_SIZE {_ROW_GROUP}"
+    con.execute(f"ATTACH {literal(str(rough))} AS {SNAPSHOT} ({options})")
+    rough.chmod(0o600)
     as_of = dialect.begin(con)
     dialect.check_login(con)
-    refuse_drift(source, drift(source, dialect.columns(con)))
+    live = dialect.columns(con)
+    refuse_drift(source, drift(source, live))
+    dialect.refuse_hidden(con, live)
     meter, done = Meter(_say), Event()
     ticker = Thread(target=_tick, args=(con, meter, done), daemon=True)
     ticker.start()
@@ -130,6 +137,8 @@ def _copy(
     dialect.check_unchanged()
     done.set()
     ticker.join()
+    told = (meter.done, meter.total)
+    mixed(con, rough, target, source.tables, options, lambda text: _say(text, *told))
     _refuse_remains(target, key)
     report = judged(con, target, source, known, meter)
     refuse_leaks(report, source.name)
@@ -236,6 +245,6 @@ def _told(error: SandboxError) -> dict[str, Any]:
 def _end_with_parent(target: str | None) -> None:
     """Wait until whoever ordered has gone (stdin ends), then leave nothing."""
     sys.stdin.buffer.read()
-    for file in (target, f"{target}.wal") if target else ():
-        Path(file).unlink(missing_ok=True)
+    for file in half_made(Path(target)) if target else ():
+        file.unlink(missing_ok=True)
     os._exit(1)
