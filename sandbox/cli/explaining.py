@@ -13,7 +13,7 @@ On = Annotated[
         "--on",
         metavar="DAY",
         help="By the rules and waivers of that moment: 2027-01-01, or a time with its zone. "
-        "[default: now]",
+        "Default: now.",
     ),
 ]
 
@@ -42,7 +42,7 @@ def explain(
 
 
 def scan(
-    name: Annotated[str, typer.Argument(help="Only this sandbox. [default: all]")] = "",
+    name: Annotated[str, typer.Argument(help="Only this sandbox. Default: all.")] = "",
     on: On = "",
 ) -> Returned:
     """Judge what runs by the rules of today; exit 4 if an enforced one is broken."""

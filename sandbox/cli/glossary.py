@@ -17,7 +17,7 @@ def explain(
         list[str] | None,
         typer.Argument(
             metavar="TERM",
-            help="A word, in English or Japanese: replica, マスク, load time. [default: all words]",
+            help="A word, in English or Japanese: replica, マスク, load time. Default: all words.",
         ),
     ] = None,
 ) -> Returned:

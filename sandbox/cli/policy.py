@@ -90,7 +90,7 @@ def check(
 
 def run_tests(
     rule: Annotated[
-        str, typer.Argument(help="Only this rule. [default: all]", autocompletion=rule_names)
+        str, typer.Argument(help="Only this rule. Default: all.", autocompletion=rule_names)
     ] = "",
     file: Annotated[
         Path | None,

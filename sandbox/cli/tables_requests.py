@@ -66,7 +66,7 @@ def _due(ask: "Ask") -> list[Block]:
         return [named("holds", f"until {cell(ask.ends)}")]
     wants = lacking(ask.wants, ask.yeses) or ask.wants
     by = spoken(wants) if wants else ", ".join(ask.roles)
-    return [named("until", f"{cell(ask.due)}; to be answered by: {by}")]
+    return [named("until", f"{_until(ask.due)}; to be answered by: {by}")]
 
 
 def _decision(ask: "Ask") -> list[Block]:

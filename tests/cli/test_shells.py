@@ -4,11 +4,17 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from sandbox.core.ports import Actor, Context
+from sandbox.drivers.machine import own_user
 from tests.cli.conftest import Cli
+from tests.fakes import Clock
+from tests.usecases.asking_up import make
 
 # Fills in COMP_WORDS as a press of TAB does, and prints what bash would offer.
 PRESS_TAB = """
@@ -91,8 +97,17 @@ def browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return kept
 
 
+@pytest.fixture
+def own(stocked: Path, ctx: Context, clock: Clock) -> Path:
+    """A home with the sandbox `spring-coupon` of whoever runs the command."""
+    clock.moment = datetime.now(UTC)
+    make(replace(ctx, actor=Actor(own_user(), "operating-system user")))
+    return stocked
+
+
+@pytest.mark.usefixtures("own")
 def test_browse_opens_the_link_that_it_prints_and_tells_no_argument_of_it(
-    lived_in: Path, browser: Path, tmp_path: Path
+    browser: Path, tmp_path: Path
 ) -> None:
     ran = ran_here("open", "spring-coupon", "--browse")
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -106,16 +121,18 @@ def test_browse_opens_the_link_that_it_prints_and_tells_no_argument_of_it(
     assert not list(tmp_path.glob("sandbox-*.html"))
 
 
-def test_without_browse_none_is_opened(lived_in: Path, browser: Path, cli: Cli) -> None:
+@pytest.mark.usefixtures("own")
+def test_without_browse_none_is_opened(browser: Path, cli: Cli) -> None:
     code, out, _ = cli("open", "spring-coupon")
     assert code == 0
     assert out.startswith("http://spring-coupon")
     assert not browser.exists()
 
 
+@pytest.mark.usefixtures("own")
 @pytest.mark.parametrize("output", ["table", "json"])
 def test_without_a_browser_the_link_is_still_printed(
-    lived_in: Path, monkeypatch: pytest.MonkeyPatch, output: str
+    monkeypatch: pytest.MonkeyPatch, output: str
 ) -> None:
     monkeypatch.setenv("BROWSER", "/nonexistent/browser")
     monkeypatch.setenv("PATH", "/nonexistent")

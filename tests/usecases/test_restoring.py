@@ -78,7 +78,7 @@ def test_restore_without_a_ttl_gives_a_day_or_what_is_left(
     ctx: Context, engine: FakeEngine, clock: Clock, home: Path
 ) -> None:
     settings = home / "sandbox.yaml"
-    text = settings.read_text().replace("ttl: 72h", "ttl: 3h")
+    text = settings.read_text().replace("defaults:\n", "defaults:\n  ttl: 3h\n")
     settings.write_text(text + "lease: {longest: 10h}\n")
     short = replace(ctx, settings=HomeCatalogue(home).settings())
     make(short)

@@ -120,7 +120,9 @@ def test_a_file_comes_in_by_a_waiver(
     rewrite(home, "import-no-identities", "exceptions: never", WEEK, "exits")
     mails = Sighted(column="mail", detector="mail", data_class="contact", count=3)
     border.seen = border.seen.model_copy(update={"found": (mails,)})
-    engine.programs["sandbox_import"] = ran_saying({"rows": 1, "columns": [["mail", "text"]]})
+    engine.programs["sandbox_import"] = ran_saying(
+        {"table": "staff", "rows": 1, "columns": [["mail", "text"]]}
+    )
     wanted = ImportRequest(name=NAME, file="staff.csv", content=b"mail\na@example.com\n")
     assert refused_by(lambda: import_csv(ctx, wanted)) == ["import-no-identities"]
     given(ctx, "import-no-identities")
