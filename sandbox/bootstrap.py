@@ -14,8 +14,9 @@ from pydantic import ValidationError
 
 import sandbox
 from sandbox.core.connection import Postgres
-from sandbox.core.errors import InvalidInput, NotFound
+from sandbox.core.errors import Conflict, Denied, InvalidInput, NotFound
 from sandbox.core.home import STATE
+from sandbox.core.people import FILE as PEOPLE
 from sandbox.core.people import recognised
 from sandbox.core.ports import Context, DemoCore, Engine, Progress
 from sandbox.core.settings import ImageSettings
@@ -32,7 +33,7 @@ from sandbox.drivers.registry.store import SqlRegistry
 from sandbox.drivers.schedule import MachineSchedule
 from sandbox.drivers.sources.crossing import BorderReader
 from sandbox.drivers.sources.reader import CoreReader
-from sandbox.usecases.desk import answer
+from sandbox.usecases.desk import answer, every_kind
 from sandbox.usecases.homes import InitRequest
 from sandbox.usecases.recording import last_reading
 
@@ -43,6 +44,8 @@ _INDEX = "PIP_INDEX_URL"
 _CA_BUNDLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 # What leads PostgreSQL's own library to another server or login than the source file names.
 _DETOURS = ("PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE", "PGSYSCONFDIR", "PGPASSFILE")
+# The lock of the one service of a home, and how often the reaper runs in it.
+_SERVED, _CHORE_SECONDS = "served", 30.0
 _DEMO_SOURCE = "core"
 _DEMO_PASSWORD = f"{STATE}/secrets/core-password"
 
@@ -56,12 +59,94 @@ def ask(request: Request[R], progress: Progress, home: str = "", person: str = "
         folder = Path(request.folder).resolve()
         if not is_home(folder):
             _create(folder, request)
+    elif service := _service(home):
+        return _asked_there(service, request, progress, person)
     else:
         folder = find_home(home)
-    for name in _DETOURS:
-        os.environ.pop(name, None)
+    _leave_detours()
     with opened(folder, progress, person) as context:
         return answer(context, request)
+
+
+def serve(place: Path, home: str = "") -> None:
+    """Answer for the home at the socket `place` until told to end, to each by their own roles.
+
+    Raises NotFound where there is no home, Conflict where it is served already, InvalidInput where
+    it names no people or believes what they say of themselves.
+    """
+    from sandbox.core.progress import Silent
+    from sandbox.server.serving import serve as serve_at
+    from sandbox.usecases.reaping import ReapRequest
+
+    folder = find_home(home)
+    _leave_detours()
+    _check_shared(folder)
+
+    def answer_here(request: Request[Any], progress: Progress, user: str) -> Result:
+        with opened(folder, progress, user=user) as context:
+            result: Result = answer(context, request)
+            return result
+
+    def reap() -> None:
+        answer_here(ReapRequest(apply=True), Silent(), own_user())
+
+    with HomeFolder(folder).alone_with(_SERVED) as alone:
+        if not alone:
+            raise Conflict(
+                "This home is served already.",
+                subject=str(folder),
+                hint="One service answers for a home: systemctl status bimodal-sandbox",
+            )
+        serve_at(
+            place,
+            [kind for kind in every_kind() if kind is not InitRequest],
+            answer_here,
+            reap,
+            _CHORE_SECONDS,
+        )
+
+
+def _check_shared(folder: Path) -> None:
+    catalogue = HomeCatalogue(folder)
+    if catalogue.people() is None:
+        raise InvalidInput(
+            "A shared home names its people; this one names none.",
+            subject=str(folder / PEOPLE),
+            hint="Write their names, users and roles; see docs/people.md",
+        )
+    if catalogue.settings().identity == "asserted":
+        raise InvalidInput(
+            "A service does not believe what people say of themselves (identity: asserted).",
+            subject=str(folder / SETTINGS),
+            hint="Set identity: operating-system, or leave the line out.",
+        )
+
+
+def _service(home: str) -> Path | None:
+    """Return the socket that answers for the home that is named, None where it is a folder."""
+    named = home or os.environ.get(_HOME, "")
+    if not named:
+        return None
+    from sandbox.drivers.service import is_service
+
+    return Path(named) if is_service(Path(named)) else None
+
+
+def _asked_there(place: Path, request: Request[R], progress: Progress, person: str) -> R:
+    from sandbox.drivers.service import ask_service
+
+    if person:
+        raise Denied(
+            "A service knows you by your operating-system user.",
+            subject="--as",
+            hint="Leave it out.",
+        )
+    return ask_service(place, request, progress)
+
+
+def _leave_detours() -> None:
+    for name in _DETOURS:
+        os.environ.pop(name, None)
 
 
 def find_home(named: str = "") -> Path:
@@ -128,16 +213,17 @@ def _keys(folder: Path, master_secret: str | None = None) -> FileKeys:
 
 
 @contextmanager
-def opened(folder: Path, progress: Progress, person: str = "") -> Iterator[Context]:
+def opened(folder: Path, progress: Progress, person: str = "", user: str = "") -> Iterator[Context]:
     """Give the context of the home in `folder`; its connections are closed in the end.
 
-    Raises Denied where `person` cannot be said to be the caller.
+    `user` is the operating-system user who asks, this process's if none is named. Raises Denied
+    where `person` cannot be said to be the caller.
     """
     catalogue = HomeCatalogue(folder)
     settings = catalogue.settings()
     actor = recognised(
         catalogue.people(),
-        own_user(),
+        user or own_user(),
         person,
         allowed=settings.identity == "asserted",
     )

@@ -26,6 +26,7 @@ from sandbox.cli import (
     reaping,
     requests,
     sandboxes,
+    serving,
     shelf,
     sources,
     verifying,
@@ -95,6 +96,7 @@ for part in (
     requests,
     verifying,
     waivers,
+    serving,
 ):
     part.add_to(app)
 
@@ -107,6 +109,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         _check_text(arguments)
         asked = app(args=list(arguments), prog_name="sandbox", standalone_mode=False)
+        if isinstance(asked, serving.Serving):
+            return _serve(asked)
         return _answer(asked) if isinstance(asked, Asked) else int(asked or 0)
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted; nothing half made is left.\n")
@@ -119,6 +123,13 @@ def main(arguments: Sequence[str]) -> int:
         return EXIT_INTERNAL
     except Exception as error:
         return _print_other(error, wants_json)
+
+
+def _serve(wanted: serving.Serving) -> int:
+    from sandbox import bootstrap
+
+    bootstrap.serve(wanted.place, wanted.home)
+    return 0
 
 
 def _answer(asked: Asked) -> int:
@@ -153,13 +164,11 @@ def _answer_once(asked: Asked) -> int:
 def quiet_ask(request: "Request[R]", context: typer.Context) -> R | None:
     """Answer `request` in the home of a command line, or nothing if it fails: for completion."""
     from sandbox import bootstrap
-    from sandbox.cli import render
+    from sandbox.core.progress import Silent
 
     try:
         root = context.find_root().params
-        return bootstrap.ask(
-            request, render.Silent(), root.get("home") or "", root.get("person") or ""
-        )
+        return bootstrap.ask(request, Silent(), root.get("home") or "", root.get("person") or "")
     except SandboxError:
         return None
 

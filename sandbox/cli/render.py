@@ -22,6 +22,7 @@ from sandbox.cli.layout import folded, in_columns, width_of
 from sandbox.cli.tables import blocks
 from sandbox.cli.tables_show import findings
 from sandbox.core.errors import SandboxError
+from sandbox.core.progress import Silent
 from sandbox.core.text import clean, spreadsheet_safe
 from sandbox.core.values import Result
 
@@ -35,16 +36,6 @@ _FOUND = 4
 _PLANNED = {"denied": 4, "waits": 4, "taken": 6, "full": 7}  # as `up` would end
 _CANNOT_WORK = 7
 _JUNIT = "junit"
-
-
-class Silent:
-    """Progress that nobody sees."""
-
-    def say(self, step: str, text: str, done: int | None = None, total: int | None = None) -> None:
-        """Ignore it."""
-
-    def output(self, stream: str, chunk: bytes) -> None:
-        """Ignore it."""
 
 
 class Screen(Silent):

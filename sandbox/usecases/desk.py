@@ -4,6 +4,8 @@ A door builds a request and hands it to `answer` (in this process, or in the ser
 learns which function it was.
 """
 
+import importlib
+import pkgutil
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -25,6 +27,15 @@ def answers(kind: type[Q]) -> Callable[[Callable[[Context, Q], R]], Callable[[Co
         return function
 
     return register
+
+
+def every_kind() -> tuple[type[Request[Any]], ...]:
+    """Return all kinds of requests that are answered, whichever part of the house they are of."""
+    import sandbox.usecases
+
+    for module in pkgutil.iter_modules(sandbox.usecases.__path__):
+        importlib.import_module(f"sandbox.usecases.{module.name}")
+    return tuple(_ANSWERS)
 
 
 def answer(context: Context, request: Request[R]) -> R:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.bootstrap import opened
-from sandbox.cli.render import Silent
 from sandbox.core.ports import Context, Transaction
+from sandbox.core.progress import Silent
 from sandbox.core.resolving import Wish
 from sandbox.core.values import Request
 from sandbox.usecases.desk import answer

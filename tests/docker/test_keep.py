@@ -15,7 +15,7 @@ import pyrage
 import pytest
 
 from sandbox.bootstrap import opened
-from sandbox.cli.render import Silent
+from sandbox.core.progress import Silent
 from sandbox.drivers.engine import DockerEngine
 from tests.docker.conftest import UP, Home
 from tests.docker.disks import tiny
