@@ -77,6 +77,7 @@ def serve(place: Path, home: str = "") -> None:
     from sandbox.core.progress import Silent
     from sandbox.server.serving import serve as serve_at
     from sandbox.usecases.reaping import ReapRequest
+    from sandbox.usecases.scheduling import ServeInstallRequest
 
     folder = find_home(home)
     _leave_detours()
@@ -99,7 +100,7 @@ def serve(place: Path, home: str = "") -> None:
             )
         serve_at(
             place,
-            [kind for kind in every_kind() if kind is not InitRequest],
+            [kind for kind in every_kind() if kind not in (InitRequest, ServeInstallRequest)],
             answer_here,
             reap,
             _CHORE_SECONDS,

@@ -32,7 +32,8 @@ def _scheduled(result: "ScheduleResult") -> list[Block]:
     verb = "wrote" if result.installed else "removed"
     shown = [line for each in result.done for line in _means(each, verb)]
     if result.installed:
-        shown.append(named("runs", f"every {result.minutes} minutes: {shlex.join(result.command)}"))
+        often = f"every {result.minutes} minutes" if result.minutes else "all the time"
+        shown.append(named("runs", f"{often}: {shlex.join(result.command)}"))
     return [*shown]
 
 

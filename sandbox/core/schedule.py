@@ -1,4 +1,4 @@
-"""The door to what runs a command again and again on this machine, and the texts it wants. Pure."""
+"""The door to what runs our commands on this machine, and the texts it wants. Pure."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -26,13 +26,29 @@ class Scheduled(Value):
     ran: tuple[str, ...] = ()
 
 
+class Daemon(Value):
+    """A command that runs all the time as `account`, may write in `home` alone, and has a folder of
+    its own, `runtime`, under /run."""
+
+    command: tuple[str, ...]
+    account: str
+    home: str
+    runtime: str
+
+
 class Schedule(Protocol):
-    """What runs a command again and again on this machine: systemd, else cron."""
+    """What runs commands on this machine: systemd; again and again, cron too."""
 
     def install(self, name: str, command: Sequence[str]) -> Scheduled:
         """Have `command` run every few minutes under `name`, in place of what had that name.
 
         Raises Unavailable, saying what to run instead, where neither systemd nor cron is there.
+        """
+
+    def keep(self, name: str, daemon: Daemon) -> Scheduled:
+        """Have `daemon` run all the time under `name`, now and after every boot.
+
+        Raises Unavailable, saying what to run instead, where systemd does not run or is not ours.
         """
 
     def uninstall(self, name: str) -> tuple[Scheduled, ...]:
@@ -51,6 +67,60 @@ def service_text(name: str, command: Sequence[str], environment: Mapping[str, st
             "Type=oneshot",
             *variables,
             f"ExecStart={' '.join(_for_systemd(word) for word in command)}",
+            "",
+        ]
+    )
+
+
+# What the service never needs, so that whoever broke into it has it neither; systemd.exec(5).
+_HARDENED = """NoNewPrivileges=yes
+CapabilityBoundingSet=
+ProtectSystem=strict
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectClock=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectControlGroups=yes
+ProtectProc=invisible
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+UMask=0077"""
+
+
+def daemon_text(name: str, daemon: Daemon, environment: Mapping[str, str]) -> str:
+    """Return the systemd service that runs `daemon` all the time, with no more than it needs."""
+    variables = [f"Environment={_for_systemd(f'{k}={v}')}" for k, v in sorted(environment.items())]
+    return "\n".join(
+        [
+            "[Unit]",
+            f"Description=Answers for a home of sandboxes ({name})",
+            "After=network.target docker.service",
+            "",
+            "[Service]",
+            "Type=exec",
+            f"User={daemon.account}",
+            *variables,
+            f"ExecStart={' '.join(_for_systemd(word) for word in daemon.command)}",
+            "Restart=on-failure",
+            "RestartSec=2",
+            # What is being answered comes to its end.
+            "TimeoutStopSec=150",
+            f"RuntimeDirectory={daemon.runtime}",
+            "RuntimeDirectoryMode=0755",
+            f"ReadWritePaths={_for_systemd(daemon.home)}",
+            _HARDENED,
+            "",
+            "[Install]",
+            "WantedBy=multi-user.target",
             "",
         ]
     )

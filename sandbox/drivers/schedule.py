@@ -8,9 +8,11 @@ from pathlib import Path
 
 from sandbox.core.errors import Unavailable
 from sandbox.core.schedule import (
+    Daemon,
     Scheduled,
     Written,
     cron_text,
+    daemon_text,
     service_text,
     timer_text,
 )
@@ -50,10 +52,7 @@ class MachineSchedule:
                 f"{name}.service": service_text(name, command, self._passed_on),
                 f"{name}.timer": timer_text(name),
             }
-            files = [_write(self._units() / unit, text) for unit, text in units.items()]
-            ran = [self._systemctl("daemon-reload")]
-            ran.append(self._systemctl("enable", "--now", f"{name}.timer"))
-            return Scheduled(how="systemd", files=tuple(files), ran=tuple(ran))
+            return self._enabled(units, f"{name}.timer")
         if self._has_cron():
             text = cron_text(self._user, command, self._passed_on)
             return Scheduled(how="cron", files=(_write(self._cron_file(name), text),))
@@ -63,13 +62,33 @@ class MachineSchedule:
             hint=f"Let it run in the foreground instead: {shlex.join(command)} --watch 300",
         )
 
+    def keep(self, name: str, daemon: Daemon) -> Scheduled:
+        """Have `daemon` run all the time under `name`, now and after every boot.
+
+        Raises Unavailable, saying what to run instead, where systemd does not run or is not ours.
+        """
+        if not (self._has_systemd() and self._superuser):
+            raise Unavailable(
+                "Only root can have systemd run a service, and only where systemd runs.",
+                subject=name,
+                hint=f"Let it run as {daemon.account} by other means: {shlex.join(daemon.command)}",
+            )
+        unit = f"{name}.service"
+        return self._enabled({unit: daemon_text(name, daemon, self._passed_on)}, unit)
+
+    def _enabled(self, units: Mapping[str, str], unit: str) -> Scheduled:
+        files = [_write(self._units() / each, text) for each, text in units.items()]
+        ran = [self._systemctl("daemon-reload"), self._systemctl("enable", "--now", unit)]
+        return Scheduled(how="systemd", files=tuple(files), ran=tuple(ran))
+
     def uninstall(self, name: str) -> tuple[Scheduled, ...]:
         """Take away whatever is scheduled under `name`; nothing there is success."""
         done = []
         units = [self._units() / f"{name}.{kind}" for kind in ("timer", "service")]
-        if any(unit.exists() for unit in units):
+        if found := [unit for unit in units if unit.exists()]:
             runs = self._has_systemd()
-            ran = [self._systemctl("disable", "--now", f"{name}.timer")] if runs else []
+            # With a timer it is the timer that is enabled.
+            ran = [self._systemctl("disable", "--now", found[0].name)] if runs else []
             gone = tuple(Written(path=str(u)) for u in units if _remove(u))
             ran += [self._systemctl("daemon-reload")] if runs else []
             done.append(Scheduled(how="systemd", files=gone, ran=tuple(ran)))
@@ -109,7 +128,7 @@ class MachineSchedule:
             raise Unavailable(
                 f"systemd refused: {said.strip()[:300]}",
                 subject=shlex.join(command),
-                hint="Take away what was written: sandbox reap --uninstall",
+                hint="Take away what was written, with --uninstall in place of --install.",
             ) from error
         return shlex.join(command)
 

@@ -1,11 +1,11 @@
-"""`reap --install`: have the reaper run when nobody asks it, and take that away again."""
+"""`reap --install`, `serve --install`: have our commands run when nobody asks for them."""
 
 import sys
 
 from pydantic import AwareDatetime
 
 from sandbox.core.ports import Context
-from sandbox.core.schedule import EVERY_MINUTES, Scheduled
+from sandbox.core.schedule import EVERY_MINUTES, Daemon, Scheduled
 from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.desk import answers
 from sandbox.usecases.recording import record
@@ -14,7 +14,8 @@ _LAST_RUN = "last reap"
 
 
 class ScheduleResult(Result):
-    """What was written (`installed`) or taken away, and what is run every `minutes`."""
+    """What was written (`installed`) or taken away, and what is run every `minutes`, or, where
+    these are 0, all the time."""
 
     installed: bool
     minutes: int
@@ -28,27 +29,64 @@ class ScheduleRequest(Request[ScheduleResult]):
     install: bool
 
 
+class ServeInstallRequest(Request[ScheduleResult]):
+    """Ask that this home is served by itself as `account`, or, without `install`, no longer.
+
+    `runtime` is the folder of its socket, under /run. Without an account it is the home's owner.
+    """
+
+    install: bool
+    runtime: str
+    account: str = ""
+
+
+@answers(ServeInstallRequest)
+def serve_always(context: Context, request: ServeInstallRequest) -> ScheduleResult:
+    """Install or take away the service of this home; both are repeatable.
+
+    Raises Unavailable where nothing on this machine could run it.
+    """
+    access = context.files.access()
+    name = f"{request.runtime}-{context.registry.installation()}"
+    socket = f"/run/{request.runtime}/home.sock"
+    command = (sys.executable, "-m", "sandbox", "--home", access.path, "serve", "--socket", socket)
+    if request.install:
+        daemon = Daemon(
+            command=command,
+            account=request.account or access.owner,
+            home=access.path,
+            runtime=request.runtime,
+        )
+        done: tuple[Scheduled, ...] = (context.schedule.keep(name, daemon),)
+    else:
+        done = context.schedule.uninstall(name)
+    _note(context, done, "service.installed" if request.install else "service.uninstalled")
+    return ScheduleResult(installed=request.install, minutes=0, command=command, done=done)
+
+
 @answers(ScheduleRequest)
 def schedule(context: Context, request: ScheduleRequest) -> ScheduleResult:
     """Install or take away the schedule of this home's reaper; both are repeatable.
 
     Raises Unavailable where nothing on this machine could run it.
     """
-    installation = context.registry.installation()
     home = context.files.access().path
     command = (sys.executable, "-m", "sandbox", "--home", home, "reap", "--apply")
     if request.install:
         done: tuple[Scheduled, ...] = (context.schedule.install(_name(context), command),)
     else:
         done = unschedule(context)
-    if done:
-        with context.registry.writing() as tx:
-            code = "reaper.scheduled" if request.install else "reaper.unscheduled"
-            files = [file.path for each in done for file in each.files]
-            record(context, tx, code, installation, files=files)
+    _note(context, done, "reaper.scheduled" if request.install else "reaper.unscheduled")
     return ScheduleResult(
         installed=request.install, minutes=EVERY_MINUTES, command=command, done=done
     )
+
+
+def _note(context: Context, done: tuple[Scheduled, ...], code: str) -> None:
+    files = [file.path for each in done for file in each.files]
+    if done:
+        with context.registry.writing() as tx:
+            record(context, tx, code, context.registry.installation(), files=files)
 
 
 def unschedule(context: Context) -> tuple[Scheduled, ...]:

@@ -2,11 +2,13 @@
 
 import os
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from sandbox.core.errors import Unavailable
+from sandbox.core.schedule import Daemon
 from sandbox.drivers.schedule import MachineSchedule
 
 NAME = "sandbox-reap-0123456789ab"
@@ -117,3 +119,43 @@ def test_a_folder_that_cannot_be_written_is_an_error(cron: Path) -> None:
     (cron / "etc/cron.d" / NAME).mkdir()
     with pytest.raises(Unavailable, match="cannot be written"):
         machine(cron).install(NAME, COMMAND)
+
+
+DAEMON = Daemon(
+    command=("/bin/true", "--home", "/srv/50% 春"),
+    account="daemon",
+    home="/srv/50% 春",
+    runtime="bimodal-sandbox",
+)
+
+
+def test_a_service_is_kept_and_taken_away(systemd: Path) -> None:
+    done = machine(systemd).keep("service-a1", DAEMON)
+    unit = systemd / "etc/systemd/system/service-a1.service"
+    assert [file.text for file in done.files] == [unit.read_text()]
+    assert done.ran[-1] == "systemctl enable --now service-a1.service"
+    machine(systemd).uninstall("service-a1")
+    assert not unit.exists()
+    assert "disable --now service-a1.service" in (systemd / "asked").read_text()
+
+
+def test_only_root_can_keep_a_service(systemd: Path, cron: Path) -> None:
+    with pytest.raises(Unavailable, match="Only root") as refused:
+        machine(systemd, superuser=False).keep("service-a1", DAEMON)
+    assert "/bin/true --home" in refused.value.hint
+
+
+@pytest.mark.skipif(
+    not os.access("/usr/bin/systemd-analyze", os.X_OK), reason="there is no systemd-analyze"
+)
+def test_real_systemd_takes_the_service_and_finds_it_closed(systemd: Path) -> None:
+    machine(systemd).keep("service-a1", DAEMON)
+    unit = str(systemd / "etc/systemd/system/service-a1.service")
+    analyze = partial(subprocess.run, capture_output=True, text=True, timeout=60)
+    said = analyze(["/usr/bin/systemd-analyze", "verify", "--man=no", unit]).stderr
+    assert not [line for line in said.splitlines() if "service-a1" in line], said
+    # The exposure that it counts goes from 0 to 10; 100 stands for 10.
+    closed = analyze(
+        ["/usr/bin/systemd-analyze", "security", "--offline=true", "--threshold=25", unit]
+    )
+    assert closed.returncode == 0, closed.stdout[-300:]

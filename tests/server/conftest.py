@@ -6,9 +6,9 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,11 +53,15 @@ class Unix(http.client.HTTPConnection):
 
 
 def said_to(
-    place: Path, path: str, body: bytes = b"{}", method: str = "POST", **headers: str
+    place: Path,
+    path: str,
+    body: bytes = b"{}",
+    method: str = "POST",
+    headers: Mapping[str, str] | None = None,
 ) -> Reply:
     """Send one request, as any program would."""
     connection = Unix(place)
-    connection.request(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
+    connection.request(method, path, body, dict(headers or {}))
     got = connection.getresponse()
     reply = Reply(got.status, got.read())
     connection.close()
@@ -88,7 +92,7 @@ def served(place: Path, answer: Answer) -> Iterator[None]:
 @pytest.fixture
 def at(tmp_path: Path) -> Iterator[Callable[[Answer], Path]]:
     """Start a service that answers so, and give its socket."""
-    running = []
+    running: list[AbstractContextManager[None]] = []
 
     def start(answer: Answer) -> Path:
         place = tmp_path / f"{len(running)}.sock"
