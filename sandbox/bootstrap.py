@@ -254,6 +254,7 @@ def opened(folder: Path, progress: Progress, person: str = "", user: str = "") -
             archives=KeptFolder(folder / STATE / "kept"),
             settings=settings,
             progress=progress,
+            served=bool(user),
         )
 
 

@@ -34,6 +34,8 @@ HOMES = {
     ),
     "alembic": ("sandbox/drivers/registry/upgrading.py", "sandbox/drivers/registry/migrations/"),
     "duckdb": ("sandbox/drivers/sources/",),
+    "starlette": ("sandbox/server/",),
+    "uvicorn": ("sandbox/server/",),
     "fsspec": ("sandbox/drivers/sources/decoding.py",),
     "pyrage": ("sandbox/drivers/archives.py", "sandbox/drivers/keys.py"),
 }

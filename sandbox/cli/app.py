@@ -112,8 +112,9 @@ def main(arguments: Sequence[str]) -> int:
         if isinstance(asked, serving.Serving):
             return _serve(asked)
         return _answer(asked) if isinstance(asked, Asked) else int(asked or 0)
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrupted; nothing half made is left.\n")
+    except KeyboardInterrupt as interrupted:
+        said = str(interrupted) or "Interrupted; nothing half made is left."
+        sys.stderr.write(f"{said}\n")
         return EXIT_INTERRUPTED
     except SandboxError as error:
         return _print_error(error, wants_json)

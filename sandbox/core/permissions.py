@@ -51,8 +51,6 @@ VERBS: Mapping[str, Verb] = {
     # Nobody decides anything by these: what is due is settled as leases say.
     "InitRequest": _for_anybody("init"),
     "DoctorRequest": _for_anybody("doctor"),
-    # By whoever owns the home, before anybody can ask: the service itself does not answer it.
-    "ServeInstallRequest": _for_anybody("serve --install"),
     "ReapRequest": _for_anybody("reap"),
     "NamesRequest": _for_anybody("completion of names"),
     "TemplateNamesRequest": _for_anybody("completion of templates"),
@@ -128,6 +126,7 @@ VERBS: Mapping[str, Verb] = {
     "CheckTemplateRequest": Verb("template check", _IT),
     "BuildTemplateRequest": Verb("template build", _IT),
     "ScheduleRequest": Verb("reap --install", _IT),
+    "ServeInstallRequest": Verb("serve --install", _IT),
     "FreezeRequest": Verb("freeze", _IT),
     "ResumeRequest": Verb("resume", _IT),
     "StopLineRequest": Verb("stop-the-line", _IT),

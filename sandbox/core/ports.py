@@ -383,3 +383,5 @@ class Context:
     archives: Archives
     settings: Settings
     progress: Progress
+    # Whether a service answers, whose account alone reaches the home's files.
+    served: bool = False

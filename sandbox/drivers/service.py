@@ -58,6 +58,9 @@ def ask_service(place: Path, request: Request[R], progress: Progress) -> R:
     connection = _Connection(place)
     try:
         return _asked(connection, request, progress)
+    except KeyboardInterrupt:
+        # It notices that nobody listens any more.
+        raise KeyboardInterrupt("Interrupted; the service takes back what is half made.") from None
     except (OSError, http.client.HTTPException) as error:
         raise _silent(place, error) from error
     except ValidationError as error:

@@ -15,12 +15,15 @@ PERSONAL = (
 )
 ASSERTED = "Identities are asserted here: everybody is who they say, and could be another."
 UNGUARDED = "Roles hold for commands; whoever owns the home's files can go round them."
+SERVED = "Shared home: the kernel says who asks, and the service's account alone has the files."
 
 
 def duties(context: Context) -> str:
     """Return what to know of how duties are separated here, for whoever asks or answers."""
     if context.catalogue.people() is None:
         return PERSONAL
+    if context.served:
+        return SERVED
     return ASSERTED if context.settings.identity == "asserted" else UNGUARDED
 
 

@@ -160,6 +160,7 @@ def test_what_to_know_of_duties(ctx: Context, home: Path, by: As) -> None:
     ken = by("kito")
     asserted = ken.settings.model_copy(update={"identity": "asserted"})
     assert duties.duties(replace(ken, settings=asserted)) == duties.ASSERTED
+    assert duties.duties(replace(ken, served=True)) == duties.SERVED
     (said,) = answer(by("aiko"), AuditVerifyRequest()).warnings
     assert said.startswith(duties.UNGUARDED)
     check = answer(ken, DoctorRequest()).checks[-1]
