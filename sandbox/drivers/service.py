@@ -28,6 +28,7 @@ from sandbox.core.wire import (
 R = TypeVar("R", bound=Result)
 
 _CONNECT_SECONDS = 10.0
+_AFTERWARDS = "What was half made is taken back once it runs again; see: sandbox list\n"
 
 
 class _Connection(http.client.HTTPConnection):
@@ -96,7 +97,15 @@ def _follow(answer: Iterator[bytes], progress: Progress) -> None:
         else:
             assert isinstance(message, Answered)
             return
-    raise ConnectionError("the answer ended before it was whole")
+    raise BrokenOff
+
+
+class BrokenOff(ConnectionError):
+    """The service ended in the middle of an answer."""
+
+    def __str__(self) -> str:
+        """Say so."""
+        return "its answer ended before it was whole"
 
 
 def _silent(place: Path, error: Exception) -> SandboxError:
@@ -104,7 +113,8 @@ def _silent(place: Path, error: Exception) -> SandboxError:
     return Unavailable(
         f"The service of this home does not answer: {said}.",
         subject=str(place),
-        hint="IT looks at it: systemctl status bimodal-sandbox",
+        hint=f"{_AFTERWARDS if isinstance(error, BrokenOff) else ''}"
+        "IT looks at it: systemctl status bimodal-sandbox",
     )
 
 
