@@ -19,6 +19,7 @@ from sandbox.cli import (
     crossing,
     glossary,
     homes,
+    inbox,
     kept,
     leases,
     people,
@@ -81,6 +82,7 @@ def _root(
 for part in (
     sandboxes,
     crossing,
+    inbox,
     shelf,
     glossary,
     leases,

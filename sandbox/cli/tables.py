@@ -12,6 +12,7 @@ from sandbox.cli import (
     tables_explaining,
     tables_fresh,
     tables_glossary,
+    tables_inbox,
     tables_kept,
     tables_leases,
     tables_people,
@@ -127,6 +128,7 @@ def _up(result: "UpResult") -> list[Block]:
         *tables_egress.reached(view.egress),
         *tables_cost.cost(result.decision),
         *_there(result),
+        *tables_inbox.counted(result.inbox),
     ]
 
 
@@ -141,6 +143,7 @@ def _there(result: "UpResult") -> list[Block]:
 
 def _list(result: "ListResult") -> list[Block]:
     stopped = [*line_stopped(result.line), *tables_quotas.full(result.sandboxes)]
+    stopped += tables_inbox.counted(result.inbox)
     stopped += tables_pool.listed(result.pooled)
     if not result.sandboxes:
         return [
@@ -284,6 +287,7 @@ _SHOWN: dict[str, Callable[[Any], list[Block]]] = {
     "TemplateBuildResult": _template_built,
     "TemplateCheckResult": _template_checked,
     "PeopleResult": tables_people.listed,
+    "InboxResult": tables_inbox.shown,
     "AuditListResult": _events,
     "AuditVerifyResult": _verified,
     "InitResult": _init,

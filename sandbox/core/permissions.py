@@ -59,6 +59,7 @@ VERBS: Mapping[str, Verb] = {
     # What everybody sees.
     "ListRequest": Verb("list", _ALL),
     "ShowRequest": Verb("show", _ALL),
+    "InboxRequest": Verb("inbox", _ALL),
     "PlanRequest": Verb("plan", _ALL),
     "ReviewListRequest": Verb("review", _ALL),
     "ModesRequest": Verb("policy modes", _ALL),

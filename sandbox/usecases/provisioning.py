@@ -30,6 +30,7 @@ from sandbox.usecases.egress import subnets_of_others
 from sandbox.usecases.filling import lend_replica
 from sandbox.usecases.gateway import ensure_gateway
 from sandbox.usecases.images import build_missing
+from sandbox.usecases.inbox import pressing
 from sandbox.usecases.line import check_line
 from sandbox.usecases.making import anatomy_of, make, new_record, place, unmake
 from sandbox.usecases.recording import as_reaper, committed, record, still
@@ -61,6 +62,7 @@ class UpResult(Result):
     waits: Wanted | None = None
     pool: str = ""
     seconds: float
+    inbox: int = 0
 
 
 class UpRequest(Request[UpResult]):
@@ -95,6 +97,8 @@ def up(context: Context, request: UpRequest) -> UpResult:
         if created and sandbox.state is State.PROVISIONING:
             sandbox = provision(context, resolved, sandbox, began)
     replica = resolved.snapshot if created else _mounted(context, resolved, sandbox)
+    with context.registry.reading() as tx:
+        mine = pressing(context, tx)
     return UpResult(
         sandbox=view(context, sandbox),
         decision=decision,
@@ -104,6 +108,7 @@ def up(context: Context, request: UpRequest) -> UpResult:
         waits=awaited(context, sandbox),
         pool=pool,
         seconds=round(time.monotonic() - began, 3),
+        inbox=mine,
     )
 
 

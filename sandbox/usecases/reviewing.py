@@ -60,9 +60,14 @@ class ReviewRequest(Request[ReviewResult]):
 def waiting(context: Context, request: ReviewListRequest) -> ReviewListResult:
     """Return the expedited sandboxes, ended ones too, that nobody has reviewed."""
     with context.registry.reading() as tx:
-        found = [(due, s) for s in tx.sandboxes() if (due := _due(context, s))]
+        return ReviewListResult(waiting=to_review(context, tx))
+
+
+def to_review(context: Context, tx: Transaction) -> tuple[ReviewView, ...]:
+    """Return the expedited sandboxes that nobody has reviewed, the most urgent first."""
+    found = [(due, s) for s in tx.sandboxes() if (due := _due(context, s))]
     found.sort(key=lambda pair: pair[0])
-    return ReviewListResult(waiting=tuple(_view(context, s, due) for due, s in found))
+    return tuple(_view(context, s, due) for due, s in found)
 
 
 @answers(ReviewRequest)

@@ -29,6 +29,7 @@ from sandbox.usecases.desk import answers
 from sandbox.usecases.destroying import end
 from sandbox.usecases.egress import Told, contacts_of
 from sandbox.usecases.idling import warned_by, with_use
+from sandbox.usecases.inbox import pressing
 from sandbox.usecases.line import Stopped, stopped_line
 from sandbox.usecases.probing import route_to
 from sandbox.usecases.views import SandboxView, standing, view
@@ -37,13 +38,14 @@ from sandbox.usecases.views import SandboxView, standing, view
 class ListResult(Result):
     """Sandboxes, oldest first; `line` says who stopped the line and why, if it is stopped.
 
-    `pooled` counts by template those that were made ahead and wait; they are listed by `everything`
-    alone.
+    `inbox` counts what there is for the caller in theirs. `pooled` counts by template those that
+    were made ahead and wait; they are listed by `everything` alone.
     """
 
     sandboxes: tuple[SandboxView, ...]
     pooled: dict[str, int] = Field(default_factory=dict)
     line: Stopped | None = None
+    inbox: int = 0
 
 
 class ListRequest(Request[ListResult]):
@@ -144,11 +146,11 @@ def list_sandboxes(context: Context, request: ListRequest) -> ListResult:
     """Return the sandboxes that are active or on their way; all on record if asked."""
     with context.registry.reading() as tx:
         found = tx.sandboxes(None if request.everything else LIVE)
-        line, newest = stopped_line(tx), tx.newest()
+        line, newest, mine = stopped_line(tx), tx.newest(), pressing(context, tx)
     views = (view(context, s, newest) for s in found if request.everything or not unclaimed(s))
     wanted = tuple(v for v in views if request.everything or v.state is not State.EXPIRED)
     pooled = Counter(s.spec.template for s in found if s.state is State.POOLED)
-    return ListResult(sandboxes=wanted, pooled=dict(pooled), line=line)
+    return ListResult(sandboxes=wanted, pooled=dict(pooled), line=line, inbox=mine)
 
 
 @answers(NamesRequest)
