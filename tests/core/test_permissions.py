@@ -19,7 +19,8 @@ REQUESTS: dict[str, type[Request]] = {kind.__name__: kind for kind in desk._ANSW
 # `verify` leaves nothing behind.
 SHOWING = {"list", "show", "explain", "schema"}
 LOOKING = {
-    "init", "inbox", "doctor", "people", "explain", "reap", "plan", "logs", "verify", "snapshot attest",
+    "init", "inbox", "doctor", "people", "explain", "reap", "plan", "logs", "verify",
+    "snapshot attest",
     "snapshot verify",
     "policy check", "policy test", "policy scan", "policy impact", "policy modes", "review", "cost",
     "audit verify", "completion of names", "completion of templates",
