@@ -10,7 +10,7 @@ DEMO ?= demo
 # Thousands of small registries that sync to disk: in memory, where there is plenty of it.
 PLENTY := $(shell df -m --output=avail /dev/shm 2>/dev/null | awk 'NR == 2 && $$1 > 2000')
 FAST := $(if $(PLENTY),PYTEST_DEBUG_TEMPROOT=/dev/shm) $(BIN)/python -m pytest -q -n auto \
-  -m "not docker" -o tmp_path_retention_policy=failed
+  -m "not docker and not slow" -o tmp_path_retention_policy=failed
 
 .PHONY: help setup engine base-image demo test test-fast test-all check bench clean
 

@@ -1,8 +1,10 @@
 """A real home on disk, with a real registry, catalogue and keys; only the outside is faked."""
 
+import os
 import shutil
 import signal
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -22,6 +24,14 @@ from sandbox.drivers.registry.store import FILE, SqlRegistry
 from sandbox.drivers.schedule import MachineSchedule
 from sandbox.usecases.snapshots import BuildSnapshotRequest, build
 from tests.fakes import Clock, FakeBorder, FakeEngine, FakeGateway, FakeReader, Ids, Said
+
+# Without bytecode on disk each command that a test starts compiles the whole product, and each run
+# of the tests reads all their asserts anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+# DuckDB looks for pandas at every value that it is handed. What is not there is searched for anew
+# each time, along the whole path: that was a third of the contract tests.
+sys.modules["pandas"] = None  # type: ignore[assignment]
 
 
 def pytest_configure() -> None:
@@ -44,10 +54,10 @@ def engine() -> FakeEngine:
     return FakeEngine()
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A home as `sandbox init --demo` lays it out, without the demo's server."""
-    folder = tmp_path / "home"
+@pytest.fixture(scope="session")
+def laid_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home as `sandbox init --demo` lays it out, without the demo's server; made once."""
+    folder = tmp_path_factory.mktemp("laid-out") / "home"
     settings = settings_file(demo=True, port=8700, ca_bundle="", package_index="")
     files = {
         SETTINGS: settings,
@@ -57,6 +67,12 @@ def home(tmp_path: Path) -> Path:
     lay_out(folder, shipped(), files)
     FileKeys(folder / STATE / "keys", folder, {}).create()
     return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path, laid_out: Path) -> Path:
+    """A copy of that home, to do anything with."""
+    return Path(shutil.copytree(laid_out, tmp_path / "home", copy_function=shutil.copy))
 
 
 class Hasty(SqlRegistry):

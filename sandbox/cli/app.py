@@ -5,7 +5,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import pairwise
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
@@ -103,6 +104,12 @@ for part in (
     part.add_to(app)
 
 
+@cache
+def _command() -> Callable[..., Asked | int | None]:
+    # Kept: whoever calls `main` more than once, as tests do, would make all commands anew.
+    return typer.main.get_command(app)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code. Every error ends here, none as a traceback."""
     signal.signal(signal.SIGTERM, _terminated)
@@ -110,7 +117,7 @@ def main(arguments: Sequence[str]) -> int:
     _speak_any_encoding()
     try:
         _check_text(arguments)
-        asked = app(args=list(arguments), prog_name="sandbox", standalone_mode=False)
+        asked = _command()(args=list(arguments), prog_name="sandbox", standalone_mode=False)
         if isinstance(asked, serving.Serving):
             return _serve(asked)
         return _answer(asked) if isinstance(asked, Asked) else int(asked or 0)

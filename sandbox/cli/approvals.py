@@ -18,14 +18,17 @@ def waiting_names(context: typer.Context, incomplete: str) -> list[str]:
 
 
 Waiting = Annotated[
-    str, typer.Argument(help="The sandbox that waits.", autocompletion=waiting_names)
+    str,
+    typer.Argument(
+        help="What waits: the request's id, or the sandbox's name.", autocompletion=waiting_names
+    ),
 ]
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    command(app, "approve", approve, rich_help_panel="For IT")
-    command(app, "reject", reject, rich_help_panel="For IT")
+    command(app, "approve", approve, rich_help_panel="Rules and answers")
+    command(app, "reject", reject, rich_help_panel="Rules and answers")
 
 
 def approve(name: Waiting, reason: Why) -> Returned:

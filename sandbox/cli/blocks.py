@@ -1,7 +1,7 @@
 """What a screen is made of: lines and grids, before anybody knows how wide it is."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -35,6 +35,11 @@ class Grid:
 def named(label: str, text: str, style: str = "") -> Line:
     """Return a line whose label stands in a column of its own; `text` is cleaned."""
     return Line(clean(text), label=f"{label:<10}", style=style)
+
+
+def typed(label: str, command: str) -> Line:
+    """Return a line with a command for people to copy: however narrow, it stays in one piece."""
+    return replace(named(label, command), raw=True)
 
 
 def dry_run(command: str) -> Line:

@@ -30,8 +30,8 @@ def explain(
         str,
         typer.Argument(
             metavar="RULE|DECISION",
-            help="A rule's id; a sandbox's name for the last decision about it; or the number of "
-            "the event that a decision stands in.",
+            help="A rule's id; the name of a sandbox or source for the last decision about it; or "
+            "the number of the event that a decision stands in.",
         ),
     ],
 ) -> Returned:

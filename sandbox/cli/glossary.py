@@ -9,7 +9,7 @@ from sandbox.cli.asking import Returned, command
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    command(app, "explain", explain, rich_help_panel="Sandboxes")
+    command(app, "explain", explain, rich_help_panel="Rules and answers")
 
 
 def explain(

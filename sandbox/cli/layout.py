@@ -68,10 +68,17 @@ def folded(text: str, width: int, *, whole: bool = False) -> list[str]:
             line, piece = "", piece.lstrip()
         line += piece
         while not whole and width_of(line.rstrip()) > width:
-            head = _first(line, width)
+            head = _head(line, width)
             lines.append(head)
             line = line[len(head) :]
     return [*lines, line.rstrip()]
+
+
+def _head(word: str, width: int) -> str:
+    """Return what fits of a word that is longer than a line: up to a hyphen, if one is near."""
+    head = _first(word, width)
+    hyphen = head.rfind("-") + 1
+    return head[:hyphen] if hyphen > width // 2 else head
 
 
 def _pieces(text: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ from sandbox.cli.asking import Returned, command
 
 def add_to(app: typer.Typer) -> None:
     """Register the command."""
-    command(app, "people", people, rich_help_panel="For IT")
+    command(app, "people", people, rich_help_panel="Rules and answers")
 
 
 def people() -> Returned:

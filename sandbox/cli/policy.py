@@ -55,7 +55,7 @@ def add_to(app: typer.Typer) -> None:
     command(policy, "schema", schema)
     modes.add_to(policy)
     explaining.add_to(policy)
-    app.add_typer(policy, name="policy", rich_help_panel="For IT")
+    app.add_typer(policy, name="policy", rich_help_panel="Rules and answers")
 
 
 def list_rules(

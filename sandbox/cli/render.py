@@ -177,7 +177,12 @@ def show_error(error: SandboxError, *, as_json: bool) -> None:
     hints = clean(error.hint, keep_newlines=True).splitlines()
     if decision is not None and decision.verdict == "deny":
         hints.append(f"What would pass: sandbox policy explain {clean(error.subject)}")
-    _print([*shown, *(Line(hint, style="dim") for hint in hints)], stderr=True)
+    _print([*shown, *map(_hint, hints)], stderr=True)
+
+
+def _hint(text: str) -> Line:
+    """Return a line of what to do next; a command that stands alone stays in one piece."""
+    return Line(text, style="dim", raw=": sandbox " in text and ". " not in text)
 
 
 def _failed(message: str) -> Line:
@@ -187,6 +192,7 @@ def _failed(message: str) -> Line:
 def show_usage(error: Exception, known: str = "", *, as_json: bool) -> None:
     """Print a mistake in the command line itself; `known` begins the hint."""
     message = clean(error.format_message())  # type: ignore[attr-defined]
+    message = message.replace(": Value error, ", ": ")  # Python's word for it, and nobody else's
     if not message:
         return  # nothing was typed but the group's name: its help is on the screen
     context = getattr(error, "ctx", None)

@@ -16,7 +16,7 @@ def add_to(app: typer.Typer) -> None:
     command(request, "show", show)
     command(request, "accept", accept)
     command(request, "refuse", refuse)
-    app.add_typer(request, name="request", rich_help_panel="For IT")
+    app.add_typer(request, name="request", rich_help_panel="Rules and answers")
 
 
 def list_requests(

@@ -70,7 +70,7 @@ def _plan(result: "PlanResult") -> list[Block]:
         policy(decision, result.spec.steps),
         *findings(decision),
         *tables_waivers.exemption(result),
-        *tables_approvals.waiting(result.name, result.waits),
+        *tables_approvals.waiting(result.waits),
         replica(result.replica, result.age),
         *tables_replica.foreseen(result.postgres),
         _named(
@@ -136,7 +136,7 @@ def _there(result: "UpResult") -> list[Block]:
     """Return where it answers, or whose yes it waits for."""
     view = result.sandbox
     if result.waits:
-        return [*tables_approvals.waiting(view.name, result.waits)]
+        return [*tables_approvals.waiting(result.waits)]
     known = "" if result.created else "it runs already; "
     return [answering("ready", view, known), _named("open", f"sandbox open {view.name}")]
 
@@ -173,7 +173,8 @@ def _down(result: "DownResult") -> list[Block]:
         for kind in ("container", "network", "volume")
         if (count := sum(p.kind == kind for p in result.removed))
     )
-    removed = f"{result.name}: {counts} and its route, in {result.seconds:.1f} s"
+    what = f"{counts} and its route" if counts else "nothing was made of it"
+    removed = f"{result.name}: {what}, in {result.seconds:.1f} s"
     return [_named("removed", removed), tables_kept.kept(result.kept, result.not_kept)]
 
 

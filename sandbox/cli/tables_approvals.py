@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sandbox.cli.blocks import Block, Line, cell, named, weekday
+from sandbox.cli.blocks import Block, Line, cell, named, typed, weekday
 from sandbox.cli.tables_leases import answering
 
 if TYPE_CHECKING:
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from sandbox.usecases.approvals import ApproveResult, RejectResult
 
 
-def waiting(name: str, waits: "Wanted | None") -> list[Line]:
-    """Return whose yes `name` waits for, or would, until when, and how it is given."""
+def waiting(waits: "Wanted | None") -> list[Line]:
+    """Return whose yes something waits for, or would, until when, and how it is given."""
     if waits is None:
         return []
     until = f", until {weekday(waits.until)}" if waits.until else ""
@@ -23,8 +23,9 @@ def waiting(name: str, waits: "Wanted | None") -> list[Line]:
     shown += [named("who can", who)] if who else []
     shown += [said(yes) for yes in waits.given]
     if waits.request:
-        shown.append(named("yes", f"sandbox approve {name} --reason WHY"))
-        shown.append(named("no", f"sandbox reject {name} --reason WHY"))
+        # By its id: what waits under the name when the answer comes may be something else.
+        shown.append(typed("yes", f"sandbox approve {waits.request} --reason WHY"))
+        shown.append(typed("no", f"sandbox reject {waits.request} --reason WHY"))
     return [*shown, *(named("note", note) for note in waits.notes)]
 
 
@@ -39,7 +40,7 @@ def _approve(result: "ApproveResult") -> list[Block]:
     notes = [named("note", note) for note in result.notes]
     if result.waits:
         left = result.waits.model_copy(update={"notes": ()})
-        return [*waiting(view.name, left), *notes]
+        return [*waiting(left), *notes]
     done = f"{view.name}, for {view.owner}, in {result.seconds:.1f} s"
     return [named("approved", done), answering("ready", view), *notes]
 

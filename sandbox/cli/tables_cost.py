@@ -84,16 +84,25 @@ def _reviewed(result: "ReviewResult") -> list[Block]:
 def _costs(result: "CostResult") -> list[Block]:
     if not result.counted:
         said = "Nothing is counted here: there are no prices in sandbox.yaml, under cost."
-        return [Line(said)]
-    grid = Grid(("campaign", "team", "sandboxes", "cost"))
-    for line in result.campaigns:
-        spent = money(line.amount, result.currency)
-        grid.rows.append((line.campaign or "(none)", line.team, line.sandboxes, spent))
+        return [Line(said), *_campaigns(result)]
+    none = [] if result.campaigns else [named("cost", "nothing was asked for in this month")]
     teams = Grid(("team", "spent", "budget", "left"))
     for one in result.budgets:
         amounts = (one.spent, one.budget, max(0.0, one.budget - one.spent))
         teams.rows.append((one.team, *(money(amount, result.currency) for amount in amounts)))
-    return [named("month", result.month), grid, *([teams] if teams.rows else [])]
+    shown = [named("month", result.month), *none, *_campaigns(result)]
+    return [*shown, *([teams] if teams.rows else [])]
+
+
+def _campaigns(result: "CostResult") -> list[Block]:
+    """Return the codes that can be charged, with what was; no sum where nothing is counted."""
+    columns = ("campaign", "team", "sandboxes", "cost")
+    grid = Grid(columns if result.counted else columns[:3])
+    for line in result.campaigns:
+        row = (line.campaign or "(none)", line.team, line.sandboxes)
+        spent = money(line.amount, result.currency)
+        grid.rows.append((*row, spent) if result.counted else row)
+    return [grid] if grid.rows else []
 
 
 def _modes(result: "ModesResult") -> list[Block]:

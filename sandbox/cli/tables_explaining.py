@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cli import tables_policy
-from sandbox.cli.blocks import Block, Grid, Line, cell, named
+from sandbox.cli.blocks import Block, Grid, Line, cell, named, typed
 from sandbox.core.text import clean
 
 if TYPE_CHECKING:
+    from sandbox.core.asks import AskDecision
     from sandbox.core.comparing import RuleChange
     from sandbox.core.explaining import Explanation
     from sandbox.core.policy import Decision, Finding
@@ -38,7 +39,7 @@ def _explained(result: "PolicyExplainResult") -> list[Block]:
         *shown,
         *_today(result.decision, result.today),
         *(block for finding in result.explanation.findings for block in _finding(finding)),
-        *_ways(result.explanation, result.origin.subject, result.people),
+        *_ways(result, result.explanation),
     ]
 
 
@@ -74,23 +75,42 @@ def _finding(finding: "Finding") -> list[Block]:
     ]
 
 
-def _ways(
-    explanation: "Explanation", subject: str, people: dict[str, tuple[str, ...]]
-) -> list[Block]:
-    """Return what would pass: another request, somebody's yes, or a waiver."""
+def _ways(result: "PolicyExplainResult", explanation: "Explanation") -> list[Block]:
+    """Return what would pass: another request, a waiver, or somebody's yes."""
     if not explanation.findings:
         return [named("passes", "Nothing stands against it. / 妨げる規則はありません。")]
     shown = [*_cheapest(explanation)]
-    for number, (rule, roles) in enumerate(explanation.approvals.items()):
-        who = " or ".join(_who(role, people) for role in roles)
-        shown.append(named("and" if number else "or a yes", f"of {who}, for rule {rule}"))
     for number, exemption in enumerate(explanation.exempt):
-        who = _who(exemption.role, people)
+        who = _who(exemption.role, result.people)
         label = "and" if number else "or waiver"
         shown.append(named(label, f"by {who}, at most {exemption.max_days} days:"))
-        ask = f"sandbox waiver request {exemption.rule} {subject} --until {exemption.max_days}d"
-        shown.append(named("", f"{ask} --reason WHY"))
-    return shown
+        ask = f"sandbox waiver request {exemption.rule} {result.waivable}"
+        shown.append(typed("", f"{ask} --until {exemption.max_days}d --reason WHY"))
+    return [*shown, *_yeses(result, explanation)]
+
+
+def _yeses(result: "PolicyExplainResult", explanation: "Explanation") -> Iterator[Block]:
+    """Yield whose yes would do; in its place what was answered. It helps nothing where another
+    rule denies from which nobody can be exempt."""
+    if result.refused:
+        yield named("refused", f"by {_said(result.refused)}")
+        return
+    denied = any(not finding.approval for finding in explanation.findings)
+    if denied and not explanation.exempt:
+        return
+    given = {rule: yes for yes in result.yeses for rule in yes.rules}
+    label = "and a yes" if denied else "or a yes"
+    for rule, roles in explanation.approvals.items():
+        if yes := given.get(rule):
+            words = f"{yes.by.name}, for rule {rule}, given {cell(yes.at)}: {yes.reason}"
+        else:
+            words = f"{' or '.join(_who(role, result.people) for role in roles)}, for rule {rule}"
+        yield named(label, f"of {words}")
+        label = "and"
+
+
+def _said(answer: "AskDecision") -> str:
+    return f"{answer.by.name}, {cell(answer.at)}: {answer.reason}"
 
 
 def _who(role: str, people: dict[str, tuple[str, ...]]) -> str:
@@ -111,6 +131,10 @@ def _cheapest(explanation: "Explanation") -> Iterator[Block]:
         but = "but" if explanation.changes else "no way"
         yield named(but, f"no change of the request is found that satisfies: {rules}")
         yield named("", f"次の規則を満たす申請の変更は見つかりませんでした: {rules}")
+    if explanation.against:
+        rules = ", ".join(explanation.against)
+        yield named("", f"what would satisfy it breaks what holds now: {rules}")
+        yield named("", f"それを満たすと、いま満たしている次の規則に反します: {rules}")
 
 
 def _scanned(result: "PolicyScanResult") -> list[Block]:

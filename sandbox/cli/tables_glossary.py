@@ -47,10 +47,14 @@ def _both(label: str, words: "Words") -> list[Line]:
 
 
 def _several(result: "ExplainResult") -> list[Block]:
-    grid = Grid(("word", "ことば", "of", "means"), cut=frozenset({"means"}))
+    # Whoever asks in Japanese reads Japanese.
+    english = result.asked.isascii()
+    means = "means" if english else "意味"
+    grid = Grid(("word", "ことば", "of", means), cut=frozenset({means}))
     for term in result.terms:
-        whose = _WHOSE[term.of].partition(" /")[0]
-        grid.rows.append((term.name.en, term.name.ja, whose, term.means.en))
+        en, _, ja = _WHOSE[term.of].partition(" / ")
+        whose, said = (en, term.means.en) if english else (ja, term.means.ja)
+        grid.rows.append((term.name.en, term.name.ja, whose, said))
     return [grid, Line("One of them: sandbox explain WORD", style="dim")]
 
 

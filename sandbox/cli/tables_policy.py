@@ -25,7 +25,8 @@ def _listed(result: "PolicyListResult") -> list[Block]:
     total = f"{count}, digest {result.digest[:12]}"
     grid = Grid(("rule", "mode", "at", "wants", "else"), cut=frozenset({"wants"}))
     for line in result.rules:
-        wants = f"{line.title.en} / {line.title.ja}"
+        both = (line.title.en, line.title.ja)
+        wants = " / ".join(both if result.language == "en" else reversed(both))
         grid.rows.append((line.id, _mode(line), ", ".join(line.at), wants, _instead(line)))
     return [named("policy", total), grid]
 

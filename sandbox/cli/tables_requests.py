@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sandbox.cli import tables_approvals, tables_waivers
-from sandbox.cli.blocks import Block, Grid, Line, amount, cell, counted, named
+from sandbox.cli.blocks import Block, Grid, Line, amount, cell, counted, named, typed
 from sandbox.core.approval import lacking, spoken
 from sandbox.core.lease import spoken as spoken_span
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from sandbox.usecases.asks import RequestListResult, RequestResult
 
 _CUT = frozenset({"what for"})
+# Where the commands to answer are not those for any request.
+_ANSWERS = {"waiver": ("waiver approve", "waiver reject"), "create": ("approve", "reject")}
 
 
 def _list(result: "RequestListResult") -> list[Block]:
@@ -51,6 +53,7 @@ def _show(result: "RequestResult") -> list[Block]:
         named("what for", ask.purpose),
         named("asked", f"{cell(ask.asked_at)} by {ask.asked_by.name} ({ask.asked_by.identity})"),
         *_due(ask),
+        *_answering(result),
         *_decision(ask),
         *tables_waivers.revoked(ask),
     ]
@@ -67,6 +70,20 @@ def _due(ask: "Ask") -> list[Block]:
     wants = lacking(ask.wants, ask.yeses) or ask.wants
     by = spoken(wants) if wants else ", ".join(ask.roles)
     return [named("until", f"{_until(ask.due)}; to be answered by: {by}")]
+
+
+def _answering(result: "RequestResult") -> list[Block]:
+    """Return who can answer what waits, and how."""
+    ask = result.view.ask
+    if result.view.state.value != "waiting":
+        return []
+    yes, no = _ANSWERS.get(ask.kind, ("request accept", "request refuse"))
+    who = ", ".join(result.approvers)
+    return [
+        *([named("who can", who)] if who else []),
+        typed("yes", f"sandbox {yes} {ask.id} --reason WHY"),
+        typed("no", f"sandbox {no} {ask.id} --reason WHY"),
+    ]
 
 
 def _decision(ask: "Ask") -> list[Block]:

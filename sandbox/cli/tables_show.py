@@ -12,7 +12,7 @@ from sandbox.cli import (
     tables_quotas,
     tables_replica,
 )
-from sandbox.cli.blocks import Block, Grid, Line, cell
+from sandbox.cli.blocks import Block, Grid, Line, cell, typed
 from sandbox.cli.blocks import named as _named
 from sandbox.cli.tables_leases import answering, standing
 from sandbox.core.text import clean
@@ -88,7 +88,7 @@ def _show(result: "ShowResult") -> list[Block]:
     if result.decision:
         shown += [policy(result.decision, s.steps), *findings(result.decision)]
         shown += tables_cost.cost(result.decision)
-    shown += tables_approvals.waiting(s.name, result.waits)
+    shown += tables_approvals.waiting(result.waits)
     if not result.waits:
         shown += map(tables_approvals.said, result.yeses)
     if result.replica and result.replica.manifest:
@@ -104,7 +104,9 @@ def _show(result: "ShowResult") -> list[Block]:
         shown.append(answering("ready", s))
     shown += [*([] if result.waits else tables_quotas.disk(s)), *standing(s)]
     shown += _idle(result)
-    shown.append(_named("you can", ", ".join(_commands(s))))
+    can = [command for command in _commands(s) if command not in result.withheld]
+    shown += [_named("you can", ", ".join(can))] if can else []
+    shown += _explained(result)
     shown += tables_kept.ending(result)
     if result.unseen:
         said = f"{result.unseen} This is what is on record."
@@ -112,6 +114,15 @@ def _show(result: "ShowResult") -> list[Block]:
     if result.parts:
         shown.append(_parts(result.parts))
     return [*shown, *tables_egress.asked_for(result)]
+
+
+def _explained(result: "ShowResult") -> list[Block]:
+    """Return where to read what would pass instead of what was denied."""
+    if result.decision is None or result.decision.verdict != "deny":
+        return []
+    if result.sandbox.state != "denied" or "policy explain" in result.withheld:
+        return []
+    return [typed("instead", f"sandbox policy explain {result.sandbox.name}")]
 
 
 def _idle(result: "ShowResult") -> list[Block]:

@@ -97,6 +97,7 @@ def _people(manifest: "Manifest") -> list[Block]:
 def _found(finding: "Mapping[str, Any]", request: str) -> str:
     """Return what one rule found, and by whose request it was let out all the same."""
     by = f"approved by request {request}" if finding.get("approval") else finding["mode"]
+    by = f"waived by {finding['waiver']}" if finding.get("waiver") else by
     return f"{by}: {finding['sentence']['en']}"
 
 

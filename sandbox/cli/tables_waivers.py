@@ -30,7 +30,7 @@ def _list(result: "WaiverListResult") -> list[Block]:
 def exemption(result: "PlanResult") -> list[Line]:
     """Return how to ask to be exempt from what denies a plan, where that is possible."""
     denied = result.answer == "denied" and not result.why
-    return [Line(hint, style="dim") for hint in result.hint.splitlines() if denied]
+    return [Line(hint, style="dim", raw=True) for hint in result.hint.splitlines() if denied]
 
 
 def content(waiver: "WaiverAsk") -> list[Block]:

@@ -18,7 +18,7 @@ def add_to(app: typer.Typer) -> None:
     command(waiver, "approve", approve)
     command(waiver, "reject", reject)
     command(waiver, "revoke", revoke)
-    app.add_typer(waiver, name="waiver", rich_help_panel="For IT")
+    app.add_typer(waiver, name="waiver", rich_help_panel="Rules and answers")
 
 
 def list_waivers(

@@ -23,7 +23,8 @@ class Wanted(Value):
 
     `request` is the ask ("" where nothing is asked yet), `lacking` are the rules without a yes,
     each with the roles of which one may give it; `approvers` names who can, as far as the home
-    knows its people. `given` are the yeses that there are.
+    knows its people. `given` are the yeses that there are. `asked` are the roles whose answer is
+    wanted where no rule lacks one any more.
     """
 
     request: str = ""
@@ -31,12 +32,13 @@ class Wanted(Value):
     lacking: dict[str, tuple[str, ...]]
     approvers: tuple[str, ...] = ()
     given: tuple[AskDecision, ...] = ()
+    asked: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:
         """Whose yes is lacking, as people read it."""
-        return spoken(self.lacking)
+        return spoken(self.lacking) or " or ".join(self.asked)
 
 
 def wanted(decision: Decision) -> dict[str, tuple[str, ...]]:
@@ -65,8 +67,29 @@ def lacking(wants: Wants, yeses: Iterable[AskDecision]) -> dict[str, tuple[str, 
 
 
 def roles_open(ask: Ask) -> tuple[str, ...]:
-    """Return the roles that can still say yes to `ask`."""
-    return roles_of(lacking(ask.wants, ask.yeses)) if ask.wants else ask.roles
+    """Return the roles that can still say yes to `ask`; all that it asks where no rule lacks one.
+
+    The rule that lacked it may be gone by now: what is lacking then is the answer itself.
+    """
+    return roles_of(lacking(ask.wants, ask.yeses)) or ask.roles
+
+
+def satisfied(ask: Ask, wants: Wants) -> frozenset[str]:
+    """Return the rules of `wants` that a yes to `ask` is for.
+
+    It asked for them, and nobody but those whom they ask today: the yes of others is none to them.
+    """
+    asked = ask.wants or dict.fromkeys(ask.rules, ask.roles)
+    return frozenset(r for r, roles in wants.items() if r in asked and {*asked[r]} <= {*roles})
+
+
+def counting(ask: Ask, wants: Wants) -> tuple[AskDecision, ...]:
+    """Return the yeses to `ask`, each for the rules of `wants` that it counts for."""
+    held = satisfied(ask, wants)
+    return tuple(
+        yes.model_copy(update={"rules": tuple(r for r in yes.rules if r in held)})
+        for yes in ask.yeses
+    )
 
 
 def spoken(wants: Wants) -> str:

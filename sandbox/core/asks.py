@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, Field
 
 from sandbox.core.errors import Conflict
 from sandbox.core.lifecycle import Spec, Steps
+from sandbox.core.people import alike
 from sandbox.core.source import DataClass
 from sandbox.core.template import Words
 from sandbox.core.values import Value
@@ -194,10 +195,15 @@ class Ask(Value):
         return self.content.kind
 
     @property
+    def rules(self) -> tuple[str, ...]:
+        """The rules that ask for a yes; none where it is no rule that asks."""
+        return () if isinstance(self.content, DataAsk | WaiverAsk) else self.content.rules
+
+    @property
     def same_person(self) -> bool:
         """Whether whoever answered it, or one of them, is who asked."""
         answers = (*self.yeses, *([self.decision] if self.decision else []))
-        return any(answer.by.name == self.asked_by.name for answer in answers)
+        return any(alike(answer.by.name, self.asked_by.name) for answer in answers)
 
     def state_at(self, now: datetime) -> AskState:
         """Return the state at `now`: past its day, what was not used or refused has lapsed."""

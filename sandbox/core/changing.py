@@ -7,7 +7,7 @@ those with as many the one nearest to what was asked is taken. What the request 
 changed before what is only known of it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import combinations, product
@@ -17,10 +17,10 @@ from pydantic import ValidationError
 
 from sandbox.core.choices import Choice, choices
 from sandbox.core.judged import ASKED
-from sandbox.core.levers import DERIVED, LEVERS, REMOVABLE
+from sandbox.core.levers import DERIVED, REMOVABLE, can_be_asked
 from sandbox.core.operators import kind, lookup
 from sandbox.core.placing import GONE, Path, at, named, put, stripped
-from sandbox.core.points import DOCUMENTS
+from sandbox.core.points import DOCUMENTS, possible
 from sandbox.core.policy import SILENCE, holds
 from sandbox.core.rules import Condition, PolicySet, Rule
 
@@ -32,11 +32,15 @@ MOST = 3_000
 
 @dataclass(frozen=True)
 class Try:
-    """One place, what stands there, and what to put there."""
+    """One place, what stands there, and what to put there.
+
+    `asked`: whether whoever asks can ask otherwise; else it is only known of the request.
+    """
 
     path: Path
     before: Any
     choice: Choice
+    asked: bool = True
 
     @property
     def field(self) -> str:
@@ -47,11 +51,6 @@ class Try:
     def left_out(self) -> bool:
         """Whether an item of a list is left out."""
         return self.choice.value is GONE
-
-    @property
-    def asked(self) -> bool:
-        """Whether whoever asks can ask otherwise; else it is only known of the request."""
-        return self.left_out or self.field in LEVERS
 
 
 @dataclass(frozen=True)
@@ -72,12 +71,11 @@ class _Test:
 
     def leaves(self) -> Iterator[_Leaf]:
         """Yield what is tested of which place, and whether that may be met by a change there."""
-        prefix = named(self.item)
         for condition in self.rule.when:
             for leaf in condition.leaves():
-                name = f"{prefix}.{leaf.field}" if prefix else leaf.field
+                path, placed = self._placed(leaf)
                 # Nobody goes round a rule by what is only known of a request.
-                yield *self._placed(leaf), name in LEVERS
+                yield path, placed, can_be_asked(named(path), (self.point,))
         for condition in self.rule.asserts:
             yield from ((*self._placed(leaf), True) for leaf in condition.leaves())
 
@@ -108,10 +106,12 @@ class Ways(NamedTuple):
     """The smallest change that is found, and the rules for which none is.
 
     With the change no other rule denies or asks for a yes; without `stuck` none at all does.
+    `against` are the rules that hold, but would not with what alone would settle those.
     """
 
     tries: list[Try]
     stuck: tuple[str, ...] = ()
+    against: tuple[str, ...] = ()
 
 
 def cheapest(
@@ -141,12 +141,18 @@ def _way(group: _Group, documents: Documents) -> Ways:
     tries = _solved(group, documents)
     if tries is not None:
         return Ways(tries)
-    return Ways([], tuple(test.rule.id for test in group.tests if not test.holds(documents)))
+    broken = [test for test in group.tests if not test.holds(documents)]
+    others = [test for test in group.tests if test not in broken]
+    # Alone they may be settled: then it is what holds that stands in the way.
+    alone = _solved(_Group(broken, group.roots), documents) if others else None
+    lost = [test for test in others if alone and not _kept([test], documents, alone)]
+    return Ways([], tuple(t.rule.id for t in broken), tuple(t.rule.id for t in lost))
 
 
 def _joined(ways: Sequence[Ways]) -> Ways:
-    rules = dict.fromkeys(rule for way in ways for rule in way.stuck)
-    return Ways([one for way in ways for one in way.tries], tuple(rules))
+    stuck = dict.fromkeys(rule for way in ways for rule in way.stuck)
+    against = dict.fromkeys(rule for way in ways for rule in way.against)
+    return Ways([one for way in ways for one in way.tries], tuple(stuck), tuple(against))
 
 
 def _outward(way: Ways, documents: Documents) -> Ways:
@@ -169,9 +175,7 @@ def _cost(tries: Sequence[Try]) -> tuple[int, int, float]:
 
 def changed(documents: Documents, tries: Sequence[Try]) -> dict[str, dict[str, Any]]:
     """Return the documents with the changes made."""
-    placed = {point: dict(document) for point, document in documents.items()}
-    for one in tries:
-        _place(placed, one)
+    placed = _placed(documents, tries)
     return {point: stripped(document) for point, document in placed.items()}
 
 
@@ -262,30 +266,37 @@ def _chosen(
 
 
 def _settled(group: _Group, documents: Documents, tries: Sequence[Try]) -> bool:
+    return _kept(group.tests, documents, tries) and _possible(documents, _placed(documents, tries))
+
+
+def _kept(tests: Iterable[_Test], documents: Documents, tries: Sequence[Try]) -> bool:
+    """Say whether tests hold with the changes made."""
+    placed, gone = _placed(documents, tries), any(one.left_out for one in tries)
+    return all(test.holds(placed, gone=gone) for test in tests)
+
+
+def _placed(documents: Documents, tries: Sequence[Try]) -> dict[str, Any]:
+    """Return the documents with the changes made; items that are left out keep their places."""
     placed: dict[str, Any] = dict(documents)
     for one in tries:
         _place(placed, one)
-    gone = any(one.left_out for one in tries)
-    kept = all(test.holds(placed, gone=gone) for test in group.tests)
-    return kept and _possible(documents, placed)
+    return placed
 
 
 def _possible(documents: Documents, placed: Documents) -> bool:
     """Say whether what is asked is still something that can be asked for at its points."""
     return all(
-        _fits(stripped(placed[point])) and _stays_typed(point, document, placed[point])
+        _small(placed[point]) <= _small(document) and _stays_typed(point, document, placed[point])
         for point, document in documents.items()
         if placed[point] is not document
     )
 
 
-def _fits(document: Mapping[str, Any]) -> bool:
-    """Say whether no sum is less than what this request alone adds to it."""
-    for total, part in ASKED.items():
-        whole, asked = lookup(document, total)[1], lookup(document, part)[1]
-        if kind(whole) == kind(asked) == "number" and whole < asked:
-            return False
-    return True
+def _small(document: Mapping[str, Any]) -> set[str]:
+    """Return the sums that are less than what this request alone adds to them."""
+    each = {name: (lookup(document, name)[1], lookup(document, ASKED[name])[1]) for name in ASKED}
+    numbers = {n: both for n, both in each.items() if {kind(v) for v in both} == {"number"}}
+    return {name for name, (whole, asked) in numbers.items() if whole < asked}
 
 
 def _stays_typed(point: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
@@ -320,8 +331,17 @@ def _variables(group: _Group, documents: Documents) -> list[list[Try]]:
 
 
 def _tries(path: Path, leaves: Sequence[Condition], documents: Documents) -> list[Try]:
-    before = _found(documents, path)
-    return [Try(path, before, choice) for choice in choices(leaves, before)]
+    before, asked = _found(documents, path), can_be_asked(named(path), documents)
+    found = choices(leaves, before, _possible_texts(path, documents))
+    return [Try(path, before, choice, asked) for choice in found]
+
+
+def _possible_texts(path: Path, documents: Documents) -> frozenset[str]:
+    """Return all texts that can stand at a place where those are few, else none."""
+    inside = len(_root(path)) if any(isinstance(part, int) for part in path) else 0
+    over, name = named(path[:inside]), named(path[inside:])
+    each = (possible(point, over).get(name) for point in documents)
+    return next((values for values in each if values), frozenset())
 
 
 def _found(documents: Documents, path: Path) -> Any:

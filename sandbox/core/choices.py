@@ -21,6 +21,7 @@ from sandbox.core.rules import Condition
 # Stands for a text that only somebody can write.
 ANY_TEXT = "…"
 _OTHER, _FILLED = ("some other text", "別の文字列"), ("filled in", "記入する")
+_ANOTHER = ("another value", "別の値")
 # More items of a list than this are not tried in all their combinations.
 _MOST_ITEMS = 8
 _MONTH = timedelta(days=30)
@@ -39,14 +40,17 @@ class Choice(NamedTuple):
     words: tuple[str, str] | None = None
 
 
-def choices(leaves: Iterable[Condition], actual: Any) -> list[Choice]:
-    """Return what to try in place of `actual` (None: nothing), for which `leaves` are tested."""
-    leaves = list(leaves)
+def choices(leaves: Iterable[Condition], actual: Any, possible: Iterable[str] = ()) -> list[Choice]:
+    """Return what to try in place of `actual` (None: nothing), for which `leaves` are tested.
+
+    `possible` are all texts that can stand there, where those are few.
+    """
+    leaves, possible = list(leaves), sorted(possible)
     named = [value for leaf in leaves for value in _named(leaf)]
     found = [
         *_numbers(named, actual),
         *(Choice(flag, 1.0) for flag in (True, False) if _about("boolean", named, actual)),
-        *_texts(leaves, named, actual),
+        *_texts(leaves, named, actual, possible),
         *_lists(leaves, named, actual),
         *_empty(leaves, actual),
     ]
@@ -84,19 +88,28 @@ def _numbers(named: Sequence[Any], actual: Any) -> Iterator[Choice]:
             yield Choice(whole, far)
 
 
-def _texts(leaves: Sequence[Condition], named: Sequence[Any], actual: Any) -> Iterator[Choice]:
+def _texts(
+    leaves: Sequence[Condition], named: Sequence[Any], actual: Any, possible: Sequence[str]
+) -> Iterator[Choice]:
     own = actual if isinstance(actual, str) else ""
     texts = [value for value in named if isinstance(value, str)]
     for text in dict.fromkeys([*texts, *_moments(leaves)]):
         yield Choice(text, _unlike(own, text))
     for leaf in leaves:
-        if leaf.matches is not None and (example := _example(leaf.matches)) is not None:
-            words = f"a text like {leaf.matches}", f"{leaf.matches} の形の文字列"
-            yield Choice(example, 1.0, words)
+        if leaf.matches is not None:
+            yield from _alike(leaf.matches, leaves)
         if leaf.longer_than is not None and kind(actual) != "list":
             yield from _lengths(own, leaf.longer_than)
-    if kind(actual) in ("text", "nothing") and any(leaf.operator in _OF_TEXTS for leaf in leaves):
+    if possible:
+        yield from _others([text for text in possible if text not in (*texts, own)])
+    elif kind(actual) in ("text", "nothing") and any(one.operator in _OF_TEXTS for one in leaves):
         yield Choice(ANY_TEXT, 1.0, _OTHER if own.strip() else _FILLED)
+
+
+def _others(texts: Sequence[str]) -> Iterator[Choice]:
+    """Yield what can stand there and no condition names: of several, none is meant."""
+    words = _ANOTHER if len(texts) > 1 else None
+    yield from (Choice(text, 1.0, words) for text in texts)
 
 
 def _unlike(own: str, text: str) -> float:
@@ -141,11 +154,23 @@ def _moved(text: str, by: int) -> str:
     return (moment + timedelta(days=by)).isoformat()
 
 
-def _example(pattern: str) -> str | None:
-    """Return a short text of the form of `pattern`, None if none is found."""
-    sets = re.sub(r"\[([^!\]])[^\]]*\]", r"\1", pattern)
-    text = sets.replace("*", "").replace("?", "x")
-    return text if text and fnmatch.fnmatchcase(text, pattern) else None
+def _alike(pattern: str, leaves: Iterable[Condition]) -> Iterator[Choice]:
+    """Yield a text of the form of `pattern`: a short one, and ones as long as texts must be."""
+    for more in dict.fromkeys((0, *(leaf.longer_than or 0 for leaf in leaves))):
+        if (example := _example(pattern, more)) is not None:
+            en, ja = f"a text like {pattern}", f"{pattern} の形の文字列"
+            if more:
+                en, ja = f"{en}, of at least {more + 1} letters", f"{ja}（{more + 1}文字以上）"
+            yield Choice(example, 1.0, (en, ja))
+
+
+def _example(pattern: str, longer_than: int) -> str | None:
+    """Return a text of the form of `pattern` that is long enough, None if none is found."""
+    sets = re.sub(r"\[([^!\]])[^\]]*\]", r"\1", pattern).replace("?", "x")
+    missing = longer_than + 1 - len(sets.replace("*", ""))
+    text = sets.replace("*", ANY_TEXT * missing, 1).replace("*", "")
+    right = len(text) > longer_than and fnmatch.fnmatchcase(text, pattern)
+    return text if right else None
 
 
 def _lists(leaves: Sequence[Condition], named: Sequence[Any], actual: Any) -> Iterator[Choice]:

@@ -188,16 +188,16 @@ def _conditions(conditions: Sequence[Condition]) -> Words:
 
 
 def _asserts(old: Rule, new: Rule) -> Direction:
-    return _ordered(*(_all_imply(a.asserts, b.asserts) for a, b in ((new, old), (old, new))))
+    return _ordered(*(all_imply(a.asserts, b.asserts) for a, b in ((new, old), (old, new))))
 
 
 def _when(old: Rule, new: Rule) -> Direction:
     # A rule that applies to more is tighter.
-    return _ordered(*(_all_imply(a.when, b.when) for a, b in ((old, new), (new, old))))
+    return _ordered(*(all_imply(a.when, b.when) for a, b in ((old, new), (new, old))))
 
 
-def _all_imply(ones: Sequence[Condition], others: Sequence[Condition]) -> bool:
-    """Say whether others hold, each of them, wherever all of `ones` do."""
+def all_imply(ones: Sequence[Condition], others: Sequence[Condition]) -> bool:
+    """Say whether others hold, each of them, where all of `ones` do; False if nobody can tell."""
     return all(any(implies(one, other) for one in ones) for other in others)
 
 

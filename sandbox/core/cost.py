@@ -1,11 +1,11 @@
 """What sandboxes cost: their limits, by the hours they last, by the price table. Pure.
 
-A sandbox's whole cost, from its start to its end, counts in the month in which it was asked for.
-One that ended early costs the hours it had; one that never ran costs nothing.
+What a sandbox costs counts in the month in which it was asked for, what more time costs in the
+month in which that was. One that ended early costs the hours it had; one that never ran, nothing.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from sandbox.core.judged_beside import CostInput
@@ -32,10 +32,39 @@ def hourly(amounts: Amounts, prices: Prices) -> float:
 
 
 def cost_of(sandbox: Sandbox, prices: Prices, now: datetime) -> float:
-    """Return what a sandbox costs by now, and will until its end as it is planned."""
-    if sandbox.state_at(now) in _NEVER_RAN:
+    """Return what of a sandbox's cost, until its planned end, counts in the month of `now`.
+
+    The zone of `now` says when a month begins.
+    """
+    if _free(sandbox, now):
         return 0.0
-    return hourly(weight(sandbox), prices) * (_lasts(sandbox) / _HOUR)
+    return hourly(weight(sandbox), prices) * (_asked_in_month(sandbox, now) / _HOUR)
+
+
+def _free(sandbox: Sandbox, now: datetime) -> bool:
+    """Say whether it never ran and never will, or is nobody's."""
+    return sandbox.state in _NEVER_RAN or sandbox.lapsed(now)
+
+
+def _asked_in_month(sandbox: Sandbox, now: datetime) -> timedelta:
+    """Return how much of the time that it lives was asked for in the month of `now`.
+
+    Of one that was ended early, what was asked for last is what it did not have.
+    """
+    found, left = timedelta(), _lasts(sandbox)
+    for at, span in _asked(sandbox):
+        had = min(span, left)
+        left -= had
+        if _same_month(at, now):
+            found += had
+    return found
+
+
+def _asked(sandbox: Sandbox) -> Iterator[tuple[datetime, timedelta]]:
+    """Yield what time was given, and when; after a yes that was waited for, when it was made."""
+    made = sandbox.lease.started if sandbox.ask else None
+    yield made or sandbox.created, sandbox.lease.ttl
+    yield from ((move.at, move.span) for move in sandbox.lease.moves)
 
 
 def _lasts(sandbox: Sandbox) -> timedelta:
@@ -63,14 +92,13 @@ def spent(
     return total(
         cost_of(sandbox, settings.prices, now)
         for sandbox in sandboxes
-        if sandbox.spec.campaign in codes
-        and sandbox.id != besides
-        and _month(sandbox.created.astimezone(now.tzinfo)) == _month(now)
+        if sandbox.spec.campaign in codes and sandbox.id != besides
     )
 
 
-def _month(moment: datetime) -> tuple[int, int]:
-    return moment.year, moment.month
+def _same_month(moment: datetime, now: datetime) -> bool:
+    moment = moment.astimezone(now.tzinfo)
+    return (moment.year, moment.month) == (now.year, now.month)
 
 
 class Spending(Value):
@@ -85,14 +113,14 @@ class Spending(Value):
 def spending(
     sandboxes: Iterable[Sandbox], settings: CostSettings, now: datetime
 ) -> tuple[Spending, ...]:
-    """Return what each campaign's sandboxes cost that were asked for in the month of `now`.
+    """Return what was asked for in the month of `now`, by campaign: sandboxes, and more time.
 
-    The dearest comes first. What never ran, or is nobody's, is left out.
+    The dearest comes first; a campaign that is listed and has none comes last. What never ran, or
+    is nobody's, is left out.
     """
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[float]] = {code: [] for code in settings.campaigns}
     for sandbox in sandboxes:
-        this_month = _month(sandbox.created.astimezone(now.tzinfo)) == _month(now)
-        if this_month and sandbox.state_at(now) not in _NEVER_RAN:
+        if any(_same_month(at, now) for at, _ in _asked(sandbox)) and not _free(sandbox, now):
             costs = found.setdefault(sandbox.spec.campaign, [])
             costs.append(cost_of(sandbox, settings.prices, now))
     lines = (

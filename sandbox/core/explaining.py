@@ -44,7 +44,8 @@ class Explanation(Value):
     """What stands against a request, and ways out of it.
 
     `findings` are those that deny or ask for a yes, what denies first. `changes` are the cheapest
-    change with which none does, but for the rules that are `stuck`: for those no change is found.
+    change with which none does, but for the rules that are `stuck`: for those no change is found,
+    for what would settle them breaks the rules `against`, which hold.
     `approvals` are the rules that a yes satisfies, each with the roles of which one gives it.
     `exempt` is set where a waiver of each rule that denies would do, and says who gives it.
     """
@@ -52,6 +53,7 @@ class Explanation(Value):
     findings: tuple[Finding, ...]
     changes: tuple[Change, ...]
     stuck: tuple[str, ...]
+    against: tuple[str, ...] = ()
     approvals: dict[str, tuple[str, ...]]
     exempt: tuple[Exemption, ...]
 
@@ -71,6 +73,7 @@ def explained(
         findings=tuple(f for f in decision.said() if f.mode == "enforce"),
         changes=tuple(_change(one, judged) for one in ways.tries),
         stuck=ways.stuck,
+        against=ways.against,
         approvals={f.rule: f.approval for f in decision.to_approve()},
         exempt=_exemptions(denying) if waivable else (),
     )
@@ -146,7 +149,7 @@ def _how(one: Try, language: Language) -> str:
         way = REMOVABLE[one.field][number]
         before = one.before if isinstance(one.before, Mapping) else {}
         return way.replace("{item}", clean(str(before.get("host", ""))))
-    if one.field not in LEVERS:
+    if not one.asked:
         return ""
     value = one.choice.value
     after = f"{value:g}" if isinstance(value, int | float) else clean(str(value))

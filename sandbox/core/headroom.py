@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from sandbox.core.quotas import Account, Amounts
+from sandbox.core.regions import flat
 from sandbox.core.rules import PolicySet, Rule
 from sandbox.core.values import Value
 
@@ -68,7 +69,7 @@ def _allowed(rules: Iterable[Rule], field: str, document: Mapping[str, Any]) -> 
         condition.max
         for rule in rules
         if rule.for_each is None and _applies(rule, document)
-        for condition in rule.asserts
+        for condition in flat(rule.asserts)
         if condition.field == field and condition.max is not None
     ]
     return min(limits, default=None)

@@ -23,11 +23,12 @@ class Exposed:
     """A path of the home with which others can do too much.
 
     `secret`: they can read or enter it, or change it, and should do neither. Otherwise it decides
-    something, and they can change it.
+    something, and they can change it. `owner` is whose it is, where that alone lets them.
     """
 
     path: str
     secret: bool
+    owner: str = ""
 
 
 class HomeFiles(Protocol):

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from sandbox.core import judged_beside
+from sandbox.core.attestation import Label
+from sandbox.core.field_words import SELDOM
 from sandbox.core.judged_beside import ALONE, FREE, Beside, CostInput, LaneInput, WipInput
 from sandbox.core.lease import Lease
 from sandbox.core.lifecycle import Sandbox, Spec, Steps
@@ -20,7 +22,7 @@ from sandbox.core.source import OPEN, TOKENS
 from sandbox.core.text import count_words
 from sandbox.core.values import Value
 
-# What people call the fields that rules of the house judge most, in English and Japanese.
+# What people call the fields that rules judge, in English and Japanese.
 WORDS: Mapping[str, tuple[str, str]] = {
     "ttl_hours": ("the time to live (hours)", "有効期間（時間）"),
     "purpose.words": ("the number of different words in the purpose", "目的の語数"),
@@ -76,6 +78,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "groups": ("the number of groups", "グループの数"),
     "last_used": ("the last use", "最終利用日時"),
     **judged_beside.WORDS,
+    **SELDOM,
 }
 # The part of a sum that this request asks for: a denial tells it beside what is held already.
 ASKED: Mapping[str, str] = {
@@ -274,7 +277,7 @@ class EgressInput(Judged):
     purpose: PurposeInput
     template: TemplateInput
     classes: tuple[str, ...]
-    label: str = "raw-like"
+    label: Label = "raw-like"
 
     @classmethod
     def of(cls, spec: Spec, snapshot: Snapshot, *, owner: str) -> "EgressInput":

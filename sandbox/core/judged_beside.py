@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sandbox.core.people import alike
 from sandbox.core.values import Value
 
 Lane = Literal["normal", "expedite"]
@@ -86,7 +87,7 @@ class LaneInput(Value):
     @classmethod
     def alone(cls, sponsor: str, owner: str, *, expedite: bool) -> "LaneInput":
         """Return the lane of a sandbox of `owner`, without what goes on beside it."""
-        own = expedite and sponsor == owner
+        own = expedite and alike(sponsor, owner)
         return cls(name="expedite" if expedite else "normal", sponsor=sponsor, own_sponsor=own)
 
 

@@ -3,7 +3,7 @@
 `{after}` is what to ask for. Pure.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 _LESS = ("end what you no longer need: sandbox list", "不要なものを終了: sandbox list")
 _CHEAPER = ("a shorter --ttl, or a smaller template", "--ttl を短くするか小さいテンプレート")
@@ -39,6 +39,14 @@ LEVERS: Mapping[str, tuple[str, str]] = {
     "matched_with": ("--match {after}=COLUMN", "--match {after}=列名"),
     "identities": ("match a longer list", "より長い一覧で照合する"),
 }
+# Where only: later it is what there is already, and nobody asks for it again.
+_NEW = frozenset({"create", "egress"})
+_ONLY_AT: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(("ttl_hours", "template.name", "cost.campaign", "wip.campaign"), _NEW),
+    **dict.fromkeys(("steps.extract", "steps.transform", "steps.analyse"), _NEW),
+    **dict.fromkeys(("lane.name", "lane.sponsor", "lane.own_sponsor"), _NEW),
+    **dict.fromkeys(("purpose.text", "purpose.words"), _NEW | {"export"}),
+}
 # Lists whose items can be left out, and how.
 REMOVABLE: Mapping[str, tuple[str, str]] = {
     "hosts": ("without --egress {item}", "--egress {item} を指定しない"),
@@ -46,3 +54,8 @@ REMOVABLE: Mapping[str, tuple[str, str]] = {
 }
 # At a point: a field that follows from what is asked for, by so much more or less.
 DERIVED: Mapping[tuple[str, str], str] = {("extend", "ttl_hours"): "extension_hours"}
+
+
+def can_be_asked(field: str, points: Iterable[str]) -> bool:
+    """Say whether whoever asks at one of these points can ask for `field` otherwise."""
+    return field in LEVERS and not _ONLY_AT.get(field, frozenset(points)).isdisjoint(points)

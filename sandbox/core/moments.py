@@ -1,6 +1,9 @@
 """Moments as rules and documents write them (ISO 8601): a date, or a time with date and zone."""
 
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BeforeValidator
 
 
 def read_moment(text: str) -> date | datetime | None:
@@ -24,10 +27,29 @@ def checked_moment(text: str) -> str:
     return text
 
 
-def end_of_day(day: date, zone: tzinfo | None) -> datetime:
-    """Return the first moment after `day` in `zone`; raises OverflowError for the last of all."""
+def end_of_day(day: date) -> datetime:
+    """Return the first moment after `day`, by the clock on the wall: no zone is said yet.
+
+    Raises OverflowError for the last day of all.
+    """
     after = day + timedelta(days=1)
-    return datetime(after.year, after.month, after.day, tzinfo=zone)
+    return datetime(after.year, after.month, after.day)
+
+
+def _written(value: Any) -> Any:
+    # Pydantic alone would take "20270401" for seconds since 1970.
+    if not isinstance(value, str):
+        return value
+    try:
+        if len(value) > len("2026-04-01"):
+            return datetime.fromisoformat(value)
+    except ValueError:
+        pass
+    raise ValueError('must be a time with its zone, as in "2026-04-01T09:00:00+09:00"')
+
+
+# A time with its zone, as a person writes it in a file.
+Instant = Annotated[AwareDatetime, BeforeValidator(_written)]
 
 
 def _aware(text: str) -> datetime | None:

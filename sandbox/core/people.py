@@ -24,6 +24,8 @@ ROLES: tuple[Role, ...] = get_args(Role)
 FILE = "people.yaml"
 _NAME = re.compile(r"[^\W_]([\w .'・-]{0,62}\w)?")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\-]{0,63}")
+# How we know who asks, unless they said it themselves.
+_BY_USER = "operating-system user"
 # The reaper signs with this.
 _RESERVED = "system"
 
@@ -40,6 +42,11 @@ def _checked_user(user: str) -> str:
     if not _USER.fullmatch(user):
         raise ValueError("this is no name of an operating-system user")
     return user
+
+
+def alike(name: str, other: str) -> bool:
+    """Say whether two names are of one person."""
+    return _folded(name) == _folded(other)
 
 
 def _folded(name: str) -> str:
@@ -94,7 +101,7 @@ class People(Value):
     def named(self, name: str) -> Person:
         """Return the person of that name, however it is capitalised; raises NotFound."""
         for person in self.people:
-            if _folded(person.name) == _folded(name):
+            if alike(person.name, name):
                 return person
         raise NotFound(
             "There is no such person." + closest(name, [person.name for person in self.people]),
@@ -109,7 +116,8 @@ class People(Value):
     def having(self, roles: Collection[str], besides: Collection[str] = ()) -> tuple[str, ...]:
         """Return the names of those who have one of `roles`, without those named in `besides`."""
         able = (p for p in self.people if {*p.roles} & {*roles})
-        return tuple(person.name for person in able if person.name not in besides)
+        names = (person.name for person in able)
+        return tuple(name for name in names if not any(alike(name, other) for other in besides))
 
 
 @dataclass(frozen=True)
@@ -127,17 +135,20 @@ def recognised(people: People | None, user: str, asserted: str, *, allowed: bool
     `allowed` says whether the home believes what people say of themselves. Raises Denied where it
     does not, NotFound for a person whom `people.yaml` does not name. A user of nobody has no role.
     """
-    known_by = f"operating-system user {user}"
+    known_by = f"{_BY_USER} {user}"
     if asserted:
         _check_asserting(people, allowed)
         assert people is not None
         person = people.named(asserted)
         return Actor(person.name, f"asserted by {known_by}", frozenset(person.roles))
     if people is None:
-        return Actor(user, "operating-system user", frozenset(ROLES))
+        return Actor(user, _BY_USER, frozenset(ROLES))
     found = people.of_user(user)
     if found is None:
-        return Actor(user, f"{known_by}, whom {FILE} does not name")
+        # A stranger's deeds are not on record under the name of a person who is called so.
+        taken = any(alike(user, person.name) for person in people.people)
+        name = f"user {user}" if taken else user
+        return Actor(name, f"{known_by}, whom {FILE} does not name")
     return Actor(found.name, known_by, frozenset(found.roles))
 
 
@@ -157,20 +168,29 @@ def _check_asserting(people: People | None, allowed: bool) -> None:
 
 
 def why_not(
-    actor: Actor, roles: Iterable[str], *, asked_by: str, owner: str = ""
+    actor: Actor, roles: Iterable[str], *, asked_by: str, identity: str = "", owner: str = ""
 ) -> tuple[str, str] | None:
     """Return why `actor` may not answer what waits for `roles`, None if they may.
 
     The first word is a code for programs: `requester`, `owner` or `role`; the second a sentence.
-    `owner` is whose the subject is, where that forbids an answer.
+    `identity` is how we knew who asked; `owner` is whose the subject is, where that forbids an
+    answer.
     """
-    if actor.name == asked_by:
+    if alike(actor.name, asked_by) or _is_user(actor, asked_by, identity):
         return "requester", f"{actor.name} asked for it, and nobody answers themselves."
-    if owner and actor.name == owner:
+    if owner and alike(actor.name, owner):
         return "owner", f"It is {owner}'s, and nobody is exempt by themselves."
     if not actor.roles & (wanted := frozenset(roles)):
-        return "role", f"It waits for {' or '.join(sorted(wanted))}; {spoken(actor)}."
+        who = " or ".join(sorted(wanted))
+        return "role", f"It waits for a yes of {who} (role); {spoken(actor)}."
     return None
+
+
+def _is_user(actor: Actor, name: str, identity: str) -> bool:
+    """Say whether `actor` was known as `name`, before `people.yaml` called them otherwise."""
+    # A personal home calls its user by the user's own name.
+    known_by = f"{_BY_USER} {name}" if identity == _BY_USER else identity
+    return known_by.startswith(_BY_USER) and known_by == actor.identity
 
 
 def spoken(actor: Actor) -> str:

@@ -99,6 +99,11 @@ class AwaitingApproval(_Since):
     until: AwareDatetime
     roles: tuple[str, ...]
 
+    @property
+    def why_lapsed(self) -> str:
+        """Why nothing comes of it once it has lapsed."""
+        return f"nobody said yes until {self.until:%Y-%m-%d %H:%M} UTC"
+
 
 class Pooled(_Since):
     """Made ahead after `pattern`, claimed by nobody."""

@@ -18,6 +18,7 @@ from sandbox.core.judged_promotion import PromoteInput
 from sandbox.core.judged_scan import ScanInput
 from sandbox.core.publishing import SnapshotInput
 from sandbox.core.rules import Point
+from sandbox.core.source import DataClass
 
 # `scan` judges what runs as if it were asked for now. A release is judged by what was promoted.
 DOCUMENTS: Mapping[Point, type[Judged]] = {
@@ -33,6 +34,9 @@ DOCUMENTS: Mapping[Point, type[Judged]] = {
     "promote": PromoteInput,
     "release": PromoteInput,
 }
+
+# Texts in stored documents, so that a class of another version does not make one unreadable.
+_OF_CLASSES = frozenset({"classes", "holds", "readable"})
 
 
 @cache
@@ -62,6 +66,14 @@ def possible(point: Point, for_each: str = "") -> Mapping[str, frozenset[Any]]:
     if for_each and model is not None:
         model = _item(model, for_each)
     return dict(_possible(model, "")) if model is not None else {}
+
+
+@cache
+def possible_items(point: Point, for_each: str = "") -> Mapping[str, frozenset[Any]]:
+    """Return, of the lists that `fields` names, those of data classes, each with all of them."""
+    classes = frozenset(get_args(DataClass))
+    found = (name for name in fields(point, for_each) if name.rpartition(".")[2] in _OF_CLASSES)
+    return dict.fromkeys(found, classes)
 
 
 def _possible(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, frozenset[Any]]]:

@@ -28,6 +28,7 @@ from sandbox.core.values import Value
 Verdict = Literal["allow", "warn", "needs-approval", "deny"]
 # What became of one rule. `not-applicable`: its `when` does not hold, or there is no item.
 Outcome = Literal["held", "not-applicable", "missed", "waived"]
+_WORSE: tuple[Outcome, ...] = ("not-applicable", "held", "waived", "missed")
 
 _SUMMARY: Mapping[tuple[Verdict, Language], str] = {
     ("allow", "en"): "{count} rules hold.",
@@ -38,6 +39,10 @@ _SUMMARY: Mapping[tuple[Verdict, Language], str] = {
     ("needs-approval", "ja"): "ポリシーにより承認が必要: {sentence}。",
     ("deny", "en"): "Policy says no: {sentence}.",
     ("deny", "ja"): "ポリシーにより拒否: {sentence}。",
+}
+_WAIVED: Mapping[Language, str] = {
+    "en": "{held} of {count} rules hold, {waived} waived.",
+    "ja": "{count} 件の規則のうち {held} 件を満たし、{waived} 件は例外許可です。",
 }
 _REST: Mapping[Language, str] = {"en": " And {count} more.", "ja": " ほか {count} 件。"}
 _POINTS = frozenset(get_args(Point))
@@ -119,7 +124,7 @@ class Decision(Value):
                 "verdict": _verdict([*self.findings, *other.findings]),
                 "evaluated": self.evaluated + other.evaluated,
                 "held": self.held + other.held,
-                "results": self.results | other.results,
+                "results": _worse(self.results, other.results),
                 "findings": self.findings + other.findings,
                 "document": self.document | {other.point: other.document},
             }
@@ -128,10 +133,16 @@ class Decision(Value):
     def summary(self, language: Language = "en") -> str:
         """Return one line: the verdict, and the first rule that does not hold with its value."""
         if not (said := self.said()):
-            return _SUMMARY["allow", language].format(count=self.evaluated)
+            return self._all_well(language)
         sentence = getattr(said[0].sentence, language)
         rest = _REST[language].format(count=len(said) - 1) if len(said) > 1 else ""
         return _SUMMARY[self.verdict, language].format(sentence=sentence) + rest
+
+    def _all_well(self, language: Language) -> str:
+        """Return how many rules hold; what a waiver exempts from does not."""
+        waived = sum(outcome == "waived" for outcome in self.results.values())
+        words = _WAIVED[language] if waived else _SUMMARY["allow", language]
+        return words.format(count=self.evaluated, held=self.held, waived=waived)
 
 
 def evaluate(
@@ -206,6 +217,12 @@ def _outcome(findings: list[Finding], applies: bool) -> Outcome:
     if not findings:
         return "held" if applies else "not-applicable"
     return "waived" if all(finding.waiver for finding in findings) else "missed"
+
+
+def _worse(one: Mapping[str, Outcome], other: Mapping[str, Outcome]) -> dict[str, Outcome]:
+    """Return the results of both; of a rule that was judged twice, the one that tells more."""
+    twice = {rule: max(one[rule], other[rule], key=_WORSE.index) for rule in one if rule in other}
+    return {**one, **other, **twice}
 
 
 def _verdict(findings: list[Finding]) -> Verdict:

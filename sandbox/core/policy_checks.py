@@ -6,14 +6,15 @@ whoever asks, one at a time; here IT is told.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
+from sandbox.core.comparing import all_imply
 from sandbox.core.operators import OPERATORS, kind_name
-from sandbox.core.points import fields, lists, possible
+from sandbox.core.points import fields, lists, possible, possible_items
 from sandbox.core.policy_files import PolicyFile
 from sandbox.core.regions import Regions, regions
 from sandbox.core.rules import Condition, Point, Rule
@@ -26,6 +27,9 @@ ProblemKind = Literal[
 ]
 # A request at these is denied where no rule is in force.
 _NEEDED: tuple[Point, ...] = ("create", "egress", "start", "extend", "export", "import")
+_OF_VALUES = ("equals", "not_equals", "one_of", "none_of")
+# A rule that begins later than this is told.
+_SOON = timedelta(days=366)
 _JAPANESE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uff66-\uff9f]")
 
 
@@ -64,6 +68,7 @@ def problems(files: Sequence[PolicyFile], now: datetime) -> list[Problem]:
     """Return what is wrong with the rules of `files`, in their order; `now` (aware)."""
     placed = [one for each in files for one in _placed(each)]
     found = [p for one in placed for check in _ALONE for p in check(one)]
+    found += [p for one in placed for p in _distant(one, now)]
     for earlier, later in combinations(placed, 2):
         found += _between(earlier, later)
     found += [p for each in files for p in _profile(each)]
@@ -139,19 +144,31 @@ def _impossible(one: _Placed, condition: Condition, point: Point) -> Problem | N
             f"{name} is {en} at {point}; {operator} judges {need_en} here",
             f"{name} は {point} では{ja}ですが、{operator} が判定するのは{need_ja}です",
         )
-    known = possible(point, one.rule.for_each or "").get(name)
-    if known is None or operator not in ("equals", "not_equals", "one_of", "none_of"):
-        return None
-    named = expected if operator.endswith("_of") else (expected,)
-    for value in named:
-        if value not in known:
-            near, near_ja = closest_in_both(str(value), [str(one) for one in known])
-            return one.problem(
-                "value",
-                f"{name} is never {clean(str(value))} at {point}.{near}",
-                f"{name} が {point} で {clean(str(value))} になることはありません。{near_ja}",
-            )
-    return None
+    known = _known(operator, point, one.rule.for_each or "").get(name)
+    named = expected if isinstance(expected, tuple) else (expected,)
+    never = [value for value in named if known is not None and value not in known]
+    return _never(one, condition, point, str(never[0]), known or ()) if never else None
+
+
+def _never(
+    one: _Placed, condition: Condition, point: Point, value: str, known: Iterable[Any]
+) -> Problem:
+    near, near_ja = closest_in_both(value, [str(one) for one in known])
+    name, verb, particle = condition.field, "is never", "が"
+    if condition.operator.startswith("contains"):
+        verb, particle = "never contains", "の要素が"
+    return one.problem(
+        "value",
+        f"{name} {verb} {clean(value)} at {point}.{near}",
+        f"{name} {particle} {point} で {clean(value)} になることはありません。{near_ja}",
+    )
+
+
+def _known(operator: str, point: Point, over: str) -> Mapping[str, frozenset[Any]]:
+    """Return which values an operator can meet in fields of which all are known."""
+    if operator in ("contains_any", "contains_all"):
+        return possible_items(point, over)
+    return possible(point, over) if operator in _OF_VALUES else {}
 
 
 def _kinds(names: Iterable[str]) -> tuple[str, str]:
@@ -210,6 +227,17 @@ def _lacking_words(words: Words) -> Iterator[tuple[str, str]]:
         yield "the Japanese text is missing or is not Japanese", "日本語の文がありません"
 
 
+def _distant(one: _Placed, now: datetime) -> Iterator[Problem]:
+    """Yield that a rule begins only in years: somebody may have mistyped one."""
+    for key, begins in (("effective_from", one.since), ("enforce_after", one.rule.enforce_after)):
+        if begins is not None and begins - now > _SOON:
+            yield one.problem(
+                "unreachable",
+                f"{key} is {begins.date()}, more than a year from now",
+                f"{key} が {begins.date()} で、1年以上先です",
+            ).model_copy(update={"level": "note"})
+
+
 _ALONE = (_unknown_fields, _impossible_values, _pointless, _untranslated)
 
 
@@ -217,7 +245,8 @@ def _between(earlier: _Placed, later: _Placed) -> Iterator[Problem]:
     """Yield what two rules say against each other, or of which one says nothing new."""
     mine, theirs = later.rule, earlier.rule
     points = [point for point in mine.at if point in theirs.at]
-    if mine.for_each != theirs.for_each or not points:
+    # Of one id twice, the reader tells.
+    if mine.for_each != theirs.for_each or not points or mine.id == theirs.id:
         return
     if clash := _clash(earlier, later):
         yield later.problem(
@@ -237,9 +266,17 @@ def _clash(one: _Placed, other: _Placed) -> tuple[str, ...]:
     """Return the fields to which two rules, each possible alone, leave nothing together."""
     if not (one.denies and other.denies) or one.wants.empty() or other.wants.empty():
         return ()
-    if regions([*one.rule.when, *other.rule.when]).empty():
+    if not _meet(one.rule, other.rule):
         return ()
     return regions([*one.rule.asserts, *other.rule.asserts]).empty()
+
+
+def _meet(one: Rule, other: Rule) -> bool:
+    """Say whether some request is about both rules; False where that cannot be told."""
+    both = regions([*one.when, *other.when])
+    if both.empty():
+        return False
+    return both.exact or all_imply(one.when, other.when) or all_imply(other.when, one.when)
 
 
 def _covered(one: _Placed, *, by: _Placed) -> bool:

@@ -1,7 +1,8 @@
 """The JSON Schema of the files below `policies/`, for editors that complete and check. Pure.
 
 It is made from the same values by which the files are read. An editor's schema is wider than the
-reader in one way only: which field goes with which point is for `policy check` to tell.
+reader in what no schema says: that an id is used once, that a text is a moment or a duration. Which
+field goes with which point is for `policy check` to tell.
 """
 
 from typing import Any, Literal, get_args
@@ -10,7 +11,7 @@ from sandbox.core.operators import OPERATORS
 from sandbox.core.points import DOCUMENTS, fields, lists
 from sandbox.core.policy_tests import PolicyTests
 from sandbox.core.profiles import Profile
-from sandbox.core.rules import PolicySet
+from sandbox.core.rules import APPROVABLE, PolicySet
 from sandbox.core.values import Value
 
 FileKind = Literal["PolicySet", "Profile", "PolicyTests"]
@@ -32,6 +33,7 @@ def schema(kind: FileKind) -> dict[str, Any]:
         _say_one_test(parts["Condition"])
     if "Rule" in parts:
         _say_one_or_many(parts["Rule"])
+        _say_what_goes_together(parts["Rule"])
     return {"$schema": _DIALECT, "title": f"sandbox.policy/v1 {kind}", **made}
 
 
@@ -76,3 +78,13 @@ def _say_one_or_many(rule: dict[str, Any]) -> None:
     for key in ("assert", "when"):
         listed = rule["properties"][key]
         rule["properties"][key] = {"anyOf": [one, listed]}
+
+
+def _say_what_goes_together(rule: dict[str, Any]) -> None:
+    """Say which modes and points go with an approval, and which modes become stricter later."""
+    approvable = {"at": {"items": {"enum": sorted(APPROVABLE)}}, "mode": {"const": "enforce"}}
+    later = {"mode": {"enum": ["warn", "audit"]}}
+    rule["allOf"] = [
+        {"if": {"required": [key]}, "then": {"properties": properties}}
+        for key, properties in (("approval", approvable), ("enforce_after", later))
+    ]

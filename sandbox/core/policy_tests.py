@@ -5,8 +5,9 @@ What a case means is in proving.py.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
+from sandbox.core.moments import Instant
 from sandbox.core.rules import Point
 from sandbox.core.values import Value
 
@@ -24,7 +25,7 @@ class Case(Value):
     rule: Annotated[str, Field(min_length=1)]
     name: str = ""
     at: Point | None = None
-    now: AwareDatetime | None = None
+    now: Instant | None = None
     document: Annotated[str, Field(min_length=1)]
     change: dict[str, Any] = Field(default_factory=dict)
     expect: Expected

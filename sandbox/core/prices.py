@@ -12,7 +12,8 @@ from sandbox.core.values import Value
 # A campaign's code as people type it: a word, without anything that a shell or a sheet reads.
 _CODE = r"^\w[\w.:/#-]{0,59}$"
 Code = Annotated[str, Field(pattern=_CODE)]
-Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+# More than any currency needs, and little enough for every sum.
+Price = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
 # Money without smaller coins.
 _WHOLE = frozenset({"JPY", "KRW", "VND"})
 
@@ -43,6 +44,14 @@ class CostSettings(Value):
     prices: Prices = Prices()
     campaigns: dict[Code, Campaign] = Field(default_factory=dict)
     budgets: dict[str, Price] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _each_code_once(self) -> "CostSettings":
+        codes: dict[str, str] = {}
+        for code in self.campaigns:
+            if (first := codes.setdefault(code.casefold(), code)) != code:
+                raise _SameCode(code, first)
+        return self
 
     @model_validator(mode="after")
     def _budgets_are_used(self) -> "CostSettings":
@@ -90,6 +99,14 @@ class _NobodysBudget(ValueError):
     def __init__(self, team: str, near: str) -> None:
         super().__init__(f"no campaign is of the team {clean(team)}.{near}")
         self.place = ("budgets", team)
+
+
+class _SameCode(ValueError):
+    """Two codes that people could not tell apart: capitals are no difference to them."""
+
+    def __init__(self, code: str, first: str) -> None:
+        super().__init__(f"{clean(code)} is {clean(first)}: capitals make no other campaign")
+        self.place = ("campaigns", code)
 
 
 def _well_formed(code: str) -> str:

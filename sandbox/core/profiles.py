@@ -6,12 +6,16 @@ of any other file; mode 2 has them where sandboxes are asked for, mode 1 where t
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, Field
 
+from sandbox.core.moments import Instant
 from sandbox.core.rules import PolicyMetadata, PolicySet, Rules
 from sandbox.core.settings import as_span_is_written
 from sandbox.core.template import Words
 from sandbox.core.values import Value
+
+# Where what was proven in a sandbox is judged, and no sandbox any more.
+_AFTERWARDS = frozenset({"promote", "release"})
 
 
 class Differences(Value):
@@ -41,9 +45,14 @@ class Profile(Value):
     metadata: PolicyMetadata
     title: Words
     differences: Differences
-    effective_from: AwareDatetime
+    effective_from: Instant
     defaults: ProfileDefaults = ProfileDefaults()
     rules: Rules
+
+    @property
+    def of_sandboxes(self) -> bool:
+        """Whether its rules judge sandboxes, and not only what comes out of them."""
+        return any({*rule.at} - _AFTERWARDS for rule in self.rules)
 
     def as_set(self) -> PolicySet:
         """Return its rules as a set of their own."""

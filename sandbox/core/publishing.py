@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from sandbox.core.anonymity import Anonymity
+from sandbox.core.attestation import Label
 from sandbox.core.judged import Judged
 from sandbox.core.leaks import GateReport
 from sandbox.core.places import places
@@ -75,7 +76,7 @@ class SnapshotInput(Judged):
 
     source: str
     by: str
-    label: str
+    label: Label
     classes: tuple[str, ...]
     holds: tuple[str, ...]
     invented: bool
@@ -87,7 +88,7 @@ class SnapshotInput(Judged):
         cls,
         source: Source,
         by: str,
-        label: str,
+        label: Label,
         copies: Iterable[TableCopy],
         gate: GateReport,
         *,

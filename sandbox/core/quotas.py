@@ -51,7 +51,7 @@ def weight(sandbox: Sandbox) -> Amounts:
 def holds(sandbox: Sandbox, now: datetime) -> Amounts:
     """Return what `sandbox` holds at `now`."""
     state = sandbox.state_at(now)
-    if state not in LIVE:
+    if state not in LIVE or sandbox.lapsed(now):
         return Amounts()
     full, runs = weight(sandbox), state in RUNNING
     return Amounts(

@@ -4,7 +4,7 @@ A region is never smaller than the truth. Conditions that it does not understand
 forms, `any` and `not`) leave it as it is, and `exact` says that there were some.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -118,7 +118,8 @@ def regions(conditions: Iterable[Condition]) -> Regions:
     """Return what `conditions`, which must all hold, leave to each field."""
     found: dict[str, Region] = {}
     exact = True
-    for condition in _flat(conditions):
+    # A form is compared with choices only, wherever they are named.
+    for condition in sorted(flat(conditions), key=lambda one: one.matches is not None):
         name = condition.field
         narrowed = _narrowed(found.get(name or "", Region()), condition) if name else None
         if narrowed is None or name is None:
@@ -128,10 +129,11 @@ def regions(conditions: Iterable[Condition]) -> Regions:
     return Regions(found, exact)
 
 
-def _flat(conditions: Iterable[Condition]) -> Iterable[Condition]:
+def flat(conditions: Iterable[Condition]) -> Iterator[Condition]:
+    """Yield conditions that must all hold one by one, those of an `all` too."""
     for condition in conditions:
         if condition.all_of:
-            yield from _flat(condition.all_of)
+            yield from flat(condition.all_of)
         else:
             yield condition
 

@@ -7,11 +7,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from sandbox.core.moments import checked_moment
+from sandbox.core.moments import Instant, checked_moment
 from sandbox.core.operators import LANGUAGES, OPERATORS, Miss, check, facts
 from sandbox.core.people import Approver
 from sandbox.core.template import Words
@@ -26,7 +26,7 @@ Scalar = bool | int | float | str
 Moment = Annotated[str, AfterValidator(checked_moment)]
 
 # Where somebody's yes can stand in for what a rule wants.
-_APPROVABLE = frozenset({"create", "egress", "export", "import", "snapshot"})
+APPROVABLE = frozenset({"create", "egress", "export", "import", "snapshot"})
 
 
 def _tuple(value: Any) -> Any:
@@ -42,7 +42,20 @@ class _Misplaced(ValueError):
         self.place = place
 
 
-class Condition(Value):
+class _Said(Value):
+    """What an author wrote: a key that is there says something."""
+
+    @model_validator(mode="after")
+    def _no_blanks(self) -> Self:
+        for name in self.model_fields_set:
+            # A limit or a day that was left blank would be one that nobody keeps.
+            if getattr(self, name) is None:
+                key = type(self).model_fields[name].alias or name
+                raise _Misplaced("says nothing; leave the key out, or say what is meant", key)
+        return self
+
+
+class Condition(_Said):
     """One test: of one field (`owner_totals.memory_mb`) by exactly one operator; or of others.
 
     `any` holds if one of its conditions does, `all` if each does, `not` if its condition plainly
@@ -142,13 +155,17 @@ def _any_missed(missed: list[list[Miss]]) -> list[Miss]:
     flat = [miss for misses in missed for miss in misses]
     if len(flat) == 1:
         return flat
-    en, ja = ("; or ".join(m.en for m in flat), "、または".join(m.ja for m in flat))
+    # Of one alternative all is missed together.
+    en = "; or ".join(" and ".join(m.en for m in misses) for misses in missed)
+    ja = "、または".join("、かつ".join(m.ja for m in misses) for misses in missed)
     return [Miss(flat[0].field, en, ja, any(m.unclear for m in flat), "any")]
 
 
 def _excluded(condition: Condition, scope: Mapping[str, Any]) -> Miss:
     """Return that `condition`, which holds, must not."""
-    leaves = list(condition.leaves())
+    # Of alternatives those that hold are what is not allowed.
+    held = [one for one in condition.any_of or () if not one.misses(scope)] or [condition]
+    leaves = [leaf for one in held for leaf in one.leaves()]
     en, ja = (facts([one.field or "" for one in leaves], scope, lang) for lang in LANGUAGES)
     return Miss(
         leaves[0].field or "",
@@ -166,7 +183,7 @@ class Waivable(Value):
     approver_role: Approver
 
 
-class Rule(Value):
+class Rule(_Said):
     """One rule. `effective_from` defaults to that of its set.
 
     With `approval`, what does not hold is not denied but waits for a yes of one of these roles.
@@ -177,8 +194,8 @@ class Rule(Value):
     title: Words
     mode: Mode
     at: Annotated[tuple[Point, ...], Field(min_length=1)]
-    effective_from: AwareDatetime | None = None
-    enforce_after: AwareDatetime | None = None
+    effective_from: Instant | None = None
+    enforce_after: Instant | None = None
     for_each: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$")] | None = None
     when: tuple[Condition, ...] = ()
     asserts: Annotated[tuple[Condition, ...], Field(alias="assert", min_length=1)]
@@ -191,8 +208,8 @@ class Rule(Value):
         enforced = self.mode == "enforce"
         if self.enforce_after is not None and enforced:
             raise ValueError("enforce_after goes with mode warn or audit: this one is enforced")
-        if self.approval is not None and (not enforced or {*self.at} - _APPROVABLE):
-            where = ", ".join(sorted(_APPROVABLE))
+        if self.approval is not None and (not enforced or {*self.at} - APPROVABLE):
+            where = ", ".join(sorted(APPROVABLE))
             raise ValueError(f"approval goes with mode enforce, at no other points than {where}")
         return self
 
@@ -243,7 +260,7 @@ class PolicySet(Value):
     api_version: Annotated[Literal["sandbox.policy/v1"], Field(alias="apiVersion")]
     kind: Literal["PolicySet"]
     metadata: PolicyMetadata
-    effective_from: AwareDatetime
+    effective_from: Instant
     rules: Rules
 
     def in_force(self, point: str, now: datetime) -> list[Rule]:

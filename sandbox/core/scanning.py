@@ -13,7 +13,7 @@ from sandbox.core.comparing import compared
 from sandbox.core.cost import charge, spent
 from sandbox.core.errors import InvalidInput
 from sandbox.core.judged import EgressInput
-from sandbox.core.judged_beside import ALONE, Beside, WipInput
+from sandbox.core.judged_beside import ALONE, Beside, LaneInput, WipInput
 from sandbox.core.judged_scan import ScanInput, lease_hours
 from sandbox.core.lanes import in_progress, lane_of
 from sandbox.core.lifecycle import Sandbox, Spec
@@ -21,6 +21,7 @@ from sandbox.core.phases import HELD, State
 from sandbox.core.policy import SILENCE, Decision, Finding, Outcome, Verdict, evaluate, missed_by
 from sandbox.core.prices import CostSettings
 from sandbox.core.quotas import Amounts, holds, weight
+from sandbox.core.rejudging import QUIET
 from sandbox.core.rules import Mode, Point, PolicySet, Rule
 from sandbox.core.snapshot import Snapshot
 from sandbox.core.template import Words
@@ -98,6 +99,7 @@ class Everything:
         self._home = Amounts()
         self._campaigns: defaultdict[str, list[Sandbox]] = defaultdict(list)
         self._expedited = [sandbox for sandbox in sandboxes if sandbox.spec.expedite]
+        self._urgent: LaneInput | None = None
         self._spent: dict[str, float] = {}
         self._wip: dict[str, int] = {}
         self._add_up()
@@ -144,11 +146,23 @@ class Everything:
         length = lease_hours(sandbox)
         return Beside(
             cost=charge(cost, spec.campaign, weight(sandbox), length, self._before(sandbox)),
-            lane=lane_of(
-                spec, sandbox.lease.owner, self._expedited, self.now, sandbox.id, self.now.tzinfo
-            ),
+            lane=self._lane(sandbox),
             wip=WipInput(campaign=self._in_progress(spec)),
         )
+
+    def _lane(self, sandbox: Sandbox) -> LaneInput:
+        """Return its lane; what is expedited is counted once, and without it by taking it away."""
+        spec, zone = sandbox.spec, self.now.tzinfo
+        mine = lane_of(spec, sandbox.lease.owner, (sandbox,), self.now, zone=zone)
+        if not spec.expedite:
+            return mine
+        if self._urgent is None:
+            self._urgent = lane_of(spec, "", self._expedited, self.now, zone=zone)
+        counts = {
+            "expedited": 1 + self._urgent.expedited - mine.expedited,
+            "overdue": self._urgent.overdue - mine.overdue,
+        }
+        return mine.model_copy(update=counts)
 
     def _in_progress(self, spec: Spec) -> int:
         """Return the work in progress of a campaign, counted once for all of its sandboxes."""
@@ -278,13 +292,14 @@ def _judged(
     old, new = (
         [(rule, rule.mode_at(now)) for rule in policies.in_force(point, now)] for policies in sets
     )
-    if point == "scan" and not (old and new):
-        return _Judged([], [], [], (False, False))  # without a rule there nothing is judged
+    quiet = point in QUIET  # without a rule there nothing is judged
+    if quiet and not new:
+        return _Judged([], [], [], (False, False))
     return _Judged(
         old=[one for one in old if one[0].id in ids],
         new=[one for one in new if one[0].id in ids],
         same=[one for one in new if one[0].id not in ids],
-        silent=(not old, not new),
+        silent=(not old and not quiet, not new),
     )
 
 

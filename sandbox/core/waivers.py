@@ -80,7 +80,9 @@ def check_until(rule: Rule, until: datetime, now: datetime) -> None:
     most = timedelta(days=waivable(rule).max_days)
     if until <= now:
         raise InvalidInput(
-            "This moment is over.", subject=rule.id, hint="Name one to come: --until 7d"
+            "The end that is asked for is over.",
+            subject=rule.id,
+            hint="Name one to come: --until 7d",
         )
     if until - now > most:
         raise Denied(

@@ -9,7 +9,7 @@ import shutil
 import socket
 import stat
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -58,9 +58,10 @@ class HomeFolder:
             self._folder / PEOPLE,
             *(p for n in _DECIDING for p in _tree(self._folder / n)),
         ]
+        ours = {0, state.stat().st_uid}
         return [
-            *(Exposed(str(p), secret=True) for p in secret if _mode(p) & _OTHERS),
-            *(Exposed(str(p), secret=False) for p in deciding if _mode(p) & _OTHERS_WRITE),
+            *(one for path in secret for one in _exposed(path, ours, secret=True)),
+            *(one for path in deciding for one in _exposed(path, ours, secret=False)),
         ]
 
     @contextmanager
@@ -324,7 +325,7 @@ def _fill(folder: Path, shipped: Path, files: dict[str, str]) -> None:
             file.write(text)
     # Shipped files bring the modes of wherever they were unpacked.
     for entry in _tree(folder):
-        entry.chmod(_mode(entry) & ~_OTHERS_WRITE)
+        entry.chmod(stat.S_IMODE(entry.stat().st_mode) & ~_OTHERS_WRITE)
 
 
 def _locked(path: Path, flags: int, how: int) -> int:
@@ -342,12 +343,16 @@ def _tree(folder: Path) -> list[Path]:
     return [folder, *sorted(folder.rglob("*"))]
 
 
-def _mode(path: Path) -> int:
-    """Return the permissions of what `path` leads to, 0 if it leads nowhere."""
+def _exposed(path: Path, ours: Collection[int], *, secret: bool) -> Iterator[Exposed]:
+    """Yield what `path` leads to, if it is none of `ours` or has a forbidden permission."""
     try:
-        return stat.S_IMODE(path.stat().st_mode)
-    except OSError:
-        return 0
+        found = path.stat()
+    except OSError:  # it leads nowhere
+        return
+    if found.st_uid not in ours:
+        yield Exposed(str(path), secret, _user_name(found.st_uid))
+    elif stat.S_IMODE(found.st_mode) & (_OTHERS if secret else _OTHERS_WRITE):
+        yield Exposed(str(path), secret)
 
 
 def _clear(folder: Path, *, remove: bool) -> None:

@@ -5,13 +5,15 @@ asked for it. Everything is judged again at that moment; what is made is what wa
 """
 
 import time
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from sandbox.core.approval import Wanted, reasons, roles_of, roles_open, wanted
+from sandbox.core.approval import Wanted, counting, reasons, roles_of, roles_open, wanted
 from sandbox.core.asks import Ask, AskAction, AskDecision, AskState, CreateAsk, moved
-from sandbox.core.errors import Conflict, NotFound, SandboxError
+from sandbox.core.errors import Conflict, Denied, NotFound, SandboxError
 from sandbox.core.lifecycle import Sandbox
+from sandbox.core.people import why_not
 from sandbox.core.phases import Action, AwaitingApproval, Provisioning, State
 from sandbox.core.phases import Denied as DeniedPhase
 from sandbox.core.policy import Decision
@@ -21,7 +23,7 @@ from sandbox.usecases.asks import answer_of, save_answer, with_yes
 from sandbox.usecases.awaiting import awaited
 from sandbox.usecases.desk import answers
 from sandbox.usecases.disk import check_room, look_at_room
-from sandbox.usecases.duties import check_may_answer, duties
+from sandbox.usecases.duties import check_may_answer, check_may_have, duties
 from sandbox.usecases.egress import subnets_of_others
 from sandbox.usecases.line import check_line
 from sandbox.usecases.making import place
@@ -87,7 +89,8 @@ def approve(context: Context, request: ApproveRequest) -> ApproveResult:
         _check_waits(context, sandbox, wanted_ask)
         resolved = _resolved(context, sandbox)
         ask = _renewed(context, resolved, sandbox)
-        check_may_answer(context, sandbox.name, roles_open(ask), asked_by=ask.asked_by.name)
+        _check_answers(context, sandbox, ask)
+        check_may_have(context, sandbox.name, sandbox.lease.owner)
         sandbox, ask, decision = _agreed(context, resolved, sandbox, yes)
         if sandbox.state is State.PROVISIONING:
             sandbox = _made(context, resolved, sandbox, ask, began)
@@ -110,7 +113,7 @@ def reject(context: Context, request: RejectRequest) -> RejectResult:
     name, wanted_ask = _meant(context, request)
     with alone_with(context, name) as sandbox:
         ask = _check_waits(context, sandbox, wanted_ask)
-        check_may_answer(context, sandbox.name, roles_open(ask), asked_by=ask.asked_by.name)
+        _check_answers(context, sandbox, ask)
         with context.registry.writing() as tx:
             current, ask = _waiting(tx, sandbox)
             ask = moved(ask, AskAction.REFUSE, now, no)
@@ -123,15 +126,38 @@ def reject(context: Context, request: RejectRequest) -> RejectResult:
     return RejectResult(sandbox=view(context, rejected), notes=_notes(context, ask))
 
 
+def _may_answer(context: Context, ask: Ask) -> bool:
+    if context.catalogue.people() is None:
+        return True
+    by, roles = ask.asked_by, roles_open(ask)
+    found = why_not(context.actor, roles, asked_by=by.name, identity=by.identity)
+    return found is None
+
+
+def _check_answers(context: Context, sandbox: Sandbox, ask: Ask) -> None:
+    asked = ask.asked_by
+    check_may_answer(
+        context, sandbox.name, roles_open(ask), asked_by=asked.name, identity=asked.identity
+    )
+
+
 def _meant(context: Context, request: ApproveRequest | RejectRequest) -> tuple[str, str]:
     """Return the name of the sandbox that is meant, and the request, "" for whatever it waits for.
 
-    Raises NotFound for a request of another kind.
+    Raises NotFound for a request of another kind, Conflict where both are called so: nobody says
+    yes to one by the name of the other.
     """
     with context.registry.reading() as tx:
-        ask = tx.ask(request.name.strip().lower())
-        if ask is None or tx.sandbox(request.name) is not None:
-            return request.name, request.ask
+        ask = None if request.ask else tx.ask(request.name.strip().lower())
+        named = tx.sandbox(request.name)
+    if ask is None or (named is not None and named.ask == ask.id):
+        return request.name, request.ask
+    if named is not None:
+        raise Conflict(
+            "This is a request's id and a sandbox's name.",
+            subject=ask.id,
+            hint="\n".join(_called_so(ask, named)),
+        )
     if ask.kind != "create":
         raise NotFound(
             f"This is a request of another kind ({ask.kind}).",
@@ -139,6 +165,12 @@ def _meant(context: Context, request: ApproveRequest | RejectRequest) -> tuple[s
             hint=f"Answer it: sandbox request accept {ask.id} --reason WHY",
         )
     return ask.subject, ask.id
+
+
+def _called_so(ask: Ask, named: Sandbox) -> Iterator[str]:
+    yield f"The request: sandbox request accept {ask.id} --reason WHY (or refuse)"
+    if named.ask:
+        yield f"The sandbox: sandbox request accept {named.ask} --reason WHY (or refuse)"
 
 
 def _check_waits(context: Context, sandbox: Sandbox, wanted_ask: str) -> Ask:
@@ -178,8 +210,7 @@ def _resolved(context: Context, sandbox: Sandbox) -> Resolved:
         raise Conflict(
             f"The template {sandbox.spec.template} is another than when this was asked for.",
             subject=sandbox.name,
-            hint=f"What nobody asked for is not made. End it: sandbox reject {sandbox.name} "
-            "--reason WHY; then its owner asks again.",
+            hint=f"What nobody asked for is not made. {_ended(sandbox.name)}",
             details={"asked": sandbox.spec.template_digest, "today": resolved.spec.template_digest},
         )
     return resolved
@@ -189,20 +220,36 @@ def _renewed(context: Context, resolved: Resolved, sandbox: Sandbox) -> Ask:
     """Return what waits, by the rules that want a yes today; a yes to others counts no more."""
     with context.registry.writing() as tx:
         current, ask = _waiting(tx, sandbox)
-        decision = decide(context, tx, resolved, current.id, current.lease.owner)
+        decision = _judged(context, tx, resolved, current)
         wants = wanted(decision)
         if decision.verdict == "deny" or wants == ask.wants:
             return ask
         assert isinstance(ask.content, CreateAsk)
         content = ask.content.model_copy(update=reasons(decision))
         changes = {"wants": wants, "roles": roles_of(wants) or ask.roles, "content": content}
-        ask = ask.model_copy(update=changes)
+        ask = ask.model_copy(update=changes | {"yeses": counting(ask, wants)})
+        if not _may_answer(context, ask):  # `approve` tells them so next
+            return ask
         tx.save_ask(ask)
         tx.save_sandbox(_waiting_on(current, ask))
         why, policy = "the rules were changed", decision.policy_digest
         about: dict[str, Any] = {"id": ask.id, "wants": wants, "policy": policy}
         record(context, tx, "ask.renewed", sandbox.name, reason=why, **about)
     return ask
+
+
+def _judged(context: Context, tx: Transaction, resolved: Resolved, waiting: Sandbox) -> Decision:
+    """Return what policy says to it now; Denied, for data that is too old, says how it goes on."""
+    try:
+        return decide(context, tx, resolved, waiting.id, waiting.lease.owner)
+    except Denied as error:
+        error.hint = f"{error.hint}\n{_ended(waiting.name)}".strip()
+        raise
+
+
+def _ended(name: str) -> str:
+    """Return what to do about what can be made no more as it was asked for."""
+    return f"End it: sandbox reject {name} --reason WHY; then its owner asks again."
 
 
 def _agreed(
@@ -216,7 +263,7 @@ def _agreed(
     with context.registry.writing() as tx:
         check_line(tx, sandbox.name)
         current, ask = _waiting(tx, sandbox)
-        decision = decide(context, tx, resolved, current.id, current.lease.owner)
+        decision = _judged(context, tx, resolved, current)
         if decision.verdict == "deny":
             said = decision.model_dump(mode="json")
             about = {"id": current.id, "ask": ask.id, "decision": said}
@@ -275,7 +322,9 @@ def _made(
         return provision(context, resolved, sandbox, began)
     except SandboxError as error:
         stands = f"The yes stands until {ask.due:%Y-%m-%d %H:%M} UTC: once that is mended, "
-        error.hint = f"{error.hint}\n{stands}{sandbox.lease.owner} asks again by the same `up`."
+        again = f"{sandbox.lease.owner} asks again by the same `up`"
+        newer = f"with --snapshot {sandbox.spec.snapshot} if there is a newer one by then"
+        error.hint = f"{error.hint}\n{stands}{again}, {newer}."
         raise
 
 

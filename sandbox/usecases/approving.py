@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sandbox.core.approval import reasons, roles_of, wanted
+from sandbox.core.approval import Wants, reasons, roles_of, satisfied, wanted
 from sandbox.core.asks import Ask, AskState, CreateAsk, ExportAsk, MatchAsk, SnapshotAsk
 from sandbox.core.errors import Denied
 from sandbox.core.lifecycle import Sandbox, Spec
@@ -42,7 +42,7 @@ def approved(
     if decision.verdict != "needs-approval":
         return ""
     with context.registry.writing() as tx:
-        ask = _asked(context, tx, content, subject, purpose) or _make(
+        ask = _asked(context, tx, content, decision, subject, purpose) or _make(
             context, tx, content, decision, subject, purpose
         )
     if ask.state is AskState.ACCEPTED:
@@ -71,7 +71,7 @@ def answered_before(
 ) -> Ask | None:
     """Return what the caller asked for before, the very same, if it was answered and not used."""
     content = CreateAsk(sandbox="", spec=spec, **reasons(decision))
-    ask = _asked(context, tx, content, name, spec.purpose)
+    ask = _asked(context, tx, content, decision, name, spec.purpose)
     mine = ask is not None and ask.asked_by.name == context.actor.name
     return ask if ask and mine and ask.state is not AskState.WAITING else None
 
@@ -122,15 +122,20 @@ def _make(
 
 
 def _asked(
-    context: Context, tx: Transaction, content: _Content, subject: str, purpose: str
+    context: Context,
+    tx: Transaction,
+    content: _Content,
+    decision: Decision,
+    subject: str,
+    purpose: str,
 ) -> Ask | None:
     """Return the newest ask for the very same that waits, can be used, or was refused lately.
 
     A yes is for the purpose that it was given for; what waits or was refused stays that, however
     the purpose is put.
     """
-    now = context.now()
-    same = [a for a in tx.asks(subject) if _covers(a, content) and counts(a, now)]
+    now, wants = context.now(), wanted(decision)
+    same = [a for a in tx.asks(subject) if _covers(a, content, wants) and counts(a, now)]
     yes = [a for a in same if a.state is AskState.ACCEPTED and a.purpose == purpose]
     rest = [a for a in same if a.state is not AskState.ACCEPTED]
     return next(reversed(yes or rest), None)
@@ -144,10 +149,10 @@ def counts(ask: Ask, now: datetime) -> bool:
     return refused or state in (AskState.WAITING, AskState.ACCEPTED)
 
 
-def _covers(ask: Ask, content: _Content) -> bool:
-    """Say whether it was asked for the same, and for all the rules that ask for a yes today."""
+def _covers(ask: Ask, content: _Content, wants: Wants) -> bool:
+    """Say whether it was asked for the same, and of whom all rules that ask for a yes today ask."""
     before = ask.content
-    if not isinstance(before, _Content) or {*content.rules} - {*before.rules}:
+    if not isinstance(before, _Content) or {*wants} - satisfied(ask, wants):
         return False
     # Who asks for a sandbox again asks for one with another id.
     apart = _APART | ({"sandbox"} if before.kind == "create" else set())

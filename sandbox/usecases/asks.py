@@ -3,9 +3,10 @@
 Who makes one is the use case that it belongs to.
 """
 
+import unicodedata
 from datetime import timedelta
 
-from sandbox.core.approval import Wants, agreed, lacking, roles_of
+from sandbox.core.approval import Wants, agreed, lacking, roles_of, roles_open
 from sandbox.core.asks import (
     Ask,
     AskAction,
@@ -13,6 +14,7 @@ from sandbox.core.asks import (
     AskDecision,
     AskKind,
     AskState,
+    WaiverAsk,
     Who,
     moved,
 )
@@ -21,7 +23,7 @@ from sandbox.core.ports import Context, Transaction
 from sandbox.core.text import clean, closest
 from sandbox.core.values import Request, Result, Value
 from sandbox.usecases.desk import answers
-from sandbox.usecases.duties import duties
+from sandbox.usecases.duties import PERSONAL, duties, eligible
 from sandbox.usecases.recording import record
 
 _LAST = "last-ask"
@@ -48,9 +50,13 @@ class RequestListRequest(Request[RequestListResult]):
 
 
 class RequestResult(Result):
-    """One ask; `outcome` tells what was done because of it, `warnings` what to know of the yes."""
+    """One ask; `outcome` tells what was done because of it, `warnings` what to know of the yes.
+
+    `approvers` are who can answer one that waits, where the home knows its people.
+    """
 
     view: AskView
+    approvers: tuple[str, ...] = ()
     outcome: str = ""
     warnings: tuple[str, ...] = ()
 
@@ -166,7 +172,8 @@ def find_ask(tx: Transaction, id: str, kind: AskKind | None = None) -> Ask:
 
     With `kind` also if it is of another kind.
     """
-    wanted = id.strip().lower()
+    # Japanese keyboards type full-width letters and digits; NFKC makes them plain.
+    wanted = unicodedata.normalize("NFKC", id).strip().lower()
     if found := tx.ask(f"r{wanted}" if wanted.isdecimal() else wanted):
         if kind in (None, found.kind):
             return found
@@ -186,10 +193,22 @@ def told(
     context: Context, ask: Ask, *, outcome: str = "", notes: tuple[str, ...] = ()
 ) -> RequestResult:
     """Return one ask as it is told, with `notes` and what to know of duties here."""
-    warnings = (*notes, duties(context))
+    view, able, warnings = view_of(context, ask), tuple[str, ...](), notes
+    if view.state is AskState.WAITING:
+        able = _able(context, ask)
+        if duties(context) != PERSONAL and not able:
+            roles = " or ".join(roles_open(ask))
+            warnings += (f"Nobody can say yes: people.yaml names no one else who is {roles}.",)
+    warnings += (duties(context),)
     if ask.same_person:
         warnings += (f"{ask.asked_by.name} asked and answered.",)
-    return RequestResult(view=view_of(context, ask), outcome=outcome, warnings=warnings)
+    return RequestResult(view=view, approvers=able, outcome=outcome, warnings=warnings)
+
+
+def _able(context: Context, ask: Ask) -> tuple[str, ...]:
+    """Return who can answer: nobody what they asked for, nor an exemption of what they hold."""
+    owner = (ask.content.owner,) if isinstance(ask.content, WaiverAsk) else ()
+    return eligible(context, roles_open(ask), (ask.asked_by.name, *owner))
 
 
 def caller(context: Context) -> Who:

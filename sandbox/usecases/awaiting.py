@@ -1,6 +1,6 @@
 """What waits for somebody's yes: whose it is, and what becomes of it but for the answer itself."""
 
-from sandbox.core.approval import Wanted, Wants, lacking, roles_of, wanted
+from sandbox.core.approval import Wanted, Wants, counting, lacking, roles_of, roles_open, wanted
 from sandbox.core.asks import Ask, AskAction, AskDecision, AskState, moved
 from sandbox.core.lifecycle import Sandbox
 from sandbox.core.phases import Action, AwaitingApproval
@@ -14,7 +14,7 @@ from sandbox.usecases.recording import record
 
 def awaited(context: Context, sandbox: Sandbox) -> Wanted | None:
     """Return whose yes `sandbox` waits for, and what was said; None if it waits for nobody's."""
-    if not isinstance(sandbox.phase, AwaitingApproval):
+    if not isinstance(sandbox.phase, AwaitingApproval) or sandbox.lapsed(context.now()):
         return None
     with context.registry.reading() as tx:
         ask = tx.ask(sandbox.ask)
@@ -25,8 +25,10 @@ def awaited(context: Context, sandbox: Sandbox) -> Wanted | None:
 def wanted_of(context: Context, ask: Ask) -> Wanted:
     """Return whose yes `ask` waits for."""
     left = lacking(ask.wants, ask.yeses)
-    found = would_want(context, left, ask.asked_by.name)
-    return found.model_copy(update={"request": ask.id, "until": ask.due, "given": ask.yeses})
+    found, roles = would_want(context, left, ask.asked_by.name), roles_open(ask)
+    there = {"request": ask.id, "until": ask.due, "given": ask.yeses, "asked": roles}
+    there["approvers"] = eligible(context, roles, (ask.asked_by.name,))
+    return found.model_copy(update=there)
 
 
 def would_want(context: Context, wants: Wants, asked_by: str) -> Wanted:
@@ -53,16 +55,15 @@ def use_yes(context: Context, tx: Transaction, sandbox: Sandbox) -> None:
 
 def not_approved(tx: Transaction, sandbox: Sandbox, decision: Decision) -> Wants:
     """Return what `decision` wants a yes for that `sandbox` was not let in by."""
-    ask = tx.ask(sandbox.ask) if sandbox.ask else None
-    return lacking(wanted(decision), ask.yeses if ask else ())
+    ask, wants = tx.ask(sandbox.ask) if sandbox.ask else None, wanted(decision)
+    return lacking(wants, counting(ask, wants) if ask else ())
 
 
 def write_lapsed(context: Context, tx: Transaction, waiting: Sandbox) -> None:
     """Write that nobody said yes to a sandbox in time."""
     assert isinstance(waiting.phase, AwaitingApproval)
-    until = waiting.phase.until
-    why = f"nobody said yes until {until:%Y-%m-%d %H:%M} UTC"
-    over = DeniedPhase(since=until, why=why)
+    why = waiting.phase.why_lapsed
+    over = DeniedPhase(since=waiting.phase.until, why=why)
     tx.save_sandbox(waiting.moved(Action.REJECT, over, context.now()))
     record(context, tx, "sandbox.lapsed", waiting.name, reason=why, id=waiting.id, ask=waiting.ask)
 

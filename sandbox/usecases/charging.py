@@ -25,7 +25,10 @@ class TeamBudget(Value):
 
 
 class CostResult(Result):
-    """What the sandboxes cost that were asked for in `month` (`2026-11`), ended ones too."""
+    """What those things cost that were asked for in `month` (`2026-11`).
+
+    These are sandboxes, ended ones too, and more time for sandboxes.
+    """
 
     month: str
     currency: str

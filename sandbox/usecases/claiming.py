@@ -91,6 +91,7 @@ def claimed(pooled: Sandbox, wanted: Sandbox, now: datetime) -> Sandbox:
         lease=wanted.lease,
         spec=wanted.spec,
         decision=wanted.decision,
+        ask=wanted.ask,
         created=wanted.created,
         claim=wanted.id,
     )

@@ -104,8 +104,14 @@ def _mine_to_answer(context: Context, id: str, kind: AskKind | None) -> Ask:
         ask = find_ask(tx, id, kind)
     # Nobody is exempt from a rule by their own yes.
     owner = ask.content.owner if isinstance(ask.content, WaiverAsk) else ""
-    roles = roles_open(ask)
-    check_may_answer(context, ask.subject, roles, asked_by=ask.asked_by.name, owner=owner)
+    check_may_answer(
+        context,
+        ask.subject,
+        roles_open(ask),
+        asked_by=ask.asked_by.name,
+        identity=ask.asked_by.identity,
+        owner=owner,
+    )
     return ask
 
 

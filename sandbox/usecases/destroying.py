@@ -51,7 +51,7 @@ def end(
             current = still(tx, sandbox)
         if current.state not in LIVE:
             return current, None
-        removing = _begin_kept(context, sandbox, why, wanted)
+        removing = _begin_kept(context, current, why, wanted)
         return _dismantled(context, removing, _settled(context, removing, wanted))
 
 
@@ -124,7 +124,7 @@ def _certify(
     if current.state is State.DESTROYED:
         return current
     certificate = _certificate(context, removing, _gone(tx, removing, found), (), outcome)
-    destroyed = removing.moved(Action.DESTROY, Destroyed(since=now, certificate=certificate), now)
+    destroyed = current.moved(Action.DESTROY, Destroyed(since=now, certificate=certificate), now)
     tx.save_sandbox(destroyed)
     tx.forget_journal(removing.id)
     tx.forget(outcome_key(removing.id))
@@ -198,6 +198,8 @@ def _gone(tx: Transaction, sandbox: Sandbox, found: list[Owned]) -> tuple[Gone, 
     """Return what went: objects found now or made once, and what ended without being an object."""
     names = dict.fromkeys([*tx.journaled(sandbox.id), *((o.kind, o.name) for o in found)])
     objects = [Gone(kind=kind, name=name) for kind, name in names]
+    if sandbox.subnet is None:  # it waited for a yes, and nothing was made of it
+        return tuple(objects)
     ended = [Gone(kind="route", name=sandbox.name), Gone(kind="credential", name="link")]
     ended += [
         Gone(kind="endpoint", name=f"{who} on {o.name}")

@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from typing import Any, NoReturn
 
-from sandbox.core.errors import Denied
-from sandbox.core.people import FILE, Role, spoken, why_not
+from sandbox.core.errors import Conflict, Denied
+from sandbox.core.people import FILE, Role, alike, spoken, why_not
 from sandbox.core.permissions import VERBS, Verb, granted
 from sandbox.core.ports import Context
 from sandbox.core.values import Request
@@ -14,6 +14,13 @@ PERSONAL = (
     "Personal home: duties are not separated. Whoever asks can answer; both are on record by name."
 )
 ASSERTED = "Identities are asserted here: everybody is who they say, and could be another."
+# What people are told that they can do with one sandbox.
+_ON_ONE = frozenset(
+    {
+        *("up", "open", "sql", "import", "export", "exec", "logs", "extend", "restore", "reset"),
+        *("freeze", "resume", "down", "policy explain"),
+    }
+)
 UNGUARDED = "Roles hold for commands; whoever owns the home's files can go round them."
 SERVED = "Shared home: the kernel says who asks, and the service's account alone has the files."
 
@@ -57,23 +64,54 @@ def eligible(
     return people.having(roles, besides) if people else ()
 
 
+def withheld(context: Context, owner: str | None) -> tuple[str, ...]:
+    """Return the verbs on one sandbox for which the caller has not the role; it is `owner`'s.
+
+    In a personal home there are none.
+    """
+    if context.catalogue.people() is None:
+        return ()
+    enough = {"any", "own"} if owner == context.actor.name else {"any"}
+    names = (name for name in VERBS if granted(name, context.actor.roles) not in enough)
+    return tuple(sorted(VERBS[name].words for name in names if VERBS[name].words in _ON_ONE))
+
+
 def check_may_answer(
-    context: Context, subject: str, roles: Collection[str], *, asked_by: str, owner: str = ""
+    context: Context,
+    subject: str,
+    roles: Collection[str],
+    *,
+    asked_by: str,
+    identity: str = "",
+    owner: str = "",
 ) -> None:
     """Raise Denied, once that is on record, unless the caller may answer what waits for `roles`.
 
-    Nobody answers what they asked for themselves (`asked_by`), nor what is about something of
-    their own where `owner` says whose it is. In a personal home everybody may: see `duties`.
+    Nobody answers what they asked for themselves (`asked_by`, known by `identity`), nor what is
+    about something of their own where `owner` says whose it is. In a personal home everybody may:
+    see `duties`.
     """
     if context.catalogue.people() is None:
         return
-    found = why_not(context.actor, roles, asked_by=asked_by, owner=owner)
+    found = why_not(context.actor, roles, asked_by=asked_by, identity=identity, owner=owner)
     if found is None:
         return
     why, said = found
-    able = eligible(context, roles, (asked_by, owner))
+    able = eligible(context, roles, (asked_by, owner, context.actor.name))
     hint = f"Who can: {', '.join(able)}" if able else f"Nobody can: {FILE} names no one else."
     _refuse(context, "answer.denied", subject, said, hint, why=why, roles=sorted(roles), able=able)
+
+
+def check_may_have(context: Context, name: str, owner: str) -> None:
+    """Raise Conflict where `owner`, who asked for the sandbox `name` once, could do so no more."""
+    people = context.catalogue.people()
+    if people is None or any(alike(owner, one) for one in people.having(VERBS["UpRequest"].any)):
+        return
+    raise Conflict(
+        f"{owner}, whose it would be, may have no sandbox any more.",
+        subject=name,
+        hint=f"See: sandbox people. End it: sandbox reject {name} --reason WHY",
+    )
 
 
 def _able(context: Context, verb: Verb, subject: str) -> tuple[str, ...]:

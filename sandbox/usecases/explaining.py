@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from sandbox.core.asks import Ask, AskDecision, AskState
 from sandbox.core.audit import NewEvent
 from sandbox.core.errors import NotFound
 from sandbox.core.explaining import Explanation, explained
@@ -27,13 +28,15 @@ from sandbox.core.version import VERSION
 from sandbox.usecases.desk import answers
 from sandbox.usecases.exempt import exempt
 from sandbox.usecases.policies import RuleResult, ShowRuleRequest, show_rule
+from sandbox.usecases.recording import about
 
 
 class Origin(Value):
     """Where a decision is on record.
 
     `repeatable` says whether judging it once more, by the rules that are kept of that day, gives
-    the same; None if those rules are not kept, or not known to this version.
+    the same; None if those rules are not kept, or not known to this version. `ask` is the request
+    for somebody's yes that came of it.
     """
 
     event: int
@@ -42,6 +45,7 @@ class Origin(Value):
     subject: str
     actor: str
     repeatable: bool | None
+    ask: str = ""
 
 
 class PolicyExplainResult(Result):
@@ -49,7 +53,8 @@ class PolicyExplainResult(Result):
 
     `decision` is the one on record, `today` what the rules of today say to the same request (None
     where nothing is judged there any more), `explanation` is about `today`. `people` are those who
-    have the roles that can exempt or approve, as far as the home knows its people.
+    have the roles that can exempt or approve, as far as the home knows its people. `yeses` are
+    those that were given to what was decided, `refused` is a no. A waiver is for `waivable`.
     """
 
     rule: RuleResult | None = None
@@ -58,6 +63,9 @@ class PolicyExplainResult(Result):
     today: Decision | None = None
     explanation: Explanation | None = None
     people: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    yeses: tuple[AskDecision, ...] = ()
+    refused: AskDecision | None = None
+    waivable: str = ""
 
 
 class PolicyExplainRequest(Request[PolicyExplainResult]):
@@ -93,20 +101,21 @@ def _event(tx: Transaction, what: str) -> tuple[Origin, Decision] | None:
                 subject=event.subject,
                 actor=event.actor,
                 repeatable=_repeatable(tx, decision),
+                ask=str(event.details.get("ask", "")),
             )
             return origin, decision
     return None
 
 
 def _events(tx: Transaction, what: str) -> Iterator[tuple[int, NewEvent]]:
-    """Yield the event of that number; else those about that subject, the newest first."""
+    """Yield the event of that number; else those about that name, the newest first."""
     number = what.removeprefix("#")
     if number.isdecimal():
         wanted = int(number)
         bodies = (body for seq, _, _, body in tx.chain() if seq == wanted)
         yield from ((wanted, NewEvent.model_validate_json(body)) for body in bodies)
     else:
-        yield from ((event.seq, event.read()) for event in reversed(tx.events(subject=what)))
+        yield from about(tx, what)
 
 
 def _read(said: Any) -> Decision | None:
@@ -138,19 +147,36 @@ def _decided(
 
     Where no rule means that nothing is judged, and there is none any more, they say nothing.
     """
-    now, told = context.now(), PolicyExplainResult(origin=origin, decision=decision)
+    now, ask = context.now(), tx.ask(origin.ask)
+    told = _answered(PolicyExplainResult(origin=origin, decision=decision), ask)
     if decision.point in QUIET and not policies.in_force(decision.point, now):
         return told
-    owner = _owner(decision)
-    waived = exempt(tx, origin.subject, owner, now) if owner else waivers_of(decision)
+    subject, owner = _waivable(context, origin, decision)
+    waived = exempt(tx, subject, owner, now) if owner else waivers_of(decision)
     today = judged_again(completed(decision), policies, now=now, waived=waived, tool=VERSION)
     explanation = explained(today, policies, now=now, waived=waived)
-    people = _people(context, explanation, origin.actor)
-    return told.model_copy(update={"today": today, "explanation": explanation, "people": people})
+    people = _people(context, explanation, ask.asked_by.name if ask else origin.actor)
+    found = {"today": today, "explanation": explanation, "people": people, "waivable": subject}
+    return told.model_copy(update=found)
+
+
+def _answered(told: PolicyExplainResult, ask: Ask | None) -> PolicyExplainResult:
+    """Return `told` with the answers that were given to `ask`."""
+    if ask is None:
+        return told
+    refused = ask.decision if ask.state is AskState.REFUSED else None
+    return told.model_copy(update={"yeses": ask.yeses, "refused": refused})
+
+
+def _waivable(context: Context, origin: Origin, decision: Decision) -> tuple[str, str]:
+    """Return what waivers count for what was judged, and of whom: of a snapshot, its source's."""
+    source = str(decision.document.get("source", ""))
+    if decision.point == "snapshot" and source in context.catalogue.sources():
+        return source, context.catalogue.source(source).owners.extract
+    return origin.subject, _owner(decision)
 
 
 def _owner(decision: Decision) -> str:
-    """Return whose waivers count for what was judged."""
     for name in ("owner", "by"):
         if isinstance(found := decision.document.get(name), str):
             return found

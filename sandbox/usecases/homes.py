@@ -283,7 +283,8 @@ def _home(context: Context) -> list[Check]:
         access = context.files.access()
         said = f"{access.path}: {access.owner} alone reads its secrets and changes its rules"
         return [Check(name="home", status="ok", said=said)]
-    checks = [_open_to_others(one) for one in found[:_MOST_EXPOSED]]
+    keeper = context.files.access().owner
+    checks = [_open_to_others(one, keeper) for one in found[:_MOST_EXPOSED]]
     if (rest := len(found) - _MOST_EXPOSED) > 0:
         fix = "Mend those above, then run doctor again."
         checks.append(Check(name="home", status="fail", said=f"and {rest} more", fix=fix))
@@ -299,9 +300,14 @@ def _master_key(context: Context) -> list[Check]:
     return []
 
 
-def _open_to_others(found: Exposed) -> Check:
+def _open_to_others(found: Exposed, keeper: str) -> Check:
     path = shlex.quote(found.path)
-    if found.secret:
+    if found.owner:
+        said, fix = (
+            f"it is {found.owner}'s, who can change it: {found.path}",
+            f"chown {keeper} {path}",
+        )
+    elif found.secret:
         said, fix = f"others can read or enter {found.path}", f"chmod go-rwx {path}"
     else:
         said, fix = f"others can change {found.path}", f"chmod go-w {path}"

@@ -32,7 +32,7 @@ def defaults_here(context: Context) -> DefaultSettings:
     if "ttl" in said.model_fields_set:
         return said
     for profile in _profiles(context):
-        if profile.defaults.ttl:
+        if profile.defaults.ttl and profile.of_sandboxes:
             return said.model_copy(update={"ttl": profile.defaults.ttl})
     return said
 

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ConfigDict
 
 from sandbox.core.errors import NotFound, SandboxError
+from sandbox.core.operators import Language
 from sandbox.core.policy import check_point
 from sandbox.core.policy_checks import Problem, problems
 from sandbox.core.policy_files import PolicyFile
@@ -43,8 +44,12 @@ class RuleLine(Value):
 
 
 class PolicyListResult(Result):
-    """The rules of the home, in the order of its files; `digest` names the set as it is."""
+    """The rules of the home, in the order of its files; `digest` names the set as it is.
 
+    `language` is the home's: titles in it come first.
+    """
+
+    language: Language
     name: str
     version: str
     digest: str
@@ -135,6 +140,7 @@ def list_rules(context: Context, request: ListRulesRequest) -> PolicyListResult:
     policies, files = context.catalogue.policies(), _files(context)
     lines = [_line(context, each, rule) for each in files for rule in each.policies.rules]
     return PolicyListResult(
+        language=context.settings.defaults.language,
         name=policies.metadata.name,
         version=policies.metadata.version,
         digest=policies.digest(),

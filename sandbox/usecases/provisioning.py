@@ -131,7 +131,8 @@ def _reserve(context: Context, resolved: Resolved, new_id: str, held: ExitStack)
     if reserved is None:
         why = offer.why or (NONE_LEFT if offer.serving else "")
         reserved = _new(context, resolved, new_id)
-        reserved = reserved._replace(pool=why) if reserved.created else reserved
+        begun = reserved.created and reserved.sandbox.state is State.PROVISIONING
+        reserved = reserved._replace(pool=why) if begun else reserved
     raise_denial(resolved.wish.name, reserved.decision)
     if reserved.pool not in ("", CLAIMED):
         context.progress.say("pool", f"pool: {reserved.pool}")

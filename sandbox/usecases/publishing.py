@@ -4,7 +4,7 @@ It is for the masking rules, not for one copy: once it is given, every build of 
 until it lapses.
 """
 
-from sandbox.core.approval import reasons
+from sandbox.core.approval import reasons, satisfied
 from sandbox.core.asks import AskState, SnapshotAsk
 from sandbox.core.policy import Decision
 from sandbox.core.ports import Context
@@ -50,13 +50,13 @@ def check_not_asked(context: Context, source: Source, experiment: str) -> None:
         asked = [a for a in tx.asks(source.name) if counts(a, now)]
         waived = exempt(tx, source.name, source.owners.extract, now)
     rules = context.catalogue.policies().in_force("snapshot", now)
-    asking = {rule.id for rule in rules if rule.approval and not rule.exempt_by(waived)}
-    for ask in reversed(asked):
-        content = ask.content
-        if not isinstance(content, SnapshotAsk) or {*content.rules} - asking:
-            continue
-        if (content.digest, content.experiment) != (digest, experiment):
-            continue
-        if ask.state is AskState.ACCEPTED:
-            return
-        raise waits(context, ask)
+    asking = {r.id: r.approval for r in rules if r.approval and not r.exempt_by(waived)}
+    same = [
+        ask
+        for ask in asked
+        if isinstance(content := ask.content, SnapshotAsk)
+        and (content.digest, content.experiment) == (digest, experiment)
+        and not {*content.rules} - satisfied(ask, asking)
+    ]
+    if same and not any(ask.state is AskState.ACCEPTED for ask in same):
+        raise waits(context, same[-1])

@@ -1,6 +1,6 @@
 """Audit events as the use cases write them: who and when come from the context."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -75,6 +75,16 @@ def last_reading(registry: Registry) -> Reading | None:
     with registry.reading() as tx:
         noted = tx.noted(_CLOCK)
     return None if noted is None else Reading.model_validate_json(noted)
+
+
+def about(tx: Transaction, name: str) -> Iterator[tuple[int, NewEvent]]:
+    """Yield the events about that subject with their numbers, the newest first, and then those
+    about snapshots of a source of that name."""
+    yield from ((event.seq, event.read()) for event in reversed(tx.events(subject=name)))
+    # Few of all that was recorded name it, so few are read.
+    named = (event for event in reversed(tx.events()) if f'"{name}@' in event.body)
+    read = ((event.seq, event.read()) for event in named)
+    yield from (each for each in read if each[1].subject.startswith(f"{name}@"))
 
 
 def record(

@@ -27,6 +27,7 @@ from sandbox.usecases.ages import age_of
 from sandbox.usecases.awaiting import awaited
 from sandbox.usecases.desk import answers
 from sandbox.usecases.destroying import end
+from sandbox.usecases.duties import withheld
 from sandbox.usecases.egress import Told, contacts_of
 from sandbox.usecases.idling import warned_by, with_use
 from sandbox.usecases.inbox import pressing
@@ -71,7 +72,7 @@ class ShowResult(Result):
     them). `unseen` says why the engine could not tell how it is now: the rest is what is on record.
     `idle` is what the rules say to one whose owner was warned that nobody uses it. `age` is that of
     the data which the replica holds. `waits` is whose yes it waits for, `yeses` are those
-    that were given.
+    that were given. `withheld` are the verbs for which the caller has not the role.
     """
 
     sandbox: SandboxView
@@ -87,6 +88,7 @@ class ShowResult(Result):
     idle: Decision | None = None
     waits: Wanted | None = None
     yeses: tuple[AskDecision, ...] = ()
+    withheld: tuple[str, ...] = ()
 
 
 class ShowRequest(Request[ShowResult]):
@@ -194,6 +196,7 @@ def show(context: Context, request: ShowRequest) -> ShowResult:
         idle=warned_by(context, sandbox),
         waits=awaited(context, sandbox),
         yeses=asked.yeses if asked else (),
+        withheld=withheld(context, sandbox.lease.owner),
     )
 
 

@@ -127,11 +127,10 @@ def view(context: Context, sandbox: Sandbox, newest: Newest = NOT_ASKED) -> Sand
         sponsor=sandbox.spec.sponsor,
         review_due=review_due(sandbox, now.astimezone().tzinfo),
         reviewed=sandbox.review,
-        reason=sandbox.reason,
         frozen_by=sandbox.frozen.by if sandbox.frozen else "",
         frozen_since=sandbox.frozen.since if sandbox.frozen else None,
         resume_command=sandbox.resume_command if state is State.FROZEN else "",
-        **_waiting(sandbox),
+        **_waiting(sandbox, now),
         allowed_actions=sandbox.actions_at(now),
     )
 
@@ -142,11 +141,16 @@ def standing(sandbox: Sandbox, now: datetime) -> dict[str, object]:
     return {"state": state.value, "allowed_actions": list(actions)}
 
 
-def _waiting(sandbox: Sandbox) -> dict[str, Any]:
-    """Return by whose yes it was let in, or until when it waits for whose."""
-    found: dict[str, Any] = {"request": sandbox.ask}
-    if isinstance(sandbox.phase, AwaitingApproval):
-        found |= {"waits_for": sandbox.phase.roles, "waits_until": sandbox.phase.until}
+def _waiting(sandbox: Sandbox, now: datetime) -> dict[str, Any]:
+    """Return by whose yes it was let in, or until when it waits for whose; and why it is no more.
+
+    What has lapsed waits for nobody, before the reaper has written that down too.
+    """
+    found: dict[str, Any] = {"request": sandbox.ask, "reason": sandbox.reason}
+    if isinstance(phase := sandbox.phase, AwaitingApproval):
+        over = sandbox.lapsed(now)
+        told = {"reason": phase.why_lapsed} if over else {"waits_for": phase.roles}
+        found |= {"waits_until": phase.until, **told}
     return found
 
 

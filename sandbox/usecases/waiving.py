@@ -6,11 +6,13 @@ resolved wherever something is judged (see `exempt`).
 
 import unicodedata
 from datetime import datetime
+from itertools import islice
 
 from sandbox.core.asks import Ask, AskAction, AskDecision, AskState, WaiverAsk, moved
 from sandbox.core.errors import Conflict, Denied, InvalidInput, NotFound
 from sandbox.core.lease import parse_ttl
 from sandbox.core.moments import end_of_day, read_moment
+from sandbox.core.people import alike
 from sandbox.core.phases import LIVE
 from sandbox.core.policy import Finding
 from sandbox.core.ports import Context, Transaction
@@ -28,7 +30,8 @@ from sandbox.usecases.asks import (
     view_of,
 )
 from sandbox.usecases.desk import answers
-from sandbox.usecases.recording import record
+from sandbox.usecases.duties import eligible
+from sandbox.usecases.recording import about, record
 
 # How far back a denial is looked for, to be shown to whoever answers.
 _LAST_EVENTS = 50
@@ -142,17 +145,23 @@ def give(context: Context, ask: Ask) -> str:
     """Return what follows from a yes to a waiver; the rule, as it stands today, has the say.
 
     Raises NotFound when there is no such rule any more, Denied when nobody can exempt from it, not
-    for so long, or another role by now; InvalidInput when its end is over.
+    for so long, or another role by now; InvalidInput when its end is over, Conflict when the rule
+    has another title, for then it is not what was asked for.
     """
     assert isinstance(ask.content, WaiverAsk)
     rule = _rule(context, ask.content.rule)
     check_until(rule, ask.content.until, context.now())
     role = waivable(rule).approver_role
+    anew = f"Ask anew: sandbox waiver request {rule.id} {ask.subject}"
     if role not in ask.roles:
         raise Denied(
-            f"The rule was changed: {role} exempts from it now.",
+            f"The rule was changed: {role} exempts from it now.", subject=ask.id, hint=anew
+        )
+    if rule.title != ask.content.title:
+        raise Conflict(
+            "The rule was changed: it wants something else now.",
             subject=ask.id,
-            hint=f"Ask anew: sandbox waiver request {rule.id} {ask.subject}",
+            hint=f"{rule.title.en} / {rule.title.ja}\n{anew}",
         )
     return f"It holds until its end, or until: sandbox waiver revoke {ask.id} --reason WHY"
 
@@ -167,10 +176,11 @@ def _why(reason: str) -> str:
 def _rule(context: Context, wanted: str) -> Rule:
     """Return the rule of that id; raises NotFound with the nearest."""
     rules = {rule.id: rule for rule in context.catalogue.policies().rules}
-    if found := rules.get(wanted.strip().lower()):
+    plain = unicodedata.normalize("NFKC", wanted).strip().lower()
+    if found := rules.get(plain):
         return found
     raise NotFound(
-        "There is no such rule." + closest(wanted, rules),
+        "There is no such rule." + closest(plain, rules),
         subject=clean(wanted),
         hint="See: sandbox policy list",
     )
@@ -186,8 +196,9 @@ def _until(now: datetime, written: str) -> datetime:
             return (now + parse_ttl(plain)).replace(microsecond=0)
         if isinstance(found, datetime):
             return found.astimezone(now.tzinfo)
-        return end_of_day(found, now.astimezone().tzinfo).astimezone(now.tzinfo)
-    except (InvalidInput, OverflowError):  # years that no clock reaches
+        # The machine's zone of that day, not of today: clocks are changed in between.
+        return end_of_day(found).astimezone(now.tzinfo)
+    except (InvalidInput, OverflowError, ValueError):  # years that no clock reaches
         raise InvalidInput(
             "This is neither a span of time nor a day.",
             subject=f"--until {clean(written)}",
@@ -221,7 +232,7 @@ def _content(
         until=until,
         ticket=request.ticket.strip(),
     )
-    return content, (*notes, *_able(context, rule, owner))
+    return content, tuple(notes)
 
 
 def _about_sources(context: Context, rule: Rule, name: str) -> bool:
@@ -233,24 +244,14 @@ def _about_sources(context: Context, rule: Rule, name: str) -> bool:
 
 def _denied(tx: Transaction, subject: str, owner: str, rule: str) -> Finding | None:
     """Return how the rule was last broken by that subject of that owner, as far as is on record."""
-    for event in reversed(tx.events(subject=subject, last=_LAST_EVENTS)):
-        decision = event.read().details.get("decision") or {}
+    for _, event in islice(about(tx, subject), _LAST_EVENTS):
+        decision = event.details.get("decision") or {}
         if decision.get("document", {}).get("owner", owner) != owner:
             continue
         for finding in decision.get("findings", ()):
             if finding["rule"] == rule:
                 return Finding.model_validate(finding)
     return None
-
-
-def _able(context: Context, rule: Rule, owner: str) -> tuple[str, ...]:
-    """Return who can say yes, where the home knows its people."""
-    people, role = context.catalogue.people(), waivable(rule).approver_role
-    if people is None:
-        return ()
-    able = people.having([role], besides=[context.actor.name, owner])
-    who = ", ".join(able) or f"nobody: no other person has the role {role}"
-    return (f"Can be approved by: {who}.",)
 
 
 def _check_once(tx: Transaction, subject: str, content: WaiverAsk, now: datetime) -> None:
@@ -276,12 +277,17 @@ def _check_concerned(context: Context, ask: Ask) -> None:
     actor = context.actor
     if context.catalogue.people() is None or actor.roles & {*ask.roles}:
         return
-    if actor.name not in (ask.asked_by.name, ask.content.owner):
+    if not any(alike(actor.name, name) for name in (ask.asked_by.name, ask.content.owner)):
         said = f"{actor.name} neither asked for it, nor can approve it."
         with context.registry.writing() as tx:
             record(context, tx, "answer.denied", ask.subject, reason=said, id=ask.id, why="role")
         raise Denied(
             said,
             subject=ask.id,
-            hint=f"Who can: {ask.asked_by.name}, {ask.content.owner}, or {' or '.join(ask.roles)}.",
+            hint=f"Who can: {', '.join(_concerned(context, ask.content.owner, ask))}",
         )
+
+
+def _concerned(context: Context, owner: str, ask: Ask) -> tuple[str, ...]:
+    """Return who can take it back, by name."""
+    return tuple(dict.fromkeys((ask.asked_by.name, owner, *eligible(context, ask.roles))))

@@ -159,10 +159,11 @@ def _day(option: str, written: str) -> date:
 
 def _until(now: datetime, due: str) -> timedelta:
     """Return how long it is until the end of the day `due`, where this machine stands."""
-    local, day = now.astimezone(), _day("--due", due)
+    day = _day("--due", due)
     try:
-        left = end_of_day(day, local.tzinfo) - local
-    except OverflowError:
+        # The machine's zone of that day, not of today: clocks are changed in between.
+        left = end_of_day(day).astimezone(now.tzinfo) - now
+    except (OverflowError, ValueError):
         hint = "Name a nearer one, for example: 2026-12-31"
         raise InvalidInput(
             "No day comes after this one.", subject=f"--due {due}", hint=hint

@@ -40,8 +40,8 @@ def test_up_tells_whose_yes_is_wanted_and_ends_with_4(waits: Context, seen: Seen
         f"waits     for a yes of it and legal (request r1), until {out.split('until ')[1]}" in out
     )
     assert "who can   anna, bert, ken, lea\n" in out
-    assert f"yes       sandbox approve {NAME} --reason WHY\n" in out
-    assert f"no        sandbox reject {NAME} --reason WHY\n" in out
+    assert "yes       sandbox approve r1 --reason WHY\n" in out
+    assert "no        sandbox reject r1 --reason WHY\n" in out
     assert "ready " not in out
     assert render.exit_code(again) == 4
     assert json.loads(seen(again, "json"))["waits"]["lacking"] == {
@@ -72,6 +72,8 @@ def test_list_and_show(waits: Context, cli: Cli, home: Path) -> None:
     assert "(long-by-it): Worth a try" in out
     assert "waits     for a yes of legal (request r1)" in out
     assert "you can   down\n" in out
+    # What a role does not give is not offered: lea, of legal, may look and answer.
+    assert "you can" not in cli("--as", "lea", "show", NAME)[1]
 
 
 @pytest.mark.usefixtures("waits")
@@ -127,3 +129,12 @@ def test_a_snapshot_tells_by_which_request_it_was_let_out(
     told = seen(accept(ctx, RequestAcceptRequest(id="r1", reason="In the register")))
     assert "holds     until " in told
     assert "policy    approved by request r1: " in seen(build(ctx, request))
+
+
+def test_what_was_denied_leads_to_what_would_pass(
+    stocked: Path, ctx: Context, cli: Cli, clock: Clock
+) -> None:
+    clock.moment = datetime.now(UTC)
+    with pytest.raises(Denied):
+        make(ctx, ttl="9d")
+    assert f"instead   sandbox policy explain {NAME}\n" in cli("show", NAME)[1]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.core.ports import Context
+from sandbox.core.prices import Prices
 from sandbox.usecases.charging import CostRequest, cost
 from sandbox.usecases.planning import PlanRequest, plan
 from sandbox.usecases.reviewing import ReviewListRequest, ReviewRequest, review, waiting
@@ -47,6 +48,19 @@ def test_what_was_spent_is_told(ctx: Context, seen: Seen) -> None:
     assert text.startswith("month     2026-11\n")
     assert "SPRING-26  crm   1          JPY 300\n" in text
     assert "crm   JPY 500  JPY 1,000  JPY 500\n" in text
+    unpriced = COST.model_copy(update={"prices": Prices()})
+    free = replace(ctx, settings=ctx.settings.model_copy(update={"cost": unpriced}))
+    assert "SPRING-26  crm   1\n" in seen(cost(free, CostRequest()))
+
+
+def test_the_codes_can_be_looked_up_before_anything_is_charged(ctx: Context, seen: Seen) -> None:
+    paid = replace(ctx, settings=ctx.settings.model_copy(update={"cost": COST}))
+    text = seen(cost(paid, CostRequest()))
+    assert "SPRING-26  crm   0          JPY 0\n" in text
+    anything = COST.model_copy(update={"campaigns": {}, "budgets": {}})
+    open_to_all = replace(ctx, settings=ctx.settings.model_copy(update={"cost": anything}))
+    said = "month     2026-11\ncost      nothing was asked for in this month\n"
+    assert seen(cost(open_to_all, CostRequest())) == said
 
 
 def test_a_review_is_called_for_until_it_is_written(ctx: Context, clock: Clock, seen: Seen) -> None:

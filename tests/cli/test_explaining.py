@@ -9,8 +9,10 @@ import pytest
 from sandbox.cli import render
 from sandbox.core.errors import Denied
 from sandbox.core.ports import Context
-from tests.cli.conftest import Cli, error
+from sandbox.usecases.explaining import PolicyExplainRequest, explain
+from tests.cli.conftest import Cli, Seen, error
 from tests.fakes import Clock
+from tests.usecases.approving_up import NAME, RULES, no, people, want_approval, yes
 from tests.usecases.asking_up import cap, make
 
 pytestmark = pytest.mark.usefixtures("stocked")
@@ -47,6 +49,50 @@ def test_a_denial_says_where_to_look(capsys: pytest.CaptureFixture[str], ctx: Co
         make(ctx, ttl="8d")
     render.show_error(caught.value, as_json=False)
     assert "What would pass: sandbox policy explain spring-coupon" in capsys.readouterr().err
+
+
+def _explained(ctx: Context, seen: Seen) -> str:
+    return seen(explain(ctx, PolicyExplainRequest(what=NAME)))
+
+
+def test_a_yes_that_was_given_is_told_with_who_gave_it(
+    seen: Seen, ctx: Context, home: Path
+) -> None:
+    want_approval(home)
+    known = people(ctx, home)
+    make(known("mia"), ttl="4h")
+    waits = _explained(known("mia"), seen)
+    assert "or a yes  of it (anna, bert, ken), for rule long-by-it" in waits
+    yes(known("ken"), "Four hours are enough")
+    out = _explained(known("mia"), seen)
+    assert "or a yes  of ken, for rule long-by-it, given " in out
+    assert ": Four hours are enough\n" in out
+    assert "anna" not in out
+
+
+def test_a_no_is_told_in_place_of_who_could_say_yes(seen: Seen, ctx: Context, home: Path) -> None:
+    want_approval(home)
+    known = people(ctx, home)
+    make(known("mia"), ttl="4h")
+    no(known("ken"), "Two are enough")
+    out = _explained(known("mia"), seen)
+    assert "passes if the time to live (hours): 4 → 2 (--ttl 2h)" in out
+    assert "refused   by ken, " in out
+    assert ": Two are enough\n" in out
+    assert "or a yes" not in out
+
+
+def test_a_yes_is_no_way_where_another_rule_denies(seen: Seen, ctx: Context, home: Path) -> None:
+    want_approval(home)
+    with pytest.raises(Denied):
+        make(ctx, ttl="8d")
+    out = _explained(ctx, seen)
+    assert out.index("or waiver by it") < out.index("and a yes of it") < out.index("of legal")
+    (home / "policies" / "approvals.yaml").unlink()
+    want_approval(home, RULES.replace("max: 24}\n    approval: [legal]", "max: 24}"))
+    out = _explained(ctx, seen)
+    assert "a yes" not in out
+    assert "or waiver" not in out
 
 
 @pytest.mark.usefixtures("denied")

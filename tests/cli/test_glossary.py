@@ -43,6 +43,13 @@ def test_a_part_of_words_lists_them(cli: Cli, made: Path) -> None:
     assert "One of them: sandbox explain WORD" in out
 
 
+def test_who_asks_in_japanese_gets_a_list_in_japanese(cli: Cli, made: Path) -> None:
+    out = cli("explain", "データ")[1]
+    assert "法務" in out
+    assert "生存する個人に関する" in out
+    assert "Whatever tells of" not in out
+
+
 def test_all_words(cli: Cli, made: Path) -> None:
     code, out, _ = cli("explain")
     assert code == 0

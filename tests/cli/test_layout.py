@@ -36,6 +36,8 @@ def test_shortened(text: str, width: int, expected: str) -> None:
         ("", 5, [""]),
         ("one two three", 8, ["one two", "three"]),
         ("abcdefgh", 3, ["abc", "def", "gh"]),
+        ("whole-time-max", 12, ["whole-time-", "max"]),
+        ("a-bcdefgh", 6, ["a-bcde", "fgh"]),
         ("予算の合計", 4, ["予算", "の合", "計"]),
         ("予算、合計", 4, ["予", "算、", "合計"]),
         ("a 予算 b", 5, ["a 予", "算 b"]),

@@ -205,3 +205,20 @@ def test_the_schema_is_printed_as_it_is(cli: Cli, made: Path) -> None:
         assert found["properties"]["kind"]["const"].lower() == kind.lower()
         assert json.loads(cli("policy", "schema", kind, "-o", "json")[1]) == found
     assert json.loads(cli("policy", "schema")[1])["title"] == "sandbox.policy/v1 PolicySet"
+
+
+def test_the_file_of_the_documents_is_sound(cli: Cli, made: Path, tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "policies.md").read_text("utf-8")
+    start = text.index("apiVersion: sandbox.policy/v1\nkind: PolicySet")
+    file = tmp_path / "shorter.yaml"
+    file.write_text(text[start : text.index("```", start)], "utf-8")
+    code, out, _ = cli("policy", "check", str(file))
+    assert (code, out[:9]) == (0, "sound    "), out
+
+
+def test_titles_come_first_in_the_language_of_the_home(cli: Cli, made: Path) -> None:
+    first = "A sandbox ends within 7 days", "サンドボックスは7日以内に終了する"
+    assert " / ".join(first) in cli("policy", "list")[1]
+    file = made / "sandbox.yaml"
+    file.write_text(file.read_text("utf-8").replace("language: en", "language: ja"), "utf-8")
+    assert " / ".join(reversed(first)) in cli("policy", "list")[1]

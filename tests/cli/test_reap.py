@@ -118,8 +118,8 @@ def test_watching_goes_on_after_a_failure_until_it_is_interrupted(made: Path) ->
     assert watching.stderr
     limit = time.monotonic() + SECONDS
     failures = 0
-    while failures < 2 and time.monotonic() < limit:
-        failures += watching.stderr.readline().startswith("Error ")
+    while failures < 2 and time.monotonic() < limit and (line := watching.stderr.readline()):
+        failures += line.startswith("Error ")
     watching.send_signal(signal.SIGINT)
     _, err = watching.communicate(timeout=SECONDS)
     assert failures == 2

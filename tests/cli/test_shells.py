@@ -4,21 +4,25 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from sandbox.cli.app import main
 from sandbox.core.ports import Actor, Context
 from sandbox.drivers.machine import own_user
 from tests.cli.conftest import Cli
+from tests.cli.terminals import COMMAND
 from tests.fakes import Clock
 from tests.usecases.asking_up import make
 
+Offered = Callable[..., list[str]]
+
 # Fills in COMP_WORDS as a press of TAB does, and prints what bash would offer.
 PRESS_TAB = """
-eval "$(sandbox --show-completion bash)" || exit 1
 COMP_WORDS=("$@")
 COMP_CWORD=$(( $# - 1 ))
 _sandbox_completion sandbox
@@ -42,35 +46,56 @@ def command_path(tmp_path: Path) -> str:
     return f"{folder}:{os.environ['PATH']}"
 
 
-def offered(path: str, *words: str) -> list[str]:
-    ran = subprocess.run(
-        ["bash", "--norc", "-c", PRESS_TAB, "bash", "sandbox", *words],
-        capture_output=True, text=True, timeout=120, check=True, env={**os.environ, "PATH": path},
-    )  # fmt: skip
-    assert ran.stderr == ""
-    return ran.stdout.split()
+@pytest.fixture(scope="module")
+def script() -> str:
+    """What a shell reads once, when it starts, to complete our commands."""
+    asked = [*COMMAND, "--show-completion", "bash"]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout
 
 
-def test_bash_completes_verbs_and_options(lived_in: Path, command_path: str) -> None:
-    assert {"list", "open", "sql", "snapshot"} <= set(offered(command_path, ""))
-    assert offered(command_path, "snap") == ["snapshot"]
-    assert offered(command_path, "snapshot", "b") == ["build"]
-    assert offered(command_path, "list", "--a") == ["--all"]
+@pytest.fixture
+def bash(script: str, command_path: str) -> Offered:
+    def offered(*words: str) -> list[str]:
+        ran = subprocess.run(
+            ["bash", "--norc", "-ec", script + PRESS_TAB, "bash", "sandbox", *words],
+            capture_output=True, text=True, timeout=120, check=True,
+            env={**os.environ, "PATH": command_path},
+        )  # fmt: skip
+        assert ran.stderr == ""
+        return ran.stdout.split()
+
+    return offered
 
 
-@pytest.mark.parametrize("verb", ["open", "show", "down", "sql", "import", "exec", "logs"])
-def test_bash_completes_live_names(lived_in: Path, command_path: str, verb: str) -> None:
-    assert offered(command_path, verb, "") == ["spring-coupon"]
+def test_bash_completes_verbs_and_options(lived_in: Path, bash: Offered) -> None:
+    assert {"list", "open", "sql", "snapshot"} <= set(bash(""))
+    assert bash("snap") == ["snapshot"]
+    assert bash("snapshot", "b") == ["build"]
+    assert bash("list", "--a") == ["--all"]
 
 
 def test_bash_offers_only_names_that_fit_and_none_without_a_home(
-    lived_in: Path, command_path: str, monkeypatch: pytest.MonkeyPatch
+    lived_in: Path, bash: Offered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert offered(command_path, "open", "spr") == ["spring-coupon"]
-    assert offered(command_path, "open", "x") == []
+    assert bash("open", "spr") == ["spring-coupon"]
+    assert bash("open", "x") == []
     monkeypatch.delenv("SANDBOX_HOME")
-    assert offered(command_path, "open", "") == []
-    assert offered(command_path, "--home", str(lived_in), "open", "") == ["spring-coupon"]
+    assert bash("open", "") == []
+    assert bash("--home", str(lived_in), "open", "") == ["spring-coupon"]
+
+
+@pytest.mark.parametrize("verb", ["open", "show", "down", "sql", "import", "exec", "logs"])
+@pytest.mark.usefixtures("lived_in")
+def test_live_names_are_offered_to_each_verb(
+    verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # What the shell's script hands to the command, without a shell: seven would take seconds.
+    monkeypatch.setenv("_SANDBOX_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", f"sandbox {verb} ")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    with pytest.raises(SystemExit, match="0"):
+        main([])
+    assert capsys.readouterr().out.split() == ["spring-coupon"]
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh here")

@@ -36,12 +36,15 @@ def test_from_a_request_to_its_end(cli: Cli) -> None:
         "ticket    CHG-7",
         "what for  Runs [/x] two weeks",
         "to be answered by: it",
+        "yes       sandbox waiver approve r1 --reason WHY",
+        "no        sandbox waiver reject r1 --reason WHY",
     ):
         assert words in out
     code, out, _ = cli("waiver", "approve", "r1", "--reason", "Agreed")
     assert code == 0
     assert "r1, accepted" in out
     assert "to be answered by" not in out
+    assert "sandbox waiver approve" not in out
     assert "duties are not separated" in out
     ends = json.loads(cli("waiver", "list", "-o", "json")[1])["waivers"][0]["ask"]["content"]
     assert cell(datetime.fromisoformat(ends["until"])) in cli("request", "list")[1]

@@ -23,6 +23,14 @@ def test_a_home_without_the_file_is_personal(home: Path) -> None:
     assert HomeCatalogue(home).people() is None
 
 
+@pytest.mark.parametrize("name", ["people.yml", "People.yaml", "PEOPLE.YML"])
+def test_a_file_with_another_spelling_makes_nobody_the_owner_of_all(home: Path, name: str) -> None:
+    (home / name).write_text(HEAD + "  - {name: ken, roles: [it]}\n", "utf-8")
+    with pytest.raises(InvalidInput, match=r"must be people\.yaml") as raised:
+        HomeCatalogue(home).people()
+    assert raised.value.subject == name
+
+
 def test_names_roles_and_users(home: Path) -> None:
     text = (
         HEAD + "  - {name: 佐藤 花子, user: hsato, roles: [marketer]}\n  - {name: ken, roles: [it]}"

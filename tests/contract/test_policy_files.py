@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from sandbox.core.errors import InvalidInput
+from sandbox.core.errors import InvalidInput, Unavailable
 from sandbox.core.policy_checks import problems
 from sandbox.core.policy_schema import KINDS, FileKind, schema
 from sandbox.core.policy_trials import coverage, tried
@@ -117,6 +117,25 @@ def test_words_of_a_profile_in_one_language(home: Path, catalogue: HomeCatalogue
     found = problems([catalogue.policy_file("policies/profiles/m.yaml")], NOW)
     told = [(p.place, p.said.en.partition(":")[0]) for p in found if p.kind == "translation"]
     assert told == [("policies/profiles/m.yaml", name) for name in ("goal", "cycle-time")]
+
+
+def test_rules_in_a_folder_that_nobody_reads_are_told(home: Path, catalogue: HomeCatalogue) -> None:
+    write(home / "policies/emea/notes.md", "Not a rule")
+    assert len(catalogue.policies().rules) == 1
+    write(home / "policies/emea/b.yaml", SET)
+    error = failure(catalogue.policies)
+    assert (error.subject, "No file is read there" in error.message) == (
+        "policies/emea/b.yaml",
+        True,
+    )
+
+
+def test_a_folder_of_rules_that_leads_nowhere_is_not_empty(
+    home: Path, catalogue: HomeCatalogue
+) -> None:
+    (home / "policies/profiles").symlink_to(home / "gone")
+    error = failure(catalogue.policies, Unavailable)
+    assert error.subject == "policies/profiles"
 
 
 def test_tests_are_told_with_their_place(home: Path, catalogue: HomeCatalogue) -> None:
@@ -283,3 +302,32 @@ def test_an_editor_refuses_what_the_reader_refuses(before: str, after: str) -> N
     assert not accepted("PolicySet", text)
     with pytest.raises(InvalidInput):
         load_as(PolicySet, "a.yaml", text.encode())
+
+
+@pytest.mark.parametrize("when", ["2026-06-01", "soon", "2026-06-01T00:00:00"])
+def test_what_is_no_time_with_its_zone_is_told_in_plain_words(home: Path, when: str) -> None:
+    write(home / "policies/a.yaml", SET.replace("2026-06-01T00:00:00+09:00", when))
+    with pytest.raises(InvalidInput, match=r"`effective_from`.* must .* zone, as"):
+        HomeCatalogue(home).policies()
+
+
+@pytest.mark.parametrize(
+    ("keys", "right"),
+    [
+        ("mode: enforce\n    approval: [it]", True),
+        ("mode: warn\n    approval: [it]", False),
+        ('mode: warn\n    enforce_after: "2027-01-01T00:00:00+09:00"', True),
+        ('mode: enforce\n    enforce_after: "2027-01-01T00:00:00+09:00"', False),
+        ("mode: enforce\n    approval: [viewer]", False),
+    ],
+)
+def test_an_editor_knows_which_keys_go_together(keys: str, right: bool) -> None:
+    text = SET.replace("mode: warn", keys)
+    try:
+        load_as(PolicySet, "a.yaml", text.encode())
+        read = True
+    except InvalidInput:
+        read = False
+    assert (accepted("PolicySet", text), read) == (right, right)
+    elsewhere = text.replace("at: [create]", "at: [scan]")
+    assert accepted("PolicySet", elsewhere) is (right and "approval" not in keys)

@@ -115,6 +115,13 @@ def test_keys_must_be_texts(key: str, parser: Any) -> None:
         (b"a: \x00", "1:4", "a control character"),
         (b'a: "\\e[31m"', "1:4", "the text holds a control character"),
         (b'a: "\\0"', "1:4", "the text holds a control character"),
+        ("a: 1  # quiet\u2028b: 2".encode(), "1:14", "a character that cannot be seen, '\\u2028'"),
+        ("a: 1\nb: 2  # quiet\u2029c: 3".encode(), "2:14", "cannot be seen"),
+        (b"a: 1\r\nb: 2  # quiet\rc: 3", "2:14", "a line ends here without a line feed"),
+        ("a: x\u202ey".encode(), "1:5", "cannot be seen"),
+        ("a: x\u200by".encode(), "1:5", "cannot be seen"),
+        ("a: x\u00ady".encode(), "1:5", "cannot be seen"),
+        ("a: x\U000e0041y".encode(), "1:5", "cannot be seen"),
         (b"a: b: c", "1:5", "a colon stands where none can"),
         (b"a:\n\t- b", "2:1", "a tab cannot indent"),
         (b"a: 1\n b: 2", "2:3", "a colon stands where none can"),
@@ -135,10 +142,29 @@ def test_broken_yaml_is_an_error_and_no_crash(raw: bytes, parser: Any) -> None:
     refusal(raw, parser)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: 1\nb：2\nc: 3", "In line 2 stands ："),
+        ("a: 1\nb:　2\nc: 3", "In line 2 stands a full-width blank"),
+        ("a: ｛b: 1｝", "In line 1 stands ｛"),
+        ("a:\n  - 1\n  － b: 1", "In line 3 stands －"),
+        ("a: b: c", "Correct line 1"),
+    ],
+)
+def test_what_japanese_keyboards_type_is_told(text: str, said: str, parser: Any) -> None:
+    assert refusal(text.encode(), parser).hint.startswith(said)
+
+
 def test_a_byte_order_mark_is_accepted(parser: Any) -> None:
     document = load("some.yaml", b"\xef\xbb\xbfa: 1", parser)
     assert document.content == {"a": 1}
     assert document.positions[("a",)] == (1, 1)
+
+
+def test_what_cannot_be_seen_may_be_written_out(parser: Any) -> None:
+    assert load("some.yaml", b'a: "x\\u200by"', parser).content == {"a": "x\u200by"}
+    assert load("some.yaml", b"a: 1\r\nb: 2\r\n", parser).content == {"a": 1, "b": 2}
 
 
 def test_positions(parser: Any) -> None:
@@ -199,6 +225,9 @@ def test_settings_are_validated_in_place(raw: bytes, said: str) -> None:
             "must be 'never' or a group of keys: max_days, approver_role.",
             "exceptions: nevr",
         ),
+        ('"2026-01-01T00:00:00+09:00"', '"20270401"', "must be a time with its zone", "effective_"),
+        ("max: 168", "max: 168, min: ~", "`rules[0].assert.min`: says nothing; leave the", "min:"),
+        ("mode: enforce", "mode: warn\n    enforce_after:", "says nothing; leave", "enforce_after"),
         ("exceptions: never", "exceptions: [it]", "must be 'never' or a group of", "exceptions: ["),
     ],
 )

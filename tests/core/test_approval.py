@@ -5,7 +5,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sandbox.core.approval import agreed, lacking, reasons, roles_of, roles_open, spoken, wanted
+from sandbox.core.approval import (
+    Wanted,
+    agreed,
+    counting,
+    lacking,
+    reasons,
+    roles_of,
+    roles_open,
+    satisfied,
+    spoken,
+    wanted,
+)
 from sandbox.core.asks import Ask, AskDecision, AskState, SnapshotAsk, Who
 from sandbox.core.errors import Conflict
 from tests.core.policies import decide, policy_set, rule
@@ -64,7 +75,7 @@ def test_each_rule_wants_a_yes_of_one_of_its_roles(
     assert ask.state is (AskState.WAITING if left else AskState.ACCEPTED)
     assert (ask.decision is None) is bool(left)
     assert [answer.by.name for answer in ask.yeses] == [name for name, _ in by]
-    assert roles_open(ask) == roles_of(left)
+    assert roles_open(ask) == (roles_of(left) or ask.roles)
 
 
 def test_a_second_yes_of_the_same_role_is_no_answer() -> None:
@@ -88,6 +99,22 @@ def test_a_request_of_before_is_answered_by_one_yes() -> None:
     ask = agreed(an_ask(), yes(), (), NOON)
     assert (ask.state, ask.yeses, ask.decision) == (AskState.ACCEPTED, (), yes())
     assert roles_open(an_ask()) == an_ask().roles
+
+
+def test_a_yes_is_for_rules_that_ask_nobody_else_by_now() -> None:
+    ask = agreed(wanting({"a": IT, "b": BOTH, "c": LEGAL}), yes(), IT, NOON)
+    today = {"a": BOTH, "b": LEGAL, "d": IT}
+    assert satisfied(ask, today) == {"a"}
+    assert [each.rules for each in counting(ask, today)] == [("a",)]
+    assert satisfied(an_ask(), dict.fromkeys(an_ask().rules, an_ask().roles)) == {*an_ask().rules}
+
+
+def test_where_the_last_rule_went_those_who_were_asked_can_answer() -> None:
+    half = agreed(wanting({"a": IT, "b": LEGAL}), yes(), IT, NOON)
+    left = half.model_copy(update={"wants": {"a": IT}, "roles": IT})
+    assert roles_open(left) == IT
+    assert agreed(left, yes("kim"), IT, NOON).state is AskState.ACCEPTED
+    assert Wanted(lacking={}, asked=BOTH).words == "it or legal"
 
 
 def test_any_yes_of_whoever_asked_is_told() -> None:

@@ -4,7 +4,7 @@ import difflib
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, product
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -15,6 +15,7 @@ from sandbox.core.lifecycle import Steps
 from sandbox.core.points import DOCUMENTS, fields, lists
 from sandbox.core.quotas import Amounts
 from sandbox.core.rules import PolicySet, Rule
+from sandbox.core.source import Method
 from tests.core.policies import NOW, decide, policy_set, rule
 
 # Places of a request, whether it can be said otherwise, and all values that are tried there.
@@ -170,7 +171,7 @@ def test_what_can_be_asked_otherwise_may_take_a_rule_away() -> None:
 def test_a_rule_that_only_its_when_fact_could_turn_off_has_no_way_out() -> None:
     wants = {"when": {"field": "label", "equals": "csv"}, "assert": {"field": "k", "one_of": []}}
     document = {"label": "csv", "k": 3}
-    assert ways(policy_set(rule(**wants)), document) == ([], ("some-rule",))
+    assert ways(policy_set(rule(**wants)), document) == Ways([], ("some-rule",))
 
 
 def test_too_many_rules_at_once_are_given_up_and_nothing_is_promised() -> None:
@@ -214,13 +215,18 @@ def test_no_sum_becomes_less_than_the_request_alone() -> None:
 
     assert (found(2), found(1)) == ([2], [])
 
+    # What was so before says nothing against another change.
+    less = judged | {"home_totals": {"cpus": 1.0}, "extra": {"hours": 9.0}}
+    policies = policy_set(rule(**{"assert": {"field": "extra.hours", "max": 5}}))
+    assert [one.choice.value for one in ways(policies, less).tries] == [5]
+
 
 def test_what_is_stuck_hides_no_other_change() -> None:
     policies = policy_set(
         rule(id="a", **{"assert": {"field": "rows", "max": 5}}),
         rule(id="b", **{"assert": {"field": "format", "one_of": []}}),
     )
-    tries, stuck = ways(policies, {"rows": 9, "format": "csv"})
+    tries, stuck, _ = ways(policies, {"rows": 9, "format": "csv"})
     assert ([one.choice.value for one in tries], stuck) == ([5], ("b",))
 
 
@@ -255,5 +261,66 @@ def test_a_fact_is_found_behind_much_that_could_be_asked() -> None:
     wants = {"assert": [*joined, {"field": "k", "min": 5}]}
     document: dict[str, Any] = {"ttl_hours": 1, "rows": 1, "identities": 1, "k": 3}
     document |= {"cost": {"amount": 1}, "purpose": {"words": 1}, "wip": {"campaign": 1}}
-    tries, stuck = ways(policy_set(rule(**wants)), document)
+    tries, stuck, _ = ways(policy_set(rule(**wants)), document)
     assert ([(one.field, one.choice.value) for one in tries], stuck) == ([("k", 5)], ())
+
+
+def test_what_stands_in_the_way_of_a_change_is_named() -> None:
+    policies = policy_set(
+        rule(id="short", **{"assert": {"field": "rows", "max": 5}}),
+        rule(id="long", **{"assert": {"field": "rows", "min": 7}}),
+        rule(id="beside", **{"assert": {"field": "rows", "min": 1}}),
+    )
+    assert ways(policies, {"rows": 9}) == ([], ("short",), ("long",))
+    assert ways(policies, {"rows": 6}) == ([], ("short", "long"), ())
+
+
+def judged_at(point: str, document: dict[str, Any], *rules: dict[str, Any]) -> list[Any]:
+    policies = policy_set(*(one | {"at": [point]} for one in rules))
+    found = cheapest(policies, {point: document}, now=NOW, waived={})
+    assert not found.stuck
+    return [(one.field, one.choice.value, one.asked) for one in found.tries]
+
+
+def test_a_field_of_few_values_may_have_one_that_no_rule_names() -> None:
+    lane = {"when": {"field": "lane.name", "equals": "normal"}}
+    capped = rule(**lane, **{"assert": {"field": "cost.listed", "min": 3}})
+    assert judged_at("create", a_create(), capped) == [("lane.name", "expedite", True)]
+    plain = {"for_each": "columns", "assert": {"field": "method", "none_of": ["keep", "drop"]}}
+    column = {"name": "t.mail", "table": "t", "data_class": "contact", "method": "keep"}
+    ((field, value, asked),) = judged_at("snapshot", {"columns": [column]}, rule(**plain))
+    assert (field, asked) == ("columns.method", False)
+    assert value in set(get_args(Method)) - {"keep", "drop"}
+
+
+def test_what_there_is_already_is_not_asked_for_again() -> None:
+    """A sandbox that asks for more time keeps its purpose and its lane; an export has its own."""
+    short = rule(**{"assert": {"field": "purpose.words", "min": 4}})
+    document = {"purpose": {"text": "why", "words": 1}}
+    for point, asked in (("create", True), ("export", True), ("extend", False), ("start", False)):
+        assert judged_at(point, document, short) == [("purpose.words", 4, asked)]
+    lane = {"when": {"field": "lane.name", "equals": "expedite"}}
+    most = rule(**lane, **{"assert": {"field": "extensions", "max": 1}})
+    extended = {"lane": {"name": "expedite"}, "extensions": 2}
+    assert judged_at("extend", extended, most) == [("extensions", 1, False)]
+
+
+@pytest.mark.parametrize(
+    ("form", "longer_than", "found"),
+    [
+        ("*JIRA-?*", 10, "…" * 5 + "JIRA-x"),
+        ("JIRA-[0-9]*", 3, "JIRA-0"),
+        ("*", 0, "…"),
+        ("JIRA-?", 10, None),
+    ],
+)
+def test_a_text_of_a_form_is_as_long_as_it_must_be(
+    form: str, longer_than: int, found: str | None
+) -> None:
+    wants = [
+        {"field": "reason.text", **test}
+        for test in ({"matches": form}, {"longer_than": longer_than})
+    ]
+    tries, stuck, _ = ways(policy_set(rule(**{"assert": wants})), {"reason": {"text": ""}})
+    assert [one.choice.value for one in tries] == ([found] if found else [])
+    assert bool(stuck) is (found is None)

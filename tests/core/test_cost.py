@@ -10,7 +10,7 @@ from sandbox.core.cost import charge, cost_of, hourly, spending, spent
 from sandbox.core.errors import InvalidInput
 from sandbox.core.lease import Lease, Move
 from sandbox.core.lifecycle import Sandbox
-from sandbox.core.phases import State
+from sandbox.core.phases import AwaitingApproval, State
 from sandbox.core.prices import CostSettings, Prices, money
 from sandbox.core.quotas import Amounts
 from tests.core.test_lifecycle import a_sandbox
@@ -107,7 +107,12 @@ def test_what_was_spent_is_told_by_campaign() -> None:
     assert [
         (line.campaign, line.team, line.sandboxes, line.amount)
         for line in spending(others, SETTINGS, NOON)
-    ] == [("AUTUMN", "crm", 2, 96), ("", "", 1, 80), ("SPRING-26", "crm", 1, 80)]
+    ] == [
+        ("AUTUMN", "crm", 2, 96),
+        ("", "", 1, 80),
+        ("SPRING-26", "crm", 1, 80),
+        ("X", "ads", 0, 0),
+    ]
 
 
 def test_the_month_begins_by_the_clock_of_those_who_pay() -> None:
@@ -117,6 +122,32 @@ def test_the_month_begins_by_the_clock_of_those_who_pay() -> None:
     assert spent(late, SETTINGS, "crm", new_year.astimezone(tokyo)) == 80
     assert spent(late, SETTINGS, "crm", NOON.astimezone(tokyo)) == 0
     assert spent(late, SETTINGS, "crm", NOON) == 80
+
+
+def test_more_time_counts_in_the_month_in_which_it_was_asked_for() -> None:
+    later = NOON + timedelta(days=14)  # in December
+    moves = tuple(
+        Move(kind="extend", at=at, by="anna", reason="on", span=hours * HOUR)
+        for at, hours in ((NOON, 5), (later, 7))
+    )
+    long = Lease(owner="anna", ttl=10 * HOUR, started=NOON, moves=moves)
+    assert spent([sandbox(lease=long)], SETTINGS, "crm", NOON) == 8 * 15
+    assert spent([sandbox(lease=long)], SETTINGS, "crm", later) == 8 * 7
+    (line,) = [line for line in spending([sandbox(lease=long)], SETTINGS, later) if line.sandboxes]
+    assert (line.sandboxes, line.amount) == (1, 8 * 7)
+    # Of one that was ended early the last time that was asked for is what it did not have.
+    ended = sandbox(state=State.DESTROYED, lease=long)
+    assert spent([ended], SETTINGS, "crm", NOON) == 8 * 2
+    assert spent([ended], SETTINGS, "crm", later) == 0
+
+
+def test_what_waited_for_a_yes_counts_in_the_month_in_which_it_was_made() -> None:
+    december = NOON + timedelta(days=14)
+    lease = Lease(owner="anna", ttl=10 * HOUR, started=december)
+    waited = sandbox(ask="r1", lease=lease)
+    assert spent([waited], SETTINGS, "crm", december) == 80
+    assert spent([waited], SETTINGS, "crm", NOON) == 0
+    assert [line.sandboxes for line in spending([waited], SETTINGS, NOON)] == [0, 0, 0]
 
 
 def test_a_request_is_charged() -> None:
@@ -156,9 +187,33 @@ def test_where_none_is_listed_any_word_will_do(code: str) -> None:
         CostSettings().charged(code)
 
 
+def test_two_campaigns_differ_by_more_than_capitals() -> None:
+    with pytest.raises(ValidationError, match="spring-26 is SPRING-26"):
+        CostSettings.model_validate(
+            {"campaigns": {"SPRING-26": {"team": "crm"}, "spring-26": {"team": "ads"}}}
+        )
+
+
 def test_nobodys_budget_is_a_typing_error() -> None:
     with pytest.raises(ValidationError, match=r"no campaign is of the team cmr. Did you mean crm"):
         CostSettings.model_validate({"campaigns": {"A": {"team": "crm"}}, "budgets": {"cmr": 5}})
+
+
+@pytest.mark.parametrize("price", [-1, 1e308, float("nan"), float("inf")])
+def test_no_price_that_no_sum_can_hold(price: float) -> None:
+    with pytest.raises(ValidationError):
+        Prices(cpu_hour=price)
+    with pytest.raises(ValidationError):
+        CostSettings.model_validate({"campaigns": {"X": {"team": "t"}}, "budgets": {"t": price}})
+
+
+def test_what_waited_too_long_costs_nothing() -> None:
+    waiting = sandbox(state=State.AWAITING_APPROVAL)
+    assert isinstance(waiting.phase, AwaitingApproval)
+    over = waiting.phase.until
+    assert cost_of(waiting, PRICES, over - timedelta(seconds=1)) == 10 * hourly(SMALL, PRICES)
+    assert cost_of(waiting, PRICES, over) == 0
+    assert all(line.sandboxes == 0 for line in spending([waiting], SETTINGS, over))
 
 
 def test_money_is_spoken_as_its_coins_are() -> None:

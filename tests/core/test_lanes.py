@@ -78,6 +78,7 @@ def test_the_lane_counts_what_holds_a_slot_and_what_was_not_reviewed() -> None:
     assert (found.name, found.sponsor, found.own_sponsor) == ("expedite", "kenji", False)
     assert (found.expedited, found.overdue) == (3, 2)
     assert lane_of(spec, "kenji", others, later).own_sponsor
+    assert lane_of(spec, "Ｋenji", others, later).own_sponsor
     assert lane_of(spec, "anna", others, later, besides="a", zone=UTC).expedited == 2
     assert lane_of(a_sandbox(id="f").spec, "anna", others, later) == LaneInput()
 

@@ -44,6 +44,12 @@ def test_a_user_of_nobody_has_no_role(allowed: bool) -> None:
     assert "people.yaml does not name" in stranger.identity
 
 
+def test_a_stranger_is_not_on_record_under_the_name_of_somebody_else() -> None:
+    for user in ("hana", "HANA"):
+        stranger = recognised(OURS, user, "", allowed=False)
+        assert (stranger.name, stranger.roles) == (f"user {user}", frozenset())
+
+
 def test_where_it_is_allowed_people_are_who_they_say() -> None:
     actor = recognised(OURS, "hsato", "KEN ITO", allowed=True)
     assert actor == Actor(
@@ -136,10 +142,38 @@ def test_why_somebody_may_not_answer(asked_by: str, owner: str, roles: set[str],
     assert (found[0] if found else "") == why
 
 
+@pytest.mark.parametrize(
+    ("asked_by", "identity", "owner", "why"),
+    [
+        ("KEN ito", "", "", "requester"),
+        ("Ｋen Ito", "", "", "requester"),
+        ("bo", "", "ken ITO", "owner"),
+        # Whoever is called otherwise since is still the same user of this machine.
+        ("Ken Itoh", "operating-system user kito", "", "requester"),
+        ("kito", "operating-system user", "", "requester"),
+        ("bo", "operating-system user bo", "", ""),
+        ("bo", "operating-system user", "", ""),
+        ("bo", "asserted by operating-system user kito", "", ""),
+    ],
+)
+def test_who_is_the_same_person(asked_by: str, identity: str, owner: str, why: str) -> None:
+    ken = Actor("Ken Ito", "operating-system user kito", frozenset({"it"}))
+    found = why_not(ken, {"it"}, asked_by=asked_by, identity=identity, owner=owner)
+    assert (found[0] if found else "") == why
+
+
+def test_people_who_are_asserted_are_told_by_their_names_alone() -> None:
+    ken = Actor("Ken Ito", "asserted by operating-system user root", frozenset({"it"}))
+    assert why_not(ken, {"it"}, asked_by="bo", identity=ken.identity) is None
+    assert OURS.having({"it", "marketer"}, ("HANA",)) == ("Ken Ito",)
+
+
 def test_whoever_lost_the_role_is_told_what_they_are() -> None:
     viewer, nobody = Actor("v", "x", frozenset({"viewer"})), Actor("n", "x")
-    assert why_not(viewer, {"it"}, asked_by="a") == ("role", "It waits for it; v is viewer.")
-    assert why_not(nobody, {"it"}, asked_by="a") == ("role", "It waits for it; n has no role.")
+    said = "It waits for a yes of it (role); v is viewer."
+    assert why_not(viewer, {"it"}, asked_by="a") == ("role", said)
+    said = "It waits for a yes of it (role); n has no role."
+    assert why_not(nobody, {"it"}, asked_by="a") == ("role", said)
 
 
 def test_who_is_said_to_be_able_to_answer_is_able_and_nobody_else() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sandbox.core.judged import WORDS
 from sandbox.core.points import DOCUMENTS, fields, lists, possible
 
 
@@ -42,3 +43,15 @@ def test_fields_of_few_values_are_told_with_all_of_them() -> None:
     assert "lane.name" in possible("create")
     assert "owner" not in possible("create")
     assert possible("create", "steps") == {}
+
+
+def test_every_field_has_words_in_both_languages() -> None:
+    for point in DOCUMENTS:
+        for over in ("", *lists(point)):
+            # A group of fields is compared by none of them, but by its fields.
+            named = [name for name, kinds in fields(point, over).items() if "group" not in kinds]
+            for name in named:
+                assert name in WORDS, f"{name} at {point}"
+                en, ja = WORDS[name]
+                assert en.isascii(), name
+                assert not ja.isascii(), name

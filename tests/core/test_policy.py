@@ -60,9 +60,12 @@ EACH: dict[str, Any] = {
     [
         ({"replicas": []}, []),
         ({"replicas": [{"masked": True, "access": "read-only"}]}, []),
-        ({}, ["field replicas is missing from the request"]),
-        ({"replicas": None}, ["field replicas is missing from the request"]),
-        ({"replicas": {"masked": True}}, ["replicas is a group of fields, the rule needs a list"]),
+        ({}, ["the list of replicas is missing from the request"]),
+        ({"replicas": None}, ["the list of replicas is missing from the request"]),
+        (
+            {"replicas": {"masked": True}},
+            ["the list of replicas is a group of fields, the rule needs a list"],
+        ),
         (
             {"replicas": ["core"]},
             ["replicas 1: it is a text, the rule needs a group of fields"],
@@ -152,6 +155,19 @@ LOCAL = {"field": "place", "equals": "here"}
             ["field place is missing from the request"],
         ),
         ({"not": {"any": [TINY, LOCAL]}}, {"x": 3, "place": "there"}, []),
+        (
+            {"not": {"any": [TINY, LOCAL]}},
+            {"x": 3, "place": "here"},
+            ["place is here, which is not allowed"],
+        ),
+        (
+            {"any": [TINY, {"all": [SMALL, LOCAL]}]},
+            {"x": 9, "place": "there"},
+            [
+                "x is 9, the limit is 1; or x is 9, the limit is 5 and place is there, "
+                "it must be here"
+            ],
+        ),
         ({"not": {"not": SMALL}}, {"x": 3}, []),
     ],
 )
@@ -232,7 +248,10 @@ def test_a_waiver_takes_one_rule_away() -> None:
     assert decision.waivers == ("w1",)
     assert decision.held == 1
     assert [finding.rule for finding in decision.said()] == ["here"]
-    assert said({"small": "w1", "here": "w2"}, {"x": 9, "place": "there"}).verdict == "allow"
+    both = said({"small": "w1", "here": "w2"}, {"x": 9, "place": "there"})
+    assert both.verdict == "allow"
+    assert both.summary("en") == "1 of 3 rules hold, 2 waived."
+    assert both.summary("ja") == "3 件の規則のうち 1 件を満たし、2 件は例外許可です。"
     # What cannot be judged was waived by nobody, nor what can be waived by nobody.
     assert said({"small": "w1"}, {"place": "here"}).verdict == "deny"
     assert said({"other": "w3"}, {"x": 1, "place": "there"}).results["other"] == "missed"
@@ -424,6 +443,27 @@ def test_a_decision_can_be_stored_and_judged_again() -> None:
     assert [f.rule for f in judged.findings] == ["ttl", "list"]
 
 
+def test_a_rule_at_both_points_that_are_joined_is_told_by_its_worse_result() -> None:
+    waivable = {"exceptions": {"max_days": 1, "approver_role": "it"}}
+    policies = policy_set(
+        rule(id="a", at=["create", "egress"], **{"assert": SMALL}, **waivable),
+        rule(id="b", at=["create", "egress"], when=LOCAL, **{"assert": SMALL}),
+    )
+
+    def joined(first: dict[str, Any], second: dict[str, Any], **waived: str) -> Decision:
+        one, other = (
+            evaluate(policies, point, document, now=NOW, tool_version="1", waived=waived)
+            for point, document in (("create", first), ("egress", second))
+        )
+        return one.joined(other)
+
+    missed, held, about = {"x": 9, "place": "there"}, {"x": 1, "place": "there"}, {"place": "here"}
+    assert joined(missed, held).results == {"a": "missed", "b": "not-applicable"}
+    assert joined(held, missed).results == {"a": "missed", "b": "not-applicable"}
+    assert joined(missed, held, a="w1").results["a"] == "waived"
+    assert joined(held | about, held).results["b"] == "held"
+
+
 def test_a_decision_keeps_its_input_when_the_caller_changes_theirs() -> None:
     document = {"x": {"y": 1}}
     decision = decide(policy_set(rule()), document)
@@ -488,7 +528,8 @@ def test_sixty_rules_take_at_most_a_millisecond() -> None:
     assert min(times) <= 0.001
 
 
-APPROVED = {"at": ["export"], "approval": ["data-owner"], "assert": {"field": "x", "max": 1}}
+FORBIDDEN = {"at": ["export"], "assert": {"field": "x", "max": 1}}
+APPROVED = {**FORBIDDEN, "approval": ["data-owner"]}
 
 
 @pytest.mark.parametrize(
@@ -504,7 +545,7 @@ APPROVED = {"at": ["export"], "approval": ["data-owner"], "assert": {"field": "x
     ],
 )
 def test_a_yes_can_stand_in_for_a_rule(others: list[dict[str, Any]], x: Any, verdict: str) -> None:
-    more = [rule(id=f"o{n}", **{**APPROVED, "approval": None, **o}) for n, o in enumerate(others)]
+    more = [rule(id=f"o{n}", **(FORBIDDEN | o)) for n, o in enumerate(others)]
     decision = decide(policy_set(rule(**APPROVED), *more), {"x": x}, "export")
     assert decision.verdict == verdict
     approvals = [f.approval for f in decision.to_approve()]

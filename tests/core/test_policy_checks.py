@@ -1,6 +1,7 @@
 """What is wrong with rules that can be read."""
 
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from sandbox.core.policy_checks import Problem, problems
 from sandbox.core.policy_files import PolicyFile
 from sandbox.core.rules import PolicySet
-from tests.core.policies import NOW, policy_set, rule
+from tests.core.policies import NOW, decide, policy_set, rule
 
 
 def file_of(policies: PolicySet, name: str = "policies/a.yaml") -> PolicyFile:
@@ -95,6 +96,13 @@ def test_fields_that_no_request_has(fields: dict[str, Any], said: str) -> None:
             {"at": ["start"], "assert": {"not": {"field": "kind", "equals": "restored"}}},
             "kind is never restored at start. Did you mean restore?",
         ),
+        (
+            {
+                "for_each": "replicas",
+                "assert": {"not": {"field": "readable", "contains_any": ["my-numbr", "contact"]}},
+            },
+            "readable never contains my-numbr at create. Did you mean my-number?",
+        ),
     ],
 )
 def test_values_that_a_field_never_has(fields: dict[str, Any], said: str) -> None:
@@ -180,6 +188,25 @@ def test_two_rules_that_nobody_can_keep() -> None:
     assert only(TIGHT, long | later).kind == "contradiction"
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "meet"),
+    [
+        ({"present": True}, {"present": False}, False),  # the one or the other, never both
+        ({"present": True}, {"present": True}, True),
+        ({"matches": "a*"}, {"equals": "b"}, False),  # whichever of them is written first
+        ({"matches": "a*"}, {"equals": "ab"}, True),
+    ],
+)
+def test_rules_that_are_never_about_one_request_contradict_nothing(
+    one: dict[str, Any], other: dict[str, Any], meet: bool
+) -> None:
+    long = rule(id="long", **{"assert": {"field": "ttl_hours", "min": 200}})
+    whens = [{"when": {"field": "cost.campaign", **test}} for test in (one, other)]
+    assert [p.kind for p in wrong(TIGHT | whens[0], long | whens[1])] == ["contradiction"] * meet
+    without = {"when": {"not": whens[0]["when"]}}
+    assert wrong(TIGHT | whens[0], long | without) == []
+
+
 def test_items_of_two_lists_are_two_matters() -> None:
     rules = [
         rule(id=f"of-{over}", at=["snapshot"], for_each=over)
@@ -225,3 +252,50 @@ def test_points_without_a_rule_are_noted() -> None:
     ]
     before = problems([policies], NOW - timedelta(days=900))
     assert any("at create" in p.said.en for p in before)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"effective_from": "2206-01-01T00:00:00+09:00"}, ["effective_from is 2206-01-01"]),
+        ({"mode": "warn", "enforce_after": "2206-01-01T00:00:00Z"}, ["enforce_after is 2206"]),
+        ({"effective_from": "2027-06-01T00:00:00+09:00"}, []),
+    ],
+)
+def test_a_year_that_is_far_away_is_noted(fields: dict[str, Any], said: list[str]) -> None:
+    found = wrong(rule(**{"assert": TTL}) | fields)
+    assert all(p.level == "note" and not p.said.ja.isascii() for p in found)
+    assert [p.said.en.startswith(begin) for p, begin in zip(found, said, strict=True)] == [
+        True for _ in said
+    ]
+
+
+def test_one_id_twice_is_told_once() -> None:
+    files = [file_of(policy_set(TIGHT)), file_of(policy_set(TIGHT), "policies/b.yaml")]
+    assert [p for p in problems(files, NOW) if p.kind != "silence"] == []
+
+
+WHENS: list[Any] = [
+    [],
+    *({"field": "owner", **test} for test in (
+        {"present": True}, {"present": False}, {"equals": "a"}, {"one_of": ["ab", "b"]},
+        {"matches": "a*"}, {"none_of": ["a"]}, {"longer_than": 1},
+    )),
+    {"not": {"field": "owner", "equals": "a"}},
+    {"any": [{"field": "owner", "equals": one} for one in ("a", "b")]},
+]  # fmt: skip
+
+
+def test_rules_are_called_contradictory_only_where_they_meet() -> None:
+    long = rule(id="long", **{"assert": {"field": "ttl_hours", "min": 200}})
+    claimed = 0
+    for one, other in product(WHENS, WHENS):
+        rules = [TIGHT | {"when": one}, long | {"when": other}]
+        if any(problem.kind == "contradiction" for problem in wrong(*rules)):
+            claimed += 1
+            results = (
+                decide(policy_set(*rules), {"owner": owner, "ttl_hours": 180}).results.values()
+                for owner in ("", "a", "ab", "b")
+            )
+            assert any("not-applicable" not in result for result in results), (one, other)
+    assert claimed >= 40

@@ -126,6 +126,13 @@ def test_what_is_too_much_does_not_fit_and_nothing_negative_is_left() -> None:
     assert quotas(capped("a", "home_totals.cpus", 2.5), cpus=1)["home", "cpus"].fits
 
 
+def test_a_cap_beside_others_counts() -> None:
+    both = {"all": [{"field": "owner_totals.cpus", "max": n} for n in (4, 3)]}
+    assert quotas(rule(**{"assert": {"all": [both]}}))["owner", "cpus"].allowed == 3
+    either = {"any": both["all"]}
+    assert quotas(rule(**{"assert": either}))["owner", "cpus"].allowed is None
+
+
 def test_the_least_of_several_rules_counts() -> None:
     told = quotas(
         capped("a", "owner_totals.disk_mb", 9000), capped("b", "owner_totals.disk_mb", 7000)

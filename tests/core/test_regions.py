@@ -30,6 +30,7 @@ def on_x(**test: Any) -> Condition:
         ([{"one_of": ["a", "b"]}, {"none_of": ["a"]}], False),
         ([{"one_of": ["a", "b"]}, {"none_of": ["a", "b"]}], True),
         ([{"one_of": ["ab", "b"]}, {"matches": "a*"}, {"not_equals": "ab"}], True),
+        ([{"matches": "a*"}, {"one_of": ["b", "c"]}], True),
         ([{"matches": "a*"}, {"matches": "b*"}], False),  # forms alone are not compared
         ([{"before": "2026-01-02"}, {"after": "2026-01-02"}], True),
         ([{"within": ["2026-01-02", "2026-01-03"]}, {"after": "2026-01-02"}], False),

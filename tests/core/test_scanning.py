@@ -241,6 +241,17 @@ def test_the_last_rule_of_a_point_taken_away_denies() -> None:
     assert (found.point, found.after, found.broken) == ("create", "deny", ("no-rule-in-force",))
 
 
+def test_the_first_rule_at_scan_concerns_whoever_breaks_it() -> None:
+    owned = rule(id="o", **{"assert": {"field": "owner", "present": True}})
+    long = rule(id="r", at=["scan"], **{"assert": {"field": "ttl_hours", "max": 48}})
+    both = everything(a_sandbox(), _short())
+    found = affected(both, policy_set(owned), policy_set(owned, long))
+    assert [(a.sandbox, a.point, a.before, a.after, a.broken) for a in found] == [
+        ("spring-coupon", "scan", "allow", "deny", ("r",))
+    ]
+    assert affected(both, policy_set(owned, long), policy_set(owned)) == []
+
+
 def test_a_thousand_are_judged_in_time() -> None:
     """Two seconds for a thousand is the goal: a hundred are enough to see it go wrong."""
     shipped = HomeCatalogue(ROOT).policies()
@@ -260,3 +271,11 @@ def test_a_thousand_are_judged_in_time() -> None:
     scanned(everything(*many), shipped)
     assert len(affected(everything(*many), shipped, new)) >= 100
     assert time.process_time() - began < 0.4
+
+
+def test_what_is_urgent_is_counted_once_for_all() -> None:
+    many = [_of(f"o{n % 50}", f"s{n}", spec=_charged("spring", True)) for n in range(400)]
+    whole = Everything(many, [masked()], (), COST, NOW)
+    began = time.process_time()
+    assert all(whole.documents(one)["scan"]["lane"]["expedited"] == 400 for one in many)
+    assert time.process_time() - began < 0.6

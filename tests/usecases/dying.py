@@ -12,6 +12,7 @@ from sandbox.core.ports import Context, Transaction
 
 _NEVER = 10_000
 Act = Callable[[Context], object]
+Spread = Callable[[int], list[int]]
 
 
 class Killed(BaseException):
@@ -93,6 +94,16 @@ def killed_after(context: Context, act: Act, last: int) -> None:
     """Do `act` in a process that is killed right after its step `last`."""
     with pytest.raises(Killed):
         act(mortal(context, Life(last)))
+
+
+def every(count: int) -> list[int]:
+    """Return the numbers of all steps, from 1."""
+    return list(range(1, count + 1))
+
+
+def some(count: int) -> list[int]:
+    """Return the first step, the last two, and every fifth between."""
+    return [n for n in every(count) if n in (1, count - 1, count) or n % 5 == 0]
 
 
 def killed_at(context: Context, act: Act, method: str) -> None:

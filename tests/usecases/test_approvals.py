@@ -11,7 +11,7 @@ import pytest
 from sandbox.core.asks import AskState, CreateAsk
 from sandbox.core.errors import Conflict, Denied, InvalidInput, NotFound, SandboxError, Unavailable
 from sandbox.core.ports import Context
-from sandbox.usecases.approvals import ApproveRequest, approve
+from sandbox.usecases.approvals import ApproveRequest, RejectRequest, approve, reject
 from sandbox.usecases.asks import RequestListRequest, list_asks, make_ask
 from sandbox.usecases.deciding import RequestAcceptRequest, RequestRefuseRequest, accept, refuse
 from sandbox.usecases.line import StopLineRequest, stop_line
@@ -32,6 +32,7 @@ from tests.core.test_asks import EXPORT
 from tests.fakes import NOON, Clock, DeadEngine, FakeEngine, FakeGateway, Trap, unavailable
 from tests.usecases.approving_up import (
     NAME,
+    PEOPLE,
     RULES,
     As,
     asked,
@@ -130,7 +131,10 @@ def test_rules_with_other_roles_want_a_yes_each(by: As, engine: FakeEngine) -> N
     assert engine.listing() == before
     assert half.sandbox.waits_for == ("legal",)
     error = refusal(lambda: yes(by("ken")))
-    assert (type(error), error.message) == (Denied, "It waits for legal; ken is it.")
+    assert (type(error), error.message) == (
+        Denied,
+        "It waits for a yes of legal (role); ken is it.",
+    )
     assert yes(by("lea")).sandbox.state == "ready"
     assert codes(by("mia"), NAME)[2:5] == ["ask.agreed", "answer.denied", "ask.accepted"]
 
@@ -143,7 +147,11 @@ def test_one_person_with_both_roles_gives_both_at_once(by: As) -> None:
 
 @pytest.mark.parametrize(
     ("who", "why"),
-    [("anna", "anna asked for it"), ("lea", "It waits for it"), ("mia", "mia is marketer")],
+    [
+        ("anna", "anna asked for it"),
+        ("lea", "It waits for a yes of it"),
+        ("mia", "mia is marketer"),
+    ],
 )
 def test_who_may_not_answer(by: As, who: str, why: str) -> None:
     make(by("anna"))
@@ -348,6 +356,35 @@ def test_it_is_found_by_its_request_too(ctx: Context) -> None:
     assert "sandbox request accept r3" in error.hint
 
 
+@pytest.mark.parametrize("now", ["", "  - {name: mia, user: mia, roles: [viewer]}\n"])
+def test_nothing_is_made_for_whoever_left_or_lost_the_role(by: As, home: Path, now: str) -> None:
+    make(by("mia"))
+    before = "  - {name: mia, user: mia, roles: [marketer]}\n"
+    (home / "people.yaml").write_text(PEOPLE.replace(before, now), "utf-8")
+    error = refusal(lambda: yes(by("ken")))
+    assert (type(error), error.message) == (
+        Conflict, "mia, whose it would be, may have no sandbox any more.",
+    )  # fmt: skip
+    assert no(by("ken")).sandbox.state == "denied"
+
+
+def test_a_sandbox_that_is_called_as_a_request_takes_nobodys_yes(by: As) -> None:
+    """Whoever approves by a request's id must not be led to another sandbox by its name."""
+    make(by("mia"))
+    make(by("mia"), "r1")
+    answers = (
+        lambda: approve(by("ken"), ApproveRequest(name="r1", reason="Fine")),
+        lambda: reject(by("ken"), RejectRequest(name="r1", reason="No")),
+    )
+    for answer in answers:
+        error = refusal(answer)
+        assert error.message == "This is a request's id and a sandbox's name."
+        assert "sandbox request accept r1" in error.hint
+        assert "sandbox request accept r2" in error.hint
+    accept(by("ken"), RequestAcceptRequest(id="r2", reason="Fine"))
+    assert (state(by("mia"), "r1"), state(by("mia"))) == ("ready", "awaiting-approval")
+
+
 def test_a_reset_wants_the_yes_that_a_new_one_would(ctx: Context, home: Path) -> None:
     (home / "policies" / "approvals.yaml").unlink()
     make(ctx, "summer-sale")
@@ -396,6 +433,7 @@ def test_data_that_is_too_old_by_now_is_denied(ctx: Context, home: Path, clock: 
     error = refusal(lambda: yes(ctx))
     assert isinstance(error, Denied)
     assert "The snapshot is too old" in error.message
+    assert f"End it: sandbox reject {NAME}" in error.hint
     assert (state(ctx), asked(ctx)[0].state) == ("awaiting-approval", AskState.WAITING)
 
 
@@ -485,6 +523,8 @@ def test_request_accept_and_refuse_do_the_same(by: As) -> None:
     done = accept(by("lea"), RequestAcceptRequest(id="1", reason="Fine"))
     assert (done.view.state, state(by("mia"))) == (AskState.USED, "ready")
     assert done.outcome == f"It is ready: http://{NAME}.localhost:8700"
+    with pytest.raises(Conflict, match="used already by lea"):
+        accept(by("lea"), RequestAcceptRequest(id="r1", reason="Fine"))
     make(by("mia"), "summer-sale")
     refuse(by("ken"), RequestRefuseRequest(id="r2", reason="No"))
     assert state(by("mia"), "summer-sale") == "denied"

@@ -95,7 +95,7 @@ def test_no_answer_without_a_reason(ctx: Context) -> None:
     assert codes(ctx) == ["ask.made"]
 
 
-@pytest.mark.parametrize("id", ["r1", "R1 ", "1"])
+@pytest.mark.parametrize("id", ["r1", "R1 ", "1", "ｒ１"])
 def test_show_forgives(ctx: Context, id: str) -> None:
     asked(ctx)
     assert show_ask(ctx, RequestShowRequest(id=id)).view.ask.id == "r1"

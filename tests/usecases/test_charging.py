@@ -13,6 +13,7 @@ from sandbox.core.ports import Context
 from sandbox.core.prices import CostSettings
 from sandbox.usecases.leases import ExtendRequest, extend
 from sandbox.usecases.planning import PlanRequest, plan
+from sandbox.usecases.provisioning import UpResult
 from sandbox.usecases.reviewing import (
     ReviewListRequest,
     ReviewRequest,
@@ -21,15 +22,20 @@ from sandbox.usecases.reviewing import (
 )
 from sandbox.usecases.sandboxes import DownRequest, ListRequest, down, list_sandboxes
 from sandbox.usecases.templates import CheckTemplateRequest, check
-from tests.fakes import Clock
+from tests.fakes import Clock, Said
 from tests.usecases.asking_up import codes, events, make, wish
 from tests.usecases.leasing import NAME, on_record
+from tests.usecases.test_races import race
 
 pytestmark = pytest.mark.usefixtures("snapshot")
 COST = CostSettings.model_validate(
     {
         "prices": {"sandbox_hour": 100},
-        "campaigns": {"SPRING-26": {"team": "crm"}, "AUTUMN": {"team": "crm"}},
+        "campaigns": {
+            "SPRING-26": {"team": "crm"},
+            "AUTUMN": {"team": "crm"},
+            "X": {"team": "ads"},
+        },
         "budgets": {"crm": 1000},
     }
 )
@@ -91,6 +97,16 @@ def test_a_team_stays_within_its_budget(paid: Context) -> None:
     }
     down(paid, DownRequest(name="second"))
     assert cost(paid, name="third", campaign="AUTUMN", ttl="2h")["month"] == 700
+
+
+@pytest.mark.parametrize("wanted", [{"ttl": "5h"}, {"ttl": "1h", **URGENT}])
+def test_of_many_at_once_two_get_what_is_left_of_budget_or_lane(
+    paid: Context, wanted: dict[str, Any]
+) -> None:
+    make(paid, "first", campaign="X", ttl="1h")  # images and gateway are there
+    outcomes = race(5, lambda n: make(paid, f"racer-{n}", campaign="SPRING-26", **wanted))
+    assert sum(isinstance(each, UpResult) for each in outcomes) == 2
+    assert sum(isinstance(each, Denied) for each in outcomes) == 3
 
 
 def test_more_time_costs_more(paid: Context) -> None:
@@ -165,6 +181,25 @@ def test_a_review_is_written_once_and_opens_the_lane_again(ctx: Context, clock: 
     assert make(ctx, "next", **URGENT).created
 
 
+class Meanwhile(Said):
+    """Progress; while a sandbox is taken apart, somebody reviews it."""
+
+    def __init__(self, by: Context) -> None:
+        super().__init__()
+        self._by = by
+
+    def say(self, step: str, text: str, done: int | None = None, total: int | None = None) -> None:
+        if text.startswith("Removing"):
+            review(self._by, ReviewRequest(name=NAME, reason="The mail went out on time"))
+
+
+def test_a_review_that_is_written_while_it_is_removed_stays(ctx: Context) -> None:
+    make(ctx, **URGENT)
+    down(replace(ctx, progress=Meanwhile(ctx)), DownRequest(name=NAME))
+    assert on_record(ctx).review is not None
+    assert waiting(ctx, ReviewListRequest()).waiting == ()
+
+
 def test_what_there_is_to_review(ctx: Context) -> None:
     make(ctx)
     with pytest.raises(Conflict, match="It was not expedited"):
@@ -196,6 +231,9 @@ def test_nobody_reviews_their_own_where_people_are_told_apart(ctx: Context, home
 def test_the_profile_says_how_long_a_sandbox_lives_by_default(ctx: Context, home: Path) -> None:
     file = home / "policies" / "profiles" / "mode-2.yaml"
     file.write_text(file.read_text("utf-8").replace("ttl: 72h", "ttl: 36h"), "utf-8")
+    other = home / "policies" / "profiles" / "mode-1.yaml"
+    said_there = other.read_text("utf-8").replace("\nrules:", "\ndefaults: {ttl: 500h}\nrules:")
+    other.write_text(said_there, "utf-8")  # what is promoted is no sandbox
     assert plan(ctx, PlanRequest(wish=wish(ttl=""))).spec.ttl_minutes == 36 * 60
     said = ctx.settings.defaults.model_copy(update={"ttl": "5h"})
     assert "ttl" in said.model_fields_set

@@ -10,6 +10,7 @@ import pytest
 from sandbox.core.ports import Context
 from sandbox.drivers.home import HomeFolder, lay_out
 from sandbox.usecases.homes import Check, DoctorRequest, doctor
+from tests.usecases.approving_up import PEOPLE
 
 
 def checked(ctx: Context) -> tuple[bool, list[Check]]:
@@ -97,6 +98,18 @@ def test_a_blank_in_a_path_is_quoted_and_a_link_is_followed(ctx: Context, home: 
     (home / "policies" / "link.yaml").symlink_to(outside)
     (found,) = checked(ctx)[1]
     assert "link.yaml" in found.said
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+@pytest.mark.parametrize("path", ["people.yaml", "policies/baseline.yaml", ".sandbox/keys/master"])
+def test_what_belongs_to_somebody_else_fails_whatever_its_mode(
+    ctx: Context, home: Path, path: str
+) -> None:
+    (home / "people.yaml").write_text(PEOPLE, "utf-8")
+    os.chown(home / path, 12345, -1)
+    (found,) = checked(ctx)[1]
+    assert found.said == f"it is 12345's, who can change it: {home / path}"
+    assert found.fix == f"chown root {home / path}"
 
 
 def test_a_broken_link_stops_nothing(ctx: Context, home: Path) -> None:

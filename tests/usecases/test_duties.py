@@ -132,11 +132,19 @@ def test_nobody_answers_themselves(by: As, request_: Request) -> None:  # type: 
     assert events(by("mari"))[-1].code == "answer.denied"
 
 
+def test_whoever_is_called_otherwise_since_does_not_answer_themselves(by: As, home: Path) -> None:
+    asked(by("mari"))
+    (home / FILE).write_text(PEOPLE.replace("name: mari,", "name: Mari Sato,"), "utf-8")
+    error = denied(by("mari"), YES)
+    assert error.message == "Mari Sato asked for it, and nobody answers themselves."
+    assert error.hint == "Who can: anna, ken"
+
+
 @pytest.mark.parametrize("request_", [YES, NO])
 def test_only_a_role_that_it_waits_for_answers(by: As, request_: Request) -> None:  # type: ignore[type-arg]
     asked(by("hsato"), ("legal",))
     error = denied(by("kito"), request_)
-    assert error.message == "It waits for legal; ken is it."
+    assert error.message == "It waits for a yes of legal (role); ken is it."
     assert error.hint == "Nobody can: people.yaml names no one else."
 
 

@@ -20,7 +20,7 @@ from sandbox.usecases.sandboxes import DownRequest, ShowRequest, down, show
 from sandbox.usecases.verifying import VerifyRequest, verify
 from tests.fakes import Clock, FakeEngine, Trap, unavailable
 from tests.usecases.asking_up import approve_host, codes, events, make, state, wish
-from tests.usecases.dying import killed_after, steps
+from tests.usecases.dying import Spread, killed_after, steps
 
 pytestmark = pytest.mark.usefixtures("snapshot")
 NAME, HOST = "spring-coupon", "api.example.com"
@@ -299,13 +299,15 @@ def test_whatever_call_fails_nothing_is_left(ctx: Context, engine: FakeEngine, a
 
 
 @pytest.mark.usefixtures("approved")
-def test_killed_on_the_way_it_is_reaped_whole(ctx: Context, home: Path, engine: FakeEngine) -> None:
+def test_killed_on_the_way_it_is_reaped_whole(
+    ctx: Context, home: Path, engine: FakeEngine, spread: Spread
+) -> None:
     init(ctx, InitRequest(folder=str(home)))
     outward(ctx)
     down(ctx, DownRequest(name=NAME, keep=False))
     before, count = engine.listing(), steps(ctx, outward)
     down(ctx, DownRequest(name=NAME, keep=False))
-    for last in range(1, count + 1):
+    for last in spread(count):
         killed_after(ctx, outward, last)
         reap(ctx, ReapRequest(apply=True))
         if state(ctx) == "ready":

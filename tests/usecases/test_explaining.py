@@ -80,6 +80,17 @@ def test_the_last_decision_about_a_name_is_told_and_any_by_its_event(ctx: Contex
     assert told(ctx, f"#{first}") == by_number
 
 
+def test_a_source_leads_to_the_last_decision_about_its_snapshots(ctx: Context) -> None:
+    said = make(ctx).decision
+    with ctx.registry.writing() as tx:
+        for subject in ("core@2026-11-23.8", "core@2026-11-23.9", "corell@2026-11-23.1"):
+            decision = said.model_dump(mode="json")
+            record(ctx, tx, "snapshot.failed", subject, decision=decision)
+    origin = told(ctx, "core").origin
+    assert origin is not None
+    assert origin.subject == "core@2026-11-23.9"
+
+
 def test_the_rules_of_a_decision_are_kept_once_and_outlive_the_files(
     ctx: Context, home: Path
 ) -> None:

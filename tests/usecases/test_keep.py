@@ -271,7 +271,7 @@ def test_containers_that_are_gone_take_no_work_with_them(
 
 def test_a_long_dump_comes_in_pieces(ctx: Context, engine: FakeEngine, said: Said) -> None:
     work(ctx, engine)
-    long = b"".join(b"%07d\n" % n for n in range(2_200_000))
+    long = b"".join(b"%079d\n" % n for n in range(220_000))
     engine.programs["/bin/sh"] = Ran(0, long, b"")
     end(ctx)
     found = opened(ctx, said)

@@ -10,7 +10,7 @@ from sandbox.usecases.reaping import ReapRequest, reap
 from sandbox.usecases.sandboxes import DownRequest, down
 from tests.fakes import FakeEngine, FakeGateway
 from tests.usecases.asking_up import chain_holds, journal, make, state
-from tests.usecases.dying import killed_after, steps
+from tests.usecases.dying import Spread, killed_after, steps
 
 NAME = "spring-coupon"
 
@@ -42,13 +42,15 @@ def check_gone(ctx: Context, engine: FakeEngine, gateway: FakeGateway, before: o
     assert reap(ctx, ReapRequest(apply=True)).chores == ()
 
 
-def test_up_killed_after_every_step(ctx: Context, engine: FakeEngine, gateway: FakeGateway) -> None:
+def test_up_killed_after_every_step(
+    ctx: Context, engine: FakeEngine, gateway: FakeGateway, spread: Spread
+) -> None:
     before = engine.listing()
     count = steps(ctx, make)
     down(ctx, DownRequest(name=NAME))
     assert count > 20
     ready = 0
-    for last in range(1, count + 1):
+    for last in spread(count):
         killed_after(ctx, make, last)
         was = state(ctx)
         found = reaped(ctx)
@@ -66,7 +68,7 @@ def test_up_killed_after_every_step(ctx: Context, engine: FakeEngine, gateway: F
 
 
 def test_down_killed_after_every_step(
-    ctx: Context, engine: FakeEngine, gateway: FakeGateway
+    ctx: Context, engine: FakeEngine, gateway: FakeGateway, spread: Spread
 ) -> None:
     before = engine.listing()
 
@@ -77,7 +79,7 @@ def test_down_killed_after_every_step(
     count = steps(ctx, end)
     assert count > 8
     unharmed = 0
-    for last in range(1, count + 1):
+    for last in spread(count):
         make(ctx)
         killed_after(ctx, end, last)
         was, found = state(ctx), set(reaped(ctx))
@@ -95,7 +97,7 @@ def test_down_killed_after_every_step(
 
 
 def test_the_reaper_itself_killed_after_every_step(
-    ctx: Context, engine: FakeEngine, gateway: FakeGateway
+    ctx: Context, engine: FakeEngine, gateway: FakeGateway, spread: Spread
 ) -> None:
     before = engine.listing()
 
@@ -106,7 +108,7 @@ def test_the_reaper_itself_killed_after_every_step(
     killed_after(ctx, make, 12)
     count = steps(ctx, apply)
     assert count > 5
-    for last in range(1, count + 1):
+    for last in spread(count):
         killed_after(ctx, make, 12)
         assert state(ctx) == "provisioning"
         killed_after(ctx, apply, last)

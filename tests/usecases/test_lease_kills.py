@@ -23,7 +23,7 @@ from sandbox.usecases.reaping import ReapRequest, reap
 from sandbox.usecases.sandboxes import DownRequest, down
 from tests.fakes import Clock, FakeEngine, FakeGateway
 from tests.usecases.asking_up import chain_holds, make
-from tests.usecases.dying import Act, killed_after, steps
+from tests.usecases.dying import Act, Spread, killed_after, steps
 from tests.usecases.leasing import BACK, MORE, NAME, guards_end, on_record, owed, running
 
 pytestmark = pytest.mark.usefixtures("snapshot", "marked")
@@ -107,7 +107,7 @@ def agree(ctx: Context, engine: FakeEngine, gateway: FakeGateway) -> None:
 
 @pytest.mark.parametrize("name", VERBS)
 def test_killed_after_every_step(
-    ctx: Context, engine: FakeEngine, gateway: FakeGateway, clock: Clock, name: str
+    ctx: Context, engine: FakeEngine, gateway: FakeGateway, clock: Clock, name: str, spread: Spread
 ) -> None:
     before, verb = VERBS[name]
 
@@ -118,7 +118,7 @@ def test_killed_after_every_step(
     begin()
     count = steps(ctx, verb)
     assert count >= 3
-    for last in range(1, count + 1):
+    for last in spread(count):
         end(ctx)
         begin()
         killed_after(ctx, verb, last)

@@ -16,7 +16,7 @@ from sandbox.usecases.reaping import ReapRequest, reap
 from sandbox.usecases.sandboxes import DownRequest, down
 from tests.fakes import FakeEngine, FakeGateway
 from tests.usecases.asking_up import chain_holds, codes, journal, make, state
-from tests.usecases.dying import killed_after, steps
+from tests.usecases.dying import Spread, killed_after, steps
 from tests.usecases.pools import TEMPLATE, pooled, reaped, with_pool
 from tests.usecases.racing import eight_make
 
@@ -49,7 +49,7 @@ def check_empty(ctx: Context, engine: FakeEngine, gateway: FakeGateway, before: 
 
 
 def test_a_claim_killed_after_every_step(
-    warm: Context, engine: FakeEngine, gateway: FakeGateway
+    warm: Context, engine: FakeEngine, gateway: FakeGateway, spread: Spread
 ) -> None:
     before, cold = engine.listing(), with_pool(warm)
     reaped(warm)
@@ -57,7 +57,7 @@ def test_a_claim_killed_after_every_step(
     down(warm, DownRequest(name=NAME))
     assert count > 6
     seen = set()
-    for last in range(1, count + 1):
+    for last in spread(count):
         assert reaped(warm) == [("fill-pool", TEMPLATE)]
         (one,) = pooled(warm)
         killed_after(warm, make, last)
@@ -81,7 +81,7 @@ def test_a_claim_killed_after_every_step(
 
 
 def test_a_fill_killed_after_every_step(
-    warm: Context, engine: FakeEngine, gateway: FakeGateway
+    warm: Context, engine: FakeEngine, gateway: FakeGateway, spread: Spread
 ) -> None:
     before, cold = engine.listing(), with_pool(warm)
     reaped(warm)  # what the first look writes down is no part of the way
@@ -89,7 +89,7 @@ def test_a_fill_killed_after_every_step(
     count = steps(warm, fill)
     reaped(cold)
     filled = 0
-    for last in range(1, count + 1):
+    for last in spread(count):
         killed_after(warm, fill, last)
         if found := pooled(warm):
             filled += 1
@@ -103,13 +103,13 @@ def test_a_fill_killed_after_every_step(
 
 
 def test_a_retirement_killed_after_every_step(
-    warm: Context, engine: FakeEngine, gateway: FakeGateway
+    warm: Context, engine: FakeEngine, gateway: FakeGateway, spread: Spread
 ) -> None:
     before, cold = engine.listing(), with_pool(warm)
     reaped(warm)
     count = steps(cold, fill)
     assert count > 5
-    for last in range(1, count + 1):
+    for last in spread(count):
         reaped(warm)
         killed_after(cold, fill, last)
         assert {kind for kind, _ in reaped(cold)} <= {"retire", "finish-removal"}

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.core.asks import AskState, SnapshotAsk
+from sandbox.core.asks import AskState, SnapshotAsk, WaiverAsk
 from sandbox.core.errors import Denied
 from sandbox.core.ports import Context
 from sandbox.core.snapshot import SnapshotState
 from sandbox.usecases.asks import RequestListRequest, list_asks
 from sandbox.usecases.deciding import RequestAcceptRequest, RequestRefuseRequest, accept, refuse
+from sandbox.usecases.explaining import PolicyExplainRequest, explain
 from sandbox.usecases.snapshots import BuildSnapshotRequest, SnapshotResult, build
 from sandbox.usecases.waiving import WaiverRequestRequest, request_waiver
 from tests.fakes import NOON, Clock, FakeEngine, FakeReader
@@ -134,6 +135,22 @@ def test_rules_that_ask_no_more_let_it_through(ctx: Context, home: Path) -> None
     assert manifest.request == ""
 
 
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_rule_that_asks_others_by_now_wants_their_yes(
+    ctx: Context, home: Path, answered: bool
+) -> None:
+    refused(ctx)
+    if answered:
+        accept(ctx, YES)
+    want_approval(home, RULES.replace("approval: [legal]", "approval: [data-owner]"))
+    assert "a yes of data-owner: request r2" in refused(ctx).message
+    want_approval(home, RULES.replace("approval: [legal]", "approval: [data-owner, legal]"))
+    if answered:
+        assert built(ctx).snapshot.state is SnapshotState.READY
+    else:
+        assert "request r2" in refused(ctx).message
+
+
 def test_who_is_exempt_waits_for_nobody(ctx: Context, home: Path) -> None:
     waivable = "approval: [legal]\n    exceptions: {max_days: 7, approver_role: it}"
     want_approval(home, RULES.replace("approval: [legal]", waivable))
@@ -148,10 +165,31 @@ def test_who_is_exempt_waits_for_nobody(ctx: Context, home: Path) -> None:
     assert manifest.request == ""
 
 
+def test_what_was_denied_is_explained_by_the_source_that_a_waiver_is_for(
+    ctx: Context, home: Path
+) -> None:
+    waivable = "exceptions: {max_days: 7, approver_role: it}"
+    want_approval(home, RULES.replace("approval: [legal]", waivable))
+    assert "sandbox waiver request contact-by-legal core " in refused(ctx).hint
+    why = PolicyExplainRequest(what="core")
+    told = explain(ctx, why)
+    assert (told.waivable, told.today) == ("core", told.decision)
+    asked = WaiverRequestRequest(
+        rule="contact-by-legal", subject="core", reason="Legal is away", until="3d"
+    )
+    content = request_waiver(ctx, asked).view.ask.content
+    assert isinstance(content, WaiverAsk)
+    assert content.said is not None  # whoever answers reads how it was broken
+    accept(ctx, RequestAcceptRequest(id="r1", reason="For these days"))
+    told = explain(ctx, why)
+    assert told.today is not None
+    assert told.today.verdict == "allow"
+
+
 def test_legal_answers_and_nobody_else(ctx: Context, home: Path) -> None:
     by = people(ctx, home)
     assert "It waits for a yes of legal (bert, lea): request r1." in refused(by("ken")).message
-    with pytest.raises(Denied, match="It waits for legal; anna is marketer, it"):
+    with pytest.raises(Denied, match=r"yes of legal .role.; anna is marketer, it"):
         accept(by("anna"), YES)
     assert accept(by("lea"), YES).view.state is AskState.ACCEPTED
     assert built(by("ken")).snapshot.state is SnapshotState.READY

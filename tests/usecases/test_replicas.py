@@ -31,7 +31,7 @@ from sandbox.usecases.verifying import VerifyRequest, verify
 from tests.fakes import FakeEngine, FakeGateway, ran_saying
 from tests.usecases import pools
 from tests.usecases.asking_up import approve_host, cap, codes, events, journal, make, state, wish
-from tests.usecases.dying import Killed, Life, killed_after, killed_at, mortal, steps
+from tests.usecases.dying import Killed, Life, Spread, killed_after, killed_at, mortal, steps
 
 NAME = "spring-coupon"
 FILL, SQL = "/sandbox/replica/fill.py", "/usr/lib/postgresql/15/bin/psql"
@@ -319,7 +319,7 @@ def test_the_reaper_mends_a_server_that_is_gone(
 
 @pytest.mark.parametrize("kind", ["shared", "clone"])
 def test_killed_at_any_step_nothing_stays_but_what_a_snapshot_names(
-    ctx: Context, engine: FakeEngine, speaking: Snapshot, kind: str
+    ctx: Context, engine: FakeEngine, speaking: Snapshot, kind: str, spread: Spread
 ) -> None:
     if kind == "clone":
         engine.programs["/bin/sh"] = Ran(0, b"", b"")
@@ -334,7 +334,7 @@ def test_killed_at_any_step_nothing_stays_but_what_a_snapshot_names(
     empty = set(engine.listing())
     whole = steps(ctx, one)
     assert whole > 25
-    for last in range(1, whole):
+    for last in spread(whole - 1):
         killed_after(ctx, one, last)
         reap(ctx, ReapRequest(apply=True))
         if state(ctx, "mortal") == "ready":

@@ -15,7 +15,7 @@ from sandbox.usecases.sandboxes import DownRequest, down
 from sandbox.usecases.snapshots import RemoveSnapshotRequest, remove
 from tests.fakes import Clock, FakeEngine, FakeGateway
 from tests.usecases.asking_up import chain_holds, make, state
-from tests.usecases.dying import killed_after, killed_at, steps
+from tests.usecases.dying import Spread, killed_after, killed_at, steps
 from tests.usecases.leasing import BACK, NAME, on_record, running
 from tests.usecases.pools import reaped
 from tests.usecases.test_resetting import FIRST, SECOND, newer, sees
@@ -64,11 +64,11 @@ def check_whole(ctx: Context, engine: FakeEngine, gateway: FakeGateway, before: 
 
 
 def test_the_reaper_finishes_what_was_killed_after_every_step(
-    ctx: Context, engine: FakeEngine, gateway: FakeGateway
+    ctx: Context, engine: FakeEngine, gateway: FakeGateway, spread: Spread
 ) -> None:
     before, count = engine.listing(), counted(ctx)
     seen = set()
-    for last in range(1, count + 1):
+    for last in spread(count):
         killed_after(ctx, to_newest, last)
         owed, sees_now = on_record(ctx).reset is not None, on_record(ctx).spec.snapshot
         seen.add((owed, sees_now))
@@ -155,7 +155,7 @@ def test_a_volume_that_is_gone_is_a_loss_as_ever(ctx: Context, engine: FakeEngin
 
 
 def test_the_reaper_itself_killed_after_every_step_of_finishing(
-    ctx: Context, engine: FakeEngine, gateway: FakeGateway
+    ctx: Context, engine: FakeEngine, gateway: FakeGateway, spread: Spread
 ) -> None:
     before = engine.listing()
 
@@ -165,7 +165,7 @@ def test_the_reaper_itself_killed_after_every_step_of_finishing(
     without_tool(ctx)
     count = steps(ctx, apply)
     back(ctx)
-    for last in range(1, count + 1):
+    for last in spread(count):
         without_tool(ctx)
         killed_after(ctx, apply, last)
         reaped(ctx)

@@ -14,7 +14,7 @@ from sandbox.core.people import FILE as PEOPLE
 from sandbox.core.people import People
 from sandbox.core.policy_files import PolicyFile
 from sandbox.core.rules import PolicySet
-from sandbox.core.settings import Settings
+from sandbox.core.settings import ImageSettings, Settings
 from sandbox.core.source import Source
 from sandbox.core.template import Template, check_template
 from sandbox.core.text import clean, closest
@@ -41,7 +41,7 @@ class HomeCatalogue:
 
     `instead` are files by their path in the home that are taken as if they stood there.
 
-    Nothing is kept in memory: who edits a file sees the effect with the next command.
+    Nothing of the home is kept in memory: who edits a file sees the effect with the next command.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class HomeCatalogue:
         self._home = home
         self._images = images
         self._instead = instead or {}
+        self._contexts_by: dict[ImageSettings, ImageContexts] = {}
 
     def settings(self) -> Settings:
         """Return `sandbox.yaml`; raises NotFound where there is none."""
@@ -146,12 +147,19 @@ class HomeCatalogue:
     def people(self) -> People | None:
         """Return who works here, None where no file says so: the home is personal.
 
-        Raises InvalidInput for a file that is wrong, and for a link that leads nowhere: a home
-        whose people cannot be read is nobody's own.
+        Raises InvalidInput for a file that is wrong or spelled otherwise, and for a link that leads
+        nowhere: a home whose people cannot be read is nobody's own.
         """
-        if not os.path.lexists(self._home / PEOPLE):
-            return None
-        return self._load(People, PEOPLE)[0]
+        if os.path.lexists(self._home / PEOPLE):
+            return self._load(People, PEOPLE)[0]
+        for name in self._names("."):
+            if name.lower() in (PEOPLE, PEOPLE.replace(".yaml", ".yml")):
+                raise InvalidInput(
+                    f"The file's name must be {PEOPLE} to be read.",
+                    subject=clean(name),
+                    hint="Rename it. Until then nobody would be told from anybody else.",
+                )
+        return None
 
     def glossary(self) -> "Glossary":
         """Return the shipped words; raises InvalidInput if the file was changed and is wrong."""
@@ -191,10 +199,13 @@ class HomeCatalogue:
         return self._contexts().service(found, service, files)
 
     def _contexts(self) -> ImageContexts:
-        return ImageContexts(self._images, self.settings().images)
+        settings = self.settings().images
+        if settings not in self._contexts_by:
+            self._contexts_by[settings] = ImageContexts(self._images, settings)
+        return self._contexts_by[settings]
 
     def _policies(self) -> PolicyFiles:
-        return PolicyFiles(self._yaml_files, self._read)
+        return PolicyFiles(self._yaml_files, self._folders, self._read)
 
     def _template_files(self, name: str) -> dict[str, bytes]:
         self._known("template", name, self.templates)
@@ -215,11 +226,11 @@ class HomeCatalogue:
 
     def _names(self, folder: str) -> list[str]:
         given = {Path(file).name for file in self._instead if Path(file).parent == Path(folder)}
+        if not os.path.lexists(self._home / folder):
+            return sorted(given)
         try:
             return sorted(given | {path.name for path in (self._home / folder).iterdir()})
-        except FileNotFoundError:
-            return sorted(given)
-        except OSError as error:
+        except OSError as error:  # a link that leads nowhere too: it is not an empty folder
             raise unreadable(folder, error) from None
 
     def _yaml_files(self, folder: str) -> list[str]:
@@ -233,6 +244,10 @@ class HomeCatalogue:
                     hint="Rename it.",
                 )
         return [name for name in names if name.endswith(".yaml") and not name.startswith(".")]
+
+    def _folders(self, folder: str) -> list[str]:
+        names = self._names(folder)
+        return [n for n in names if (self._home / folder / n).is_dir() and not n.startswith(".")]
 
     def _known(self, kind: str, name: str, names: Callable[[], list[str]]) -> None:
         # Only what a listing of the folder holds becomes a path: `../x` never does.

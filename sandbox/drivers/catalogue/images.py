@@ -23,11 +23,15 @@ _COMPILED = "<template>"
 
 
 class ImageContexts:
-    """Makes the contexts of all our images from `settings` and our own recipes in `folder`."""
+    """Makes the contexts of all our images from `settings` and our own recipes in `folder`.
+
+    Our own are read once: every other stands on the base, so `up` asks for that one ten times.
+    """
 
     def __init__(self, folder: Path, settings: ImageSettings) -> None:
         self._folder = folder
         self._settings = settings
+        self._read: dict[str, Image] = {}
 
     def base(self) -> Image:
         """Return the image that all others start from."""
@@ -73,6 +77,11 @@ class ImageContexts:
         return self._own(name, base.tag, (base,))
 
     def _own(self, name: str, base: str, needs: tuple[Image, ...]) -> Image:
+        if name not in self._read:
+            self._read[name] = self._made(name, base, needs)
+        return self._read[name]
+
+    def _made(self, name: str, base: str, needs: tuple[Image, ...]) -> Image:
         shown = f"images/{name}"
         files = read_tree(self._folder / name, shown)
         recipe = files.pop(RECIPE, None)

@@ -1,6 +1,7 @@
 """The files of `policies/`: sets of rules, profiles, and tests of rules."""
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sandbox.core.errors import InvalidInput
@@ -22,19 +23,36 @@ TESTS = f"{FOLDER}/tests"
 class PolicyFiles:
     """What a home has under `policies/`.
 
-    `names` lists the YAML files of a folder, `read` gives the content of one.
+    `names` lists the YAML files of a folder, `folders` the folders in it; `read` gives the content
+    of a file.
     """
 
-    def __init__(self, names: Callable[[str], list[str]], read: Callable[[str], bytes]) -> None:
-        self._names, self._read = names, read
+    def __init__(
+        self,
+        names: Callable[[str], list[str]],
+        folders: Callable[[str], list[str]],
+        read: Callable[[str], bytes],
+    ) -> None:
+        self._names, self._folders, self._read = names, folders, read
 
     def files(self) -> list[str]:
-        """Return the files that have rules, those of profiles last."""
+        """Return the files that have rules, those of profiles last.
+
+        Raises InvalidInput for one in a folder where none is read.
+        """
+        for folder in (f"{FOLDER}/{name}" for name in self._folders(FOLDER)):
+            unread = self._below(folder) if folder not in (PROFILES, TESTS) else []
+            if unread:
+                raise InvalidInput(
+                    "No file is read there, so nobody would keep its rules.",
+                    subject=unread[0],
+                    hint=f"Move it to {FOLDER}/, or out of it.",
+                )
         return self._below(FOLDER) + self._below(PROFILES)
 
     def file(self, file: str) -> PolicyFile:
         """Return one of `files`; raises InvalidInput, with its place, for what is wrong in it."""
-        return self._placed(file)[0]
+        return _placed(file, self._read(file))[0]
 
     def merged(self) -> PolicySet:
         """Return the rules of all files as one set.
@@ -48,9 +66,7 @@ class PolicyFiles:
                 subject=f"{FOLDER}/",
                 hint="Restore policies/baseline.yaml.",
             )
-        loaded = [self._placed(file) for file in self.files()]
-        _ids_once(loaded)
-        return _merged([each.policies for each, _ in loaded])
+        return _whole(tuple((file, self._read(file)) for file in self.files()))
 
     def tests(self) -> list[str]:
         """Return the files that have tests of rules."""
@@ -65,19 +81,19 @@ class PolicyFiles:
         lines = _lines(document, "tests", len(content.tests))
         return PlacedTests(file=file, content=content, lines=lines)
 
-    def _placed(self, file: str) -> tuple[PolicyFile, Document]:
-        raw = self._read(file)
-        profile = None
-        if file.startswith(f"{PROFILES}/"):
-            profile, document = load_placed(Profile, file, raw)
-            policies = profile.as_set()
-        else:
-            policies, document = load_placed(PolicySet, file, raw)
-        lines = _lines(document, "rules", len(policies.rules))
-        return PolicyFile(file=file, policies=policies, lines=lines, profile=profile), document
-
     def _below(self, folder: str) -> list[str]:
         return [f"{folder}/{name}" for name in self._names(folder)]
+
+
+def _placed(file: str, raw: bytes) -> tuple[PolicyFile, Document]:
+    profile = None
+    if file.startswith(f"{PROFILES}/"):
+        profile, document = load_placed(Profile, file, raw)
+        policies = profile.as_set()
+    else:
+        policies, document = load_placed(PolicySet, file, raw)
+    lines = _lines(document, "rules", len(policies.rules))
+    return PolicyFile(file=file, policies=policies, lines=lines, profile=profile), document
 
 
 def place_of(name: str, raw: bytes) -> str:
@@ -114,6 +130,14 @@ def _ids_once(loaded: Iterable[tuple[PolicyFile, Document]]) -> None:
                     "Give one of them another id.",
                 )
             places[rule.id] = f"{each.file}:{here[0]}"
+
+
+@lru_cache(maxsize=8)
+def _whole(files: tuple[tuple[str, bytes], ...]) -> PolicySet:
+    # Kept by content, as single files are: `up` asks for the rules at every judgement.
+    loaded = [_placed(file, raw) for file, raw in files]
+    _ids_once(loaded)
+    return _merged([each.policies for each, _ in loaded])
 
 
 def _merged(sets: list[PolicySet]) -> PolicySet:

@@ -4,8 +4,8 @@ Only four kinds of plain word mean something: `true` and `false`, `null` (also `
 all), whole numbers, and numbers with a point. Every other plain word is a text. A plain word that
 YAML 1.1 or 1.2 would read as something else (22:00 is 1320 there, `no` is false, 2026-04-01 a
 date) is refused: its author must quote it. So are duplicate keys, keys that are no text, anchors,
-aliases, tags, merge keys and directives. The parser's events are read directly; nothing of YAML's
-own construction of objects is used.
+aliases, tags, merge keys, directives, and characters that nobody sees. The parser's events are read
+directly; nothing of YAML's own construction of objects is used.
 """
 
 import re
@@ -35,6 +35,15 @@ _ALSO_AMBIGUOUS = re.compile(
     r"|[0-9]+(:[0-9]+)+.*"
 )
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f\ufeff\ufffe\uffff\ud800-\udfff]")
+# What is read otherwise than it is shown: YAML ends a line at U+2028 too, so that a comment goes on
+# as a rule; others turn the order round, or have no width. Whoever means one writes it out, in
+# quotes, where it is seen: "\\u200b".
+_UNSEEN = re.compile(
+    "[\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufff9-\ufffb"
+    "\U000e0001-\U000e007f]|\r(?!\n)"
+)
+# Signs of YAML's own as Japanese keyboards type them: to YAML they are letters.
+_FULL_WIDTH = re.compile("[：｛｝［］＃－\u3000]")
 _PLAIN_WORDS: Mapping[str, str] = {
     "mapping values are not allowed": "a colon stands where none can; put the text in quotes, "
     "or begin a new line",
@@ -106,6 +115,11 @@ def _decoded(file: str, raw: bytes) -> str:
             f"a control character, {found[0]!a}, stands here.",
             "Delete it.",
         )
+    if found := _UNSEEN.search(text):
+        what = f"a character that cannot be seen, {found[0]!a}, stands here."
+        if found[0] == "\r":
+            what = "a line ends here without a line feed, which not every program shows."
+        refuse(file, _end_of(text[: found.start()]), what, "Delete it.")
     return text
 
 
@@ -134,7 +148,8 @@ class _Reader:
             content = self._document(yaml.parse(text, Loader=parser))
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            self._refuse(mark, _plain(error.problem or "this is not YAML"))
+            said = _plain(error.problem or "this is not YAML")
+            self._refuse(mark, said, _full_width(text, mark.line) if mark else "")
         except (yaml.YAMLError, ValueError, OverflowError):
             refuse(self._file, (1, 1), "this is not YAML.")
         return Document(content, self._positions)
@@ -251,3 +266,14 @@ def _plain(problem: str) -> str:
         if technical in problem:
             return f"{plain}."
     return f"{clean(problem)}."
+
+
+def _full_width(text: str, line: int) -> str:
+    """Return the hint that a full-width sign stands in `line` (from 0) or the one before, or ""."""
+    lines = text.split("\n")
+    # What lacks a colon is noticed one line later.
+    for number in (line, line - 1):
+        if 0 <= number < len(lines) and (found := _FULL_WIDTH.search(lines[number])):
+            sign = "a full-width blank" if found[0] == "\u3000" else found[0]
+            return f"In line {number + 1} stands {sign}; YAML reads the plain sign only."
+    return ""

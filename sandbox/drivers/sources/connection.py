@@ -107,19 +107,12 @@ def fill(
 
 def quoted(*names: str) -> str:
     """Return names as one quoted, dotted identifier, in PostgreSQL's and DuckDB's common form."""
-    from sqlalchemy.dialects.postgresql.base import PGDialect
-
-    # The default parameter style would double each % inside a name.
-    dialect = PGDialect(paramstyle="named")  # type: ignore[no-untyped-call]
-    preparer = dialect.identifier_preparer
-    return ".".join(preparer.quote_identifier(name) for name in names)
+    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
 
 
 def literal(text: str) -> str:
-    """Return `text` as a quoted SQL literal."""
-    import duckdb
-
-    return str(duckdb.ConstantExpression(text))
+    """Return `text` as a quoted SQL literal, in PostgreSQL's and DuckDB's common form."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _configuration() -> dict[str, str | bool | int | float | list[str]]:
