@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -227,6 +228,7 @@ def opened(folder: Path, progress: Progress, person: str = "", user: str = "") -
         user or own_user(),
         person,
         allowed=settings.identity == "asserted",
+        day=datetime.now().astimezone().date(),
     )
     with (
         closing(SqlRegistry(folder / STATE)) as registry,

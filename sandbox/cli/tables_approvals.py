@@ -32,7 +32,8 @@ def waiting(waits: "Wanted | None") -> list[Line]:
 def said(yes: "AskDecision") -> Line:
     """Return the line about one yes that was given: by whom, when, for which rules, and why."""
     rules = f" ({', '.join(yes.rules)})" if yes.rules else ""
-    return named("approved", f"by {yes.by.name}, {cell(yes.at)}{rules}: {yes.reason}")
+    instead = f" for {', '.join(yes.deputy_for)}" if yes.deputy_for else ""
+    return named("approved", f"by {yes.by.name}{instead}, {cell(yes.at)}{rules}: {yes.reason}")
 
 
 def _approve(result: "ApproveResult") -> list[Block]:

@@ -2,10 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from sandbox.cli.blocks import Block, Grid, named
+from sandbox.cli.blocks import Block, Grid, cell, named
 
 if TYPE_CHECKING:
     from sandbox.usecases.people import PeopleResult
+
+
+_MORE = ("language", "valid_until", "deputy")
 
 
 def listed(result: "PeopleResult") -> list[Block]:
@@ -14,7 +17,11 @@ def listed(result: "PeopleResult") -> list[Block]:
     you = named("you", f"{result.you} ({result.identity}): {roles}")
     if not result.people:
         return [you, named("note", result.note)]
-    grid = Grid(("person", "user", "roles"))
+    # Columns that nobody uses here are left out.
+    more = [name for name in _MORE if any(getattr(p, name) for p in result.people)]
+    grid = Grid(("person", "user", "roles", *(name.replace("_", " ") for name in more)))
     for one in result.people:
-        grid.rows.append((one.name, one.user or "", ", ".join(one.roles)))
-    return [grid, you, named("note", result.note)]
+        rest = (cell(getattr(one, name) or "") for name in more)
+        grid.rows.append((one.name, one.user or "", ", ".join(one.roles), *rest))
+    instead = [named("deputy", f"for {', '.join(result.deputy_for)}")] if result.deputy_for else []
+    return [grid, you, *instead, named("note", result.note)]

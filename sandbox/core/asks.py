@@ -158,12 +158,16 @@ class Who(Value):
 
 
 class AskDecision(Value):
-    """Who accepted or refused an ask, when and why; `rules` are those that a yes was given for."""
+    """Who accepted or refused an ask, when and why; `rules` are those that a yes was given for.
+
+    `deputy_for` are in whose place they said yes, if they have not the role themselves.
+    """
 
     by: Who
     at: AwareDatetime
     reason: str
     rules: tuple[str, ...] = ()
+    deputy_for: tuple[str, ...] = ()
 
 
 class Ask(Value):

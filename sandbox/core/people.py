@@ -6,8 +6,9 @@ separates who asks from who answers.
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field, field_validator
@@ -65,12 +66,21 @@ class _Misplaced(ValueError):
 class Person(Value):
     """One person: what they are called on record, their operating-system user, their roles.
 
-    Without a user they can only be asserted (`--as`), where the home allows that.
+    Without a user they can only be asserted (`--as`), where the home allows that. `language` is in
+    which they are told things. `valid_until` is the last day on which they have their roles, for
+    agencies and contractors. `deputy` may give their answers in their place.
     """
 
     name: Annotated[str, AfterValidator(_checked_name)]
     user: Annotated[str, AfterValidator(_checked_user)] | None = None
     roles: Annotated[tuple[Role, ...], Field(min_length=1)]
+    language: Literal["en", "ja"] | None = None
+    valid_until: date | None = None
+    deputy: str | None = None
+
+    def works_on(self, day: date) -> bool:
+        """Say whether they have their roles on `day`, in the home's time zone."""
+        return self.valid_until is None or day <= self.valid_until
 
     @field_validator("roles")
     @classmethod
@@ -98,6 +108,23 @@ class People(Value):
                 raise _Misplaced(f"the user {person.user} is another's already", number, "user")
         return people
 
+    @field_validator("people")
+    @classmethod
+    def _deputies_decide(cls, people: tuple[Person, ...]) -> tuple[Person, ...]:
+        for number, person in enumerate(people):
+            if person.deputy is None:
+                continue
+            found = [other for other in people if alike(other.name, person.deputy)]
+            if not found:
+                raise _Misplaced(f"nobody here is {person.deputy}", number, "deputy")
+            if found[0] is person:
+                raise _Misplaced("nobody is their own deputy", number, "deputy")
+            if not {*found[0].roles} - {"auditor", "viewer"}:
+                raise _Misplaced(
+                    f"{found[0].name} only looks, and answers nobody", number, "deputy"
+                )
+        return people
+
     def named(self, name: str) -> Person:
         """Return the person of that name, however it is capitalised; raises NotFound."""
         for person in self.people:
@@ -113,11 +140,46 @@ class People(Value):
         """Return whose operating-system user that is, None if it is nobody's."""
         return next((person for person in self.people if person.user == user), None)
 
-    def having(self, roles: Collection[str], besides: Collection[str] = ()) -> tuple[str, ...]:
-        """Return the names of those who have one of `roles`, without those named in `besides`."""
-        able = (p for p in self.people if {*p.roles} & {*roles})
-        names = (person.name for person in able)
+    def having(
+        self, roles: Collection[str], day: date, besides: Collection[str] = ()
+    ) -> tuple[str, ...]:
+        """Return the names of those who have one of `roles` on `day`; nobody in `besides`."""
+        names = (p.name for p in self.people if p.works_on(day) and {*p.roles} & {*roles})
         return tuple(name for name in names if not any(alike(name, other) for other in besides))
+
+    def answering(
+        self, roles: Collection[str], day: date, besides: Collection[str] = ()
+    ) -> tuple[str, ...]:
+        """Return the names of those who can answer for one of `roles`, deputies after the others.
+
+        Nobody in `besides`, and no deputy who has the role of somebody in `besides` alone.
+        """
+        own = self.having(roles, day, besides)
+        able = (
+            p for p in self.people if p.works_on(day) and self._stands_in(p, roles, day, besides)
+        )
+        deputies = (p.name for p in able if not any(alike(p.name, other) for other in besides))
+        return tuple(dict.fromkeys((*own, *deputies)))
+
+    def _stands_in(
+        self, person: Person, roles: Collection[str], day: date, besides: Collection[str]
+    ) -> bool:
+        lent = self.lent_to(person, day)
+        return bool(usable(lent, besides) & {*roles})
+
+    def lent_to(self, person: Person, day: date) -> dict[str, frozenset[str]]:
+        """Return the roles of those whose deputy `person` is on `day`, by their names."""
+        return {
+            other.name: frozenset(other.roles)
+            for other in self.people
+            if other.deputy and alike(other.deputy, person.name) and other.works_on(day)
+        }
+
+
+def usable(lent: Mapping[str, frozenset[str]], besides: Collection[str]) -> frozenset[str]:
+    """Return the roles that a deputy has of others, but for those named in `besides`."""
+    able = (r for name, r in lent.items() if not any(alike(name, other) for other in besides))
+    return frozenset().union(*able)
 
 
 @dataclass(frozen=True)
@@ -127,20 +189,36 @@ class Actor:
     name: str
     identity: str
     roles: frozenset[str] = frozenset()
+    # The roles of those whose deputy they are, by name: for answers alone.
+    lent: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    language: Literal["en", "ja"] | None = None
+
+    def answers_as(self, besides: Collection[str]) -> frozenset[str]:
+        """Return the roles in which they can answer; nobody lends a role to what is their own:
+        `besides` names whose it is."""
+        return self.roles | usable(self.lent, besides)
+
+    def answers_for(self, roles: Collection[str], besides: Collection[str]) -> tuple[str, ...]:
+        """Return in whose place they answer for `roles`; nobody's if they have one themselves."""
+        if self.roles & {*roles}:
+            return ()
+        return tuple(name for name, r in self.lent.items() if r & {*roles} and name not in besides)
 
 
-def recognised(people: People | None, user: str, asserted: str, *, allowed: bool) -> Actor:
-    """Return who the operating-system user `user` is here, or says to be (`asserted`).
+def recognised(
+    people: People | None, user: str, asserted: str, *, allowed: bool, day: date
+) -> Actor:
+    """Return who the operating-system user `user` is on `day`, or says to be (`asserted`).
 
     `allowed` says whether the home believes what people say of themselves. Raises Denied where it
-    does not, NotFound for a person whom `people.yaml` does not name. A user of nobody has no role.
+    does not, NotFound for a person whom `people.yaml` does not name. A user of nobody has no role,
+    and who was valid until a day before has none any more.
     """
     known_by = f"{_BY_USER} {user}"
     if asserted:
         _check_asserting(people, allowed)
         assert people is not None
-        person = people.named(asserted)
-        return Actor(person.name, f"asserted by {known_by}", frozenset(person.roles))
+        return _actor(people, people.named(asserted), f"asserted by {known_by}", day)
     if people is None:
         return Actor(user, _BY_USER, frozenset(ROLES))
     found = people.of_user(user)
@@ -149,7 +227,19 @@ def recognised(people: People | None, user: str, asserted: str, *, allowed: bool
         taken = any(alike(user, person.name) for person in people.people)
         name = f"user {user}" if taken else user
         return Actor(name, f"{known_by}, whom {FILE} does not name")
-    return Actor(found.name, known_by, frozenset(found.roles))
+    return _actor(people, found, known_by, day)
+
+
+def _actor(people: People, person: Person, known_by: str, day: date) -> Actor:
+    if not person.works_on(day):
+        return Actor(person.name, f"{known_by}, valid until {person.valid_until}")
+    return Actor(
+        person.name,
+        known_by,
+        frozenset(person.roles),
+        people.lent_to(person, day),
+        person.language,
+    )
 
 
 def _check_asserting(people: People | None, allowed: bool) -> None:
@@ -180,7 +270,7 @@ def why_not(
         return "requester", f"{actor.name} asked for it, and nobody answers themselves."
     if owner and alike(actor.name, owner):
         return "owner", f"It is {owner}'s, and nobody is exempt by themselves."
-    if not actor.roles & (wanted := frozenset(roles)):
+    if not actor.answers_as((asked_by, owner)) & (wanted := frozenset(roles)):
         who = " or ".join(sorted(wanted))
         return "role", f"It waits for a yes of {who} (role); {spoken(actor)}."
     return None

@@ -26,6 +26,7 @@ from sandbox.core.objects import (
     Ran,
     Route,
 )
+from sandbox.core.operators import Language
 from sandbox.core.people import Actor as Actor
 from sandbox.core.people import People
 from sandbox.core.phases import State
@@ -385,3 +386,8 @@ class Context:
     progress: Progress
     # Whether a service answers, whose account alone reaches the home's files.
     served: bool = False
+
+    @property
+    def language(self) -> Language:
+        """In which the caller is told things: their own language, else the home's."""
+        return self.actor.language or self.settings.defaults.language

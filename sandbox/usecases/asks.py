@@ -107,9 +107,11 @@ def with_yes(context: Context, ask: Ask, yes: AskDecision) -> Ask:
 
     In a personal home one yes is for all roles.
     """
+    asker, actor = (ask.asked_by.name,), context.actor
     personal = context.catalogue.people() is None
-    roles = roles_of(ask.wants) if personal else context.actor.roles
-    return agreed(ask, yes, roles, context.now())
+    roles = roles_of(ask.wants) if personal else actor.answers_as(asker)
+    instead = () if personal else actor.answers_for(roles_of(ask.wants) or ask.roles, asker)
+    return agreed(ask, yes.model_copy(update={"deputy_for": instead}), roles, context.now())
 
 
 def save_answer(

@@ -1,6 +1,7 @@
 """Duties: who may ask what, who may answer whom, and what to know of both in this home."""
 
 from collections.abc import Collection
+from datetime import date
 from typing import Any, NoReturn
 
 from sandbox.core.errors import Conflict, Denied
@@ -61,7 +62,11 @@ def eligible(
     In a personal home nobody is named: it is whoever owns it.
     """
     people = context.catalogue.people()
-    return people.having(roles, besides) if people else ()
+    return people.answering(roles, _today(context), besides) if people else ()
+
+
+def _today(context: Context) -> date:
+    return context.now().astimezone().date()
 
 
 def withheld(context: Context, owner: str | None) -> tuple[str, ...]:
@@ -105,7 +110,8 @@ def check_may_answer(
 def check_may_have(context: Context, name: str, owner: str) -> None:
     """Raise Conflict where `owner`, who asked for the sandbox `name` once, could do so no more."""
     people = context.catalogue.people()
-    if people is None or any(alike(owner, one) for one in people.having(VERBS["UpRequest"].any)):
+    makers = people.having(VERBS["UpRequest"].any, _today(context)) if people else (owner,)
+    if any(alike(owner, one) for one in makers):
         return
     raise Conflict(
         f"{owner}, whose it would be, may have no sandbox any more.",

@@ -26,6 +26,7 @@ from sandbox.core.text import clean, closest
 from sandbox.core.values import Request, Result, Value
 from sandbox.core.version import VERSION
 from sandbox.usecases.desk import answers
+from sandbox.usecases.duties import eligible
 from sandbox.usecases.exempt import exempt
 from sandbox.usecases.policies import RuleResult, ShowRuleRequest, show_rule
 from sandbox.usecases.recording import about
@@ -185,12 +186,11 @@ def _owner(decision: Decision) -> str:
 
 def _people(context: Context, explanation: Explanation, asker: str) -> dict[str, tuple[str, ...]]:
     """Return who has the roles that can exempt or approve, other than who asked."""
-    people = context.catalogue.people()
-    if people is None:
+    if context.catalogue.people() is None:
         return {}
     roles = {exemption.role for exemption in explanation.exempt}
     roles |= {role for several in explanation.approvals.values() for role in several}
-    return {role: people.having((role,), (asker,)) for role in sorted(roles)}
+    return {role: eligible(context, (role,), (asker,)) for role in sorted(roles)}
 
 
 def _unknown(tx: Transaction, what: str, policies: PolicySet) -> NotFound:

@@ -107,7 +107,11 @@ def _can_answer(context: Context, ask: Ask) -> bool:
     if context.catalogue.people() is None:
         return True
     owner = ask.content.owner if isinstance(ask.content, WaiverAsk) else ""
-    return why_not(context.actor, _roles(ask), asked_by=ask.asked_by.name, owner=owner) is None
+    asked = ask.asked_by
+    refusal = why_not(
+        context.actor, _roles(ask), asked_by=asked.name, identity=asked.identity, owner=owner
+    )
+    return refusal is None
 
 
 def _roles(ask: Ask) -> tuple[str, ...]:

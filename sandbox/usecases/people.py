@@ -10,13 +10,14 @@ from sandbox.usecases.duties import duties
 class PeopleResult(Result):
     """Everybody in `people.yaml`; nobody in a personal home.
 
-    `you` is who asks, `identity` how that is known, `roles` what they may as. `note` is what to
-    know of how duties are separated here.
+    `you` is who asks, `identity` how that is known, `roles` what they may as; `deputy_for` are in
+    whose place they can answer. `note` is what to know of how duties are separated here.
     """
 
     you: str
     identity: str
     roles: tuple[str, ...]
+    deputy_for: tuple[str, ...] = ()
     people: tuple[Person, ...]
     note: str
 
@@ -33,6 +34,7 @@ def list_people(context: Context, request: PeopleRequest) -> PeopleResult:
         you=actor.name,
         identity=actor.identity,
         roles=tuple(role for role in ROLES if role in actor.roles),
+        deputy_for=tuple(actor.lent),
         people=people.people if people else (),
         note=duties(context),
     )

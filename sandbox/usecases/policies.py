@@ -46,7 +46,7 @@ class RuleLine(Value):
 class PolicyListResult(Result):
     """The rules of the home, in the order of its files; `digest` names the set as it is.
 
-    `language` is the home's: titles in it come first.
+    `language` is the caller's: titles in it come first.
     """
 
     language: Language
@@ -140,7 +140,7 @@ def list_rules(context: Context, request: ListRulesRequest) -> PolicyListResult:
     policies, files = context.catalogue.policies(), _files(context)
     lines = [_line(context, each, rule) for each in files for rule in each.policies.rules]
     return PolicyListResult(
-        language=context.settings.defaults.language,
+        language=context.language,
         name=policies.metadata.name,
         version=policies.metadata.version,
         digest=policies.digest(),

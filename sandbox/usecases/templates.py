@@ -173,7 +173,7 @@ def _line(context: Context, name: str) -> TemplateLine:
         name=template.name,
         version=template.metadata.version,
         family=template.metadata.family,
-        title=getattr(template.metadata.title, context.settings.defaults.language),
+        title=getattr(template.metadata.title, context.language),
         needs=tuple(f"{template.needs.source}.{t}" for t in template.needs.tables),
         ready=ready,
     )

@@ -274,10 +274,10 @@ def _check_concerned(context: Context, ask: Ask) -> None:
     """Raise Denied, once that is on record, unless the caller asked for it, holds what it is for,
     or has the role that gives it."""
     assert isinstance(ask.content, WaiverAsk)
-    actor = context.actor
-    if context.catalogue.people() is None or actor.roles & {*ask.roles}:
+    actor, theirs = context.actor, (ask.asked_by.name, ask.content.owner)
+    if context.catalogue.people() is None or actor.answers_as(theirs) & {*ask.roles}:
         return
-    if not any(alike(actor.name, name) for name in (ask.asked_by.name, ask.content.owner)):
+    if not any(alike(actor.name, name) for name in theirs):
         said = f"{actor.name} neither asked for it, nor can approve it."
         with context.registry.writing() as tx:
             record(context, tx, "answer.denied", ask.subject, reason=said, id=ask.id, why="role")

@@ -60,7 +60,7 @@ def people(ctx: Context, home: Path) -> As:
     (home / FILE).write_text(PEOPLE, "utf-8")
 
     def known(user: str) -> Context:
-        actor = recognised(ctx.catalogue.people(), user, "", allowed=False)
+        actor = recognised(ctx.catalogue.people(), user, "", allowed=False, day=ctx.now().date())
         return replace(ctx, actor=actor)
 
     return known

@@ -10,6 +10,7 @@ import pytest
 
 from sandbox.core.asks import AskState, CreateAsk
 from sandbox.core.errors import Conflict, Denied, InvalidInput, NotFound, SandboxError, Unavailable
+from sandbox.core.people import FILE
 from sandbox.core.ports import Context
 from sandbox.usecases.approvals import ApproveRequest, RejectRequest, approve, reject
 from sandbox.usecases.asks import RequestListRequest, list_asks, make_ask
@@ -530,3 +531,24 @@ def test_request_accept_and_refuse_do_the_same(by: As) -> None:
     assert state(by("mia"), "summer-sale") == "denied"
     with pytest.raises(Conflict, match="refused already"):
         accept(by("ken"), RequestAcceptRequest(id="r2", reason="Fine"))
+
+
+def test_a_deputy_says_yes_in_the_place_of_another_and_that_is_on_record(
+    by: As, home: Path
+) -> None:
+    file = home / FILE
+    text = file.read_text("utf-8")
+    file.write_text(text.replace("user: ken, roles: [it]", "user: ken, roles: [it], deputy: mia"))
+    make(by("anna"), ttl="3h")
+    yes(by("mia"))
+    decision = asked(by("ken")).decision
+    assert decision is not None
+    assert (decision.by.name, decision.deputy_for) == ("mia", ("ken",))
+
+
+def test_the_deputy_of_who_asks_says_no_yes_in_their_place(by: As, home: Path) -> None:
+    file = home / FILE
+    text = file.read_text("utf-8")
+    file.write_text(text.replace("[marketer, it]}", "[marketer, it], deputy: mia}"))
+    make(by("anna"), ttl="3h")
+    assert isinstance(refusal(lambda: yes(by("mia"))), Denied)
