@@ -44,7 +44,7 @@ test: setup ## Everything but what is marked slow
 	@$(FAST)
 	@$(BIN)/python -m pytest -q -m "docker and not slow"
 
-test-fast: $(STAMP) ## What needs no engine
+test-fast: $(STAMP) ## What needs neither engine nor minutes
 	@$(FAST)
 
 test-all: setup ## Also what takes minutes

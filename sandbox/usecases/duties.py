@@ -137,10 +137,9 @@ def _owner(context: Context, subject: str) -> str | None:
 
 def _check_own(context: Context, name: str, subject: str) -> None:
     owner, verb = _owner(context, subject), VERBS[name].words
-    # What is not there is the use case's to tell.
-    if owner is None or owner == context.actor.name:
+    # What is not there, or nobody's yet (one of the pool), is the use case's to tell.
+    if not owner or owner == context.actor.name:
         return
-    owner = owner or "nobody"
     said = f"It is {owner}'s sandbox, and {spoken(context.actor)}."
     hint = f"Ask {owner}, or make one of your own: sandbox up"
     _refuse(context, "verb.denied", subject, said, hint, verb=verb, owner=owner)

@@ -9,6 +9,12 @@ from tests.cli.conftest import Cli
 GOOD = "https://packages.example:8443/root/pypi/+simple/"
 
 
+def test_a_new_home_is_told_and_nothing_else(cli: Cli, tmp_path: Path) -> None:
+    code, out, err = cli("init", str(tmp_path / "h"))
+    assert (code, err) == (0, "")
+    assert "made" in out
+
+
 @pytest.mark.parametrize(
     ("index", "kept"),
     [

@@ -86,7 +86,10 @@ def test_force_color_colours_a_pipe_without_cutting() -> None:
     assert "休眠顧客のうち誰がクーポン[/x]に反応しますか。" in out
 
 
-@pytest.mark.parametrize("settings", [{}, {"FORCE_COLOR": "1"}, {"TERM": "dumb"}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"FORCE_COLOR": "1"}, {"TERM": "dumb"}, pytest.param({}, marks=pytest.mark.slow)],
+)
 def test_json_has_no_escapes_anywhere(settings: dict[str, str]) -> None:
     assert json.loads(in_pipe("list", "-o", "json", **settings))["sandboxes"]
     _, out = on_terminal("list", "-o", "json", **settings)

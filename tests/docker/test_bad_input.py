@@ -65,8 +65,20 @@ def test_a_new_column_stops_the_build_and_is_named(home: Home, demo_core: Core) 
     assert "customers.nickname" in error["message"]
 
 
-@pytest.mark.parametrize("moment", [0.6, 1.2, 1.8, 2.4])
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+# Each signal and each moment once; each signal at each moment in `make test-all`.
+@pytest.mark.parametrize(
+    ("how", "moment"),
+    [
+        (signal.SIGINT, 0.6),
+        (signal.SIGTERM, 1.2),
+        (signal.SIGINT, 1.8),
+        (signal.SIGTERM, 2.4),
+        pytest.param(signal.SIGTERM, 0.6, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, 1.2, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, 1.8, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, 2.4, marks=pytest.mark.slow),
+    ],
+)
 def test_an_interrupted_up(home: Home, how: signal.Signals, moment: float) -> None:
     running = home.start("up", "halted", *UP)
     time.sleep(moment)

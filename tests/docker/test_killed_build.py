@@ -83,9 +83,14 @@ def left(home: Home, build: Build) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "moment", [Build.has_file, Build.has_volume], ids=["copying", "publishing"]
+    ("then", "moment"),
+    [
+        pytest.param("rm", Build.has_file, id="rm-copying"),
+        pytest.param("build", Build.has_volume, id="build-publishing"),
+        pytest.param("rm", Build.has_volume, id="rm-publishing", marks=pytest.mark.slow),
+        pytest.param("build", Build.has_file, id="build-copying", marks=pytest.mark.slow),
+    ],
 )
-@pytest.mark.parametrize("then", ["rm", "build"])
 def test_kill_9(home: Home, build: Build, then: str, moment: Callable[[Build], bool]) -> None:
     build.wait(lambda: moment(build))
     assert build.end(signal.SIGKILL)[0] == -signal.SIGKILL

@@ -294,6 +294,7 @@ def test_what_cannot_be_read_rightly_is_not_read(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow  # the same of PostgreSQL is in test_drafts.py
 def test_a_draft_of_the_demo_core_builds(maria: Maria, tmp_path: Path) -> None:
     """What detectors, keys and references make of it is what they make of PostgreSQL's."""
     tables = ("consents", "customers", "purchases")

@@ -158,19 +158,27 @@ def test_a_reset_follows_to_newer_data(speaking: Home) -> None:
     assert f"volume {old['volume']}-postgres" in speaking.listing()
 
 
-def test_killed_while_it_is_filled_nothing_of_it_stays(speaking: Home) -> None:
-    newest = speaking.json("snapshot", "build", "core")["snapshot"]
-    before = speaking.listing()
-    process = speaking.start("up", "cut-off", *UP)
+def kill_while_filling(home: Home) -> None:
+    process = home.start("up", "cut-off", *UP)
     try:
         limit = time.monotonic() + 60
-        while not names(speaking):
+        while not names(home):
             assert time.monotonic() < limit
             time.sleep(0.05)
     finally:
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
-    speaking.settle()
+    home.settle()
+
+
+def test_killed_while_it_is_filled_nothing_of_it_stays(speaking: Home) -> None:
+    for _ in range(3):
+        newest = speaking.json("snapshot", "build", "core")["snapshot"]
+        before = speaking.listing()
+        kill_while_filling(speaking)
+        # On a busy machine it may have been filled by the time of the kill; then it stays.
+        if not speaking.json("plan", "cut-off", *UP)["postgres"]["filled"]:
+            break
     assert {line for line in speaking.listing() if newest["volume"] in line} == {
         line for line in before if newest["volume"] in line
     }

@@ -220,6 +220,7 @@ def test_two_at_once_do_not_see_each_other(home: Home, nothing_left: None) -> No
             home.run("down", name)
 
 
+@pytest.mark.slow  # a minute of waiting; test_leases.py waits for one that ends, too
 def test_containers_end_on_time_with_nothing_of_ours_running(
     home: Home, nothing_left: None
 ) -> None:

@@ -279,7 +279,13 @@ import time; time.sleep(600)
 """
 
 
-@pytest.mark.parametrize("beside", [True, False], ids=["by exec", "in the tool"])
+@pytest.mark.parametrize(
+    "beside",
+    [
+        pytest.param(True, id="by exec", marks=pytest.mark.slow),
+        pytest.param(False, id="in the tool"),
+    ],
+)
 def test_a_guard_is_not_starved(weak: Weakened, beside: bool) -> None:
     """Its own user would lower its limits and its priority, as far as he can."""
     network, text = weak.network(), in_seconds(20)
