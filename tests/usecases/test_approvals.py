@@ -541,7 +541,7 @@ def test_a_deputy_says_yes_in_the_place_of_another_and_that_is_on_record(
     file.write_text(text.replace("user: ken, roles: [it]", "user: ken, roles: [it], deputy: mia"))
     make(by("anna"), ttl="3h")
     yes(by("mia"))
-    decision = asked(by("ken")).decision
+    decision = asked(by("ken"))[-1].decision
     assert decision is not None
     assert (decision.by.name, decision.deputy_for) == ("mia", ("ken",))
 
