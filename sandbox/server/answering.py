@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import Executor
 from typing import Any
 
@@ -46,7 +46,7 @@ class _Told:
 
 async def answered(
     answer: Answer, threads: Executor, request: Request[Any], user: str
-) -> AsyncIterator[Value]:
+) -> AsyncGenerator[Value, None]:
     """Yield what is to be told of a request: how far it is, then its result or its Failure.
 
     Whoever stops listening interrupts it.

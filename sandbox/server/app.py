@@ -1,8 +1,9 @@
 """The door of a shared home: requests over HTTP on a Unix socket, one path for each kind."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from concurrent.futures import Executor
+from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any
 
@@ -79,12 +80,13 @@ async def _body(call: Call) -> bytes:
     return b"".join(parts)
 
 
-async def _while_there(call: Call, messages: AsyncIterator[Value]) -> AsyncIterator[Value]:
+async def _while_there(call: Call, messages: AsyncGenerator[Value, None]) -> AsyncIterator[Value]:
     """Yield `messages`; a client that goes ends the wait for them, and so the request."""
-    async for message in messages:
-        if await call.is_disconnected():
-            raise ClientDisconnect
-        yield message
+    async with aclosing(messages):
+        async for message in messages:
+            if await call.is_disconnected():
+                raise ClientDisconnect
+            yield message
 
 
 def _told(message: Value) -> Response:

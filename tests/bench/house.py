@@ -4,7 +4,7 @@ import json
 import secrets
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,9 +31,9 @@ class House:
         """The label of everything that this run makes by hand."""
         return f"{LABEL}={self.run_id}"
 
-    def sandbox(self, *arguments: str) -> Took:
+    def sandbox(self, *arguments: str, codes: Sequence[int] = (0,)) -> Took:
         """Run the product's command in this home."""
-        return took([*SANDBOX, *arguments], {"SANDBOX_HOME": str(self.folder)})
+        return took([*SANDBOX, *arguments], {"SANDBOX_HOME": str(self.folder)}, codes)
 
     def json(self, *arguments: str) -> Any:
         """Return the answer of a command of the product."""
